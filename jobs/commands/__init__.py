@@ -1,0 +1,1 @@
+"""The commands of `reelhouse`, one module per group; heavy imports stay inside the functions."""

@@ -1,0 +1,1 @@
+"""Published tables: funnels and profiles."""

@@ -1,0 +1,1 @@
+"""The only code that touches the outside: settings, session, tables, topics, runner, books."""

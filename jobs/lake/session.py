@@ -1,0 +1,55 @@
+"""The one place that decides which Spark runs our jobs.
+
+`SPARK_REMOTE=sc://…` → a client of a warm Spark Connect server; otherwise a session of its own under `SPARK_MASTER`
+(default `local[<cores>]`). Nothing else in the code knows which.
+"""
+
+from pyspark.sql import SparkSession
+
+from jobs.lake.errors import SettingsError
+from jobs.lake.settings import ROOT, Settings
+
+# Runtime settings that any session takes, Connect included.
+SESSION_CONF = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.sources.partitionOverwriteMode": "static",
+}
+
+
+def static_conf(settings: Settings) -> dict[str, str]:
+    """Settings that only the start of a JVM can take; shared by classic sessions and our Connect server."""
+    jars = settings.spark_jars
+    if not jars:
+        raise SettingsError(f"no connector jars in {settings.jars_dir}/spark; run `make setup`")
+    return {
+        "spark.jars": ",".join(str(jar) for jar in jars),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.shuffle.partitions": str(settings.spark_cores),
+        "spark.default.parallelism": str(settings.spark_cores),
+        "spark.ui.enabled": "false",
+        "spark.driver.memory": f"{settings.spark_memory_mb}m",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.sql.warehouse.dir": str(settings.home / "spark-warehouse"),
+        "spark.executorEnv.PYTHONPATH": str(ROOT),
+        "spark.log.level": "WARN",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.databricks.delta.schema.autoMerge.enabled": "false",
+        **SESSION_CONF,
+    }
+
+
+def open_session(settings: Settings, name: str = "reelhouse") -> SparkSession:
+    """A session of the configured kind, with the same runtime settings on each."""
+    if settings.spark_remote:
+        spark = SparkSession.builder.remote(settings.spark_remote).getOrCreate()
+        for key, value in SESSION_CONF.items():
+            spark.conf.set(key, value)
+        return spark
+    builder = SparkSession.builder.appName(name).master(settings.spark_master or f"local[{settings.spark_cores}]")
+    for key, value in static_conf(settings).items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()

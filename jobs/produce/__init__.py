@@ -1,0 +1,1 @@
+"""The producer library: validated, idempotent, spooled."""

@@ -1,0 +1,1 @@
+"""Real public logs told as our events, one file per format."""

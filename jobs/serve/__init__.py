@@ -1,0 +1,1 @@
+"""The read side: open, query, explain and report on published tables."""

@@ -1,0 +1,1 @@
+"""Events and entities: true, typed, once."""

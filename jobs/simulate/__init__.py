@@ -1,0 +1,1 @@
+"""A seeded world that misbehaves on purpose and keeps the truth."""
