@@ -3,29 +3,13 @@
 import os
 import sys
 from importlib import import_module
+from pkgutil import iter_modules
 
 import typer
 from rich.console import Console
 
+from jobs import commands
 from jobs.lake.errors import ReelhouseError
-
-GROUPS = (
-    "services",
-    "demo",
-    "simulate",
-    "replay",
-    "produce",
-    "ingest",
-    "build",
-    "serve",
-    "funnel",
-    "profile",
-    "score",
-    "report",
-    "contracts",
-    "upkeep",
-)
-
 
 def build_app() -> typer.Typer:
     """Gather every command group; each module of `jobs.commands` adds its own commands."""
@@ -37,8 +21,8 @@ def build_app() -> typer.Typer:
         pretty_exceptions_show_locals=False,  # locals could hold personal values
         rich_markup_mode="rich",
     )
-    for group in GROUPS:
-        import_module(f"jobs.commands.{group}").register(app)
+    for group in iter_modules(commands.__path__):  # the folder is the registry
+        import_module(f"jobs.commands.{group.name}").register(app)
     return app
 
 
