@@ -1,4 +1,8 @@
-"""The errors Reelhouse raises: each names what broke, where, and what to do about it."""
+"""The errors Reelhouse raises: each names what broke, where, and what to do about it.
+
+The exit code tells the schedule what kind of failure it was: 1 ours, 2 the caller's words, 3 bad data (never retried),
+4 another run is at work, 5 a service was not there (worth retrying).
+"""
 
 
 class ReelhouseError(Exception):
@@ -32,21 +36,35 @@ class SliceError(UsageError):
 class LeaseError(ReelhouseError):
     """Another run holds the lease of this table family or ingest."""
 
+    exit_code = 4
+
 
 class BooksError(ReelhouseError):
     """The books of a run do not balance."""
+
+    exit_code = 3
 
 
 class QualityError(ReelhouseError):
     """A critical check failed; nothing was released."""
 
+    exit_code = 3
+
 
 class TopicError(ReelhouseError):
-    """A topic was re-created, lost a range to retention, or cannot be reached."""
+    """A topic was re-created, or lost a range to retention."""
+
+    exit_code = 3
 
 
 class ServiceError(ReelhouseError):
     """A service does not start, answer or stop."""
+
+    exit_code = 5
+
+
+class BrokerError(ServiceError):
+    """The broker does not answer."""
 
 
 class WriteError(ReelhouseError):

@@ -1,0 +1,1 @@
+"""What every DAG shares: names as assets, jobs as commands, one policy."""

@@ -1,0 +1,52 @@
+"""Jobs as tasks: what a DAG file says in one line."""
+
+from dags.lib.operator import ReelhouseOperator
+from dags.lib.tables import SILVER, asset, family_tables
+
+
+def ingest() -> ReelhouseOperator:
+    """Bring in what waits in Kafka; wake the gold tables as long as anything is unreleased."""
+    return ReelhouseOperator(
+        task_id="ingest",
+        arguments=["ingest"],
+        skip_unless_unreleased=True,
+        pool="lake_ingest",
+        outlets=[asset(table) for table in SILVER if table != "silver.quarantine"],
+        doc_md="Kafka → bronze → silver, books balanced. Red: docs/runbooks/ingest.md",
+    )
+
+
+def publish(family: str) -> None:
+    """Write, audit, publish: build into staging, check it, release it by one commit per table."""
+    pool = f"lake_{family}"
+    build = ReelhouseOperator(
+        task_id=f"{family}.build",
+        arguments=["build", family],
+        pool=pool,
+        doc_md="Build every touched and unreleased day into staging. Red: docs/runbooks/build.md",
+    )
+    check = ReelhouseOperator(
+        task_id=f"{family}.check",
+        arguments=["check", family],
+        pool=pool,
+        doc_md="Great Expectations on staging. Red is bad data, not bad code: docs/runbooks/red-check.md",
+    )
+    release = ReelhouseOperator(
+        task_id=f"{family}.release",
+        arguments=["release", family],
+        pool=pool,
+        outlets=[asset(table) for table in family_tables(family)],
+        doc_md="Make the checked slices visible. Red: docs/runbooks/release.md",
+    )
+    build >> check >> release
+
+
+def upkeep() -> None:
+    """Compaction, vacuum and statistics: one task per group of tables, in the pool of its one writer."""
+    for group, pool in {"silver": "lake_ingest", "funnels": "lake_funnels", "profiles": "lake_profiles"}.items():
+        ReelhouseOperator(
+            task_id=f"upkeep.{group}",
+            arguments=["upkeep", group],
+            pool=pool,
+            doc_md="Compaction, vacuum and statistics. Red: docs/runbooks/upkeep.md",
+        )
