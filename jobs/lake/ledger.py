@@ -1,0 +1,169 @@
+"""The ledger: small ops tables read and written without Spark, so a task with nothing to do ends in a second.
+
+Delta's own log makes it safe: appends are idempotent by (app, version), and a replacement commits only on the version
+it was computed from. Object stores take their credentials from the usual environment names (`AWS_…`, `AZURE_…`).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from jobs.lake.contracts import contract
+from jobs.lake.errors import ContractError, WriteError
+from jobs.lake.settings import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from deltalake import DeltaTable
+    from pyarrow.compute import Expression
+
+Row = Mapping[str, Any]
+
+# Nothing here asks more of a reader than Delta's first protocol; a checkpoint is small, so it may be frequent.
+PROPERTIES = {"delta.checkpointInterval": "20", "delta.logRetentionDuration": "interval 30 days"}
+PATIENCE_SECONDS = 60
+
+
+class Ledger:
+    """The ops tables of one lake."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def path(self, table: str) -> str:
+        """Where the table lies."""
+        return self.settings.table_path(table)
+
+    def schema(self, table: str) -> "pa.Schema":
+        """The table's Arrow schema, by contract."""
+        return contract(table, self.settings.schemas_dir).arrow_schema()
+
+    def exists(self, table: str) -> bool:
+        """Whether anything was ever written to the table."""
+        from deltalake import DeltaTable
+
+        return DeltaTable.is_deltatable(self.path(table))
+
+    def version(self, table: str) -> int:
+        """The table's newest version; -1 for a table not made yet."""
+        return self.open(table).version() if self.exists(table) else -1
+
+    def open(self, table: str) -> "DeltaTable":
+        """The table at its newest version, made from its contract if it is not there."""
+        from deltalake import DeltaTable
+        from deltalake.exceptions import TableNotFoundError
+
+        try:
+            return DeltaTable(self.path(table))
+        except TableNotFoundError:
+            return self._create(table)
+
+    def read(self, table: str, columns: Sequence[str] | None = None, filter: "Expression | None" = None) -> "pa.Table":
+        """The rows of a table, typed by its contract; a table not made yet has none."""
+        schema = self.schema(table)
+        if not self.exists(table):
+            return schema.empty_table().select(columns or schema.names)
+        return self._rows(self.open(table), schema, columns, filter)
+
+    def append(self, table: str, rows: Sequence[Row], *, app: str | None = None, version: int | None = None) -> bool:
+        """Add rows, once per (app, version); False when that pair is already there and nothing was added."""
+        if (app is None) != (version is None):
+            raise WriteError(f"{table}: give both app and version, or neither")
+        data = self._conform(table, rows)
+        for attempt in self._retrying(table):
+            with attempt:
+                return self._append_once(table, data, app, version)
+        raise WriteError(f"{table}: no attempt was made")
+
+    def replace(self, table: str, rows: Sequence[Row], *, on_version: int) -> None:
+        """Put `rows` in place of all rows, only if the table still is at `on_version`; else CommitFailedError."""
+        from deltalake import CommitProperties, write_deltalake
+        from deltalake.exceptions import CommitFailedError
+
+        delta = self.open(table)
+        if delta.version() != on_version:
+            raise CommitFailedError(f"{table} is at version {delta.version()}, not {on_version}")
+        data = self._conform(table, rows)
+        # No retry inside the library: it would redo the commit on a version we never looked at.
+        properties = CommitProperties(max_commit_retries=0)
+        write_deltalake(delta, data, mode="overwrite", commit_properties=properties)
+
+    def read_versioned(self, table: str) -> "tuple[pa.Table, int]":
+        """The rows of a table and the version they are of, for a later `replace`."""
+        delta = self.open(table)
+        return self._rows(delta, self.schema(table), None, None), delta.version()
+
+    def _append_once(self, table: str, data: "pa.Table", app: str | None, version: int | None) -> bool:
+        from deltalake import CommitProperties, Transaction, write_deltalake
+
+        delta = self.open(table)
+        if app is None or version is None:
+            write_deltalake(delta, data, mode="append")
+            return True
+        done = delta.transaction_version(app)
+        if done is not None and done >= version:
+            return False
+        # Two writers of one (app, version) conflict in Delta's log; the loser retries and finds the work done.
+        properties = CommitProperties(app_transactions=[Transaction(app, version)])
+        write_deltalake(delta, data, mode="append", commit_properties=properties)
+        return True
+
+    def _create(self, table: str) -> "DeltaTable":
+        from deltalake import DeltaTable
+
+        described = contract(table, self.settings.schemas_dir)
+        for attempt in self._retrying(table):
+            with attempt:
+                return DeltaTable.create(
+                    self.path(table),
+                    described.arrow_schema(),
+                    mode="ignore",
+                    partition_by=list(described.partitioned_by) or None,
+                    configuration=PROPERTIES,
+                    description=described.description,
+                )
+        raise WriteError(f"{table}: no attempt was made")
+
+    def _conform(self, table: str, rows: Sequence[Row]) -> "pa.Table":
+        """Rows as an Arrow table of the contract; a column it does not promise is a ContractError."""
+        import pyarrow as pa
+
+        schema = self.schema(table)
+        unpromised = sorted({name for row in rows for name in row} - set(schema.names))
+        if unpromised:
+            raise ContractError(f"{table}: the contract promises no column {', '.join(unpromised)}")
+        try:
+            return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as wrong:
+            raise ContractError(f"{table}: a row does not fit the contract: {wrong}") from wrong
+
+    def _rows(
+        self,
+        delta: "DeltaTable",
+        schema: "pa.Schema",
+        columns: Sequence[str] | None,
+        filter: "Expression | None",
+    ) -> "pa.Table":
+        import pyarrow as pa
+
+        names = list(columns or schema.names)
+        rows = delta.to_pyarrow_table(columns=names, filters=filter)
+        return rows.cast(pa.schema([schema.field(name) for name in names]))
+
+    def _retrying(self, table: str) -> Retrying:
+        """Try again while others commit to the same table, for a minute at most."""
+        from deltalake.exceptions import CommitFailedError
+
+        return Retrying(
+            retry=retry_if_exception_type(CommitFailedError),
+            wait=wait_random_exponential(multiplier=0.02, max=1),
+            stop=stop_after_delay(PATIENCE_SECONDS),
+            reraise=True,
+        )
+
+
+def as_json(value: Any) -> str:
+    """A value as one line of JSON with stable key order, for text columns of the ledger."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str, separators=(",", ":"))
