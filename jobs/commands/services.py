@@ -1,0 +1,86 @@
+"""`reelhouse services` and `reelhouse doctor`: what runs beside our jobs, and whether this machine can carry it."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from jobs.lake.settings import Settings
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    json = "json"
+
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[kafka|connect|airflow]…", help="Which; none means all.")]
+Rows = Annotated[Format, typer.Option("--format", help="A table for people, or an array of JSON objects.")]
+
+group = typer.Typer(no_args_is_help=True, help="Start, stop and look at Kafka, Spark Connect and Airflow.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this group."""
+    app.add_typer(group, name="services")
+
+
+@group.command("up")
+def up(names: Names = None, format: Rows = Format.table) -> None:
+    """Start services side by side and wait until they serve.
+
+    Example: reelhouse services up kafka connect
+    """
+    from jobs.lake.services import control, services
+
+    chosen = services(Settings.from_env(), names or [])
+    control.up(chosen, _say)
+    _print(control.status(chosen), format)
+
+
+@group.command("down")
+def down(names: Names = None, format: Rows = Format.table) -> None:
+    """Stop services to their last process, also after a crash.
+
+    Example: reelhouse services down airflow
+    """
+    from jobs.lake.services import control, services
+
+    chosen = services(Settings.from_env(), names or [])
+    control.down(chosen, _say)
+    if format is Format.json:
+        _print(control.status(chosen), format)
+
+
+@group.command("status")
+def status(names: Names = None, format: Rows = Format.table) -> None:
+    """Tell how each service is; exit code 1 when one is not serving.
+
+    Example: reelhouse services status --format json
+    """
+    from jobs.lake.services import control, services
+
+    rows = control.status(services(Settings.from_env(), names or []))
+    _print(rows, format)
+    if any(row["state"] not in ("serving", "outside") for row in rows):
+        raise typer.Exit(1)
+
+
+def _say(name: str, news: str) -> None:
+    typer.echo(f"{name:8} {news}", err=True)
+
+
+def _print(rows: list[dict[str, object]], format: Format) -> None:
+    import json
+
+    from rich.console import Console
+    from rich.table import Table
+
+    if format is Format.json:
+        typer.echo(json.dumps(rows))
+        return
+    table = Table(*(rows[0] if rows else ()))
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    Console(width=None).print(table)
