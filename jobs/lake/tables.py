@@ -1,0 +1,212 @@
+"""The lake: Delta tables at their addresses, written idempotently by Spark and conforming to their contracts.
+
+Every write names an application and a version; Delta skips the repeat of a pair it already holds, so a write may be
+retried at any time. Works alike on a classic session and on Spark Connect (SQL and DataFrames only).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING
+
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.lake.contracts import Contract, contract
+from jobs.lake.errors import ContractError, WriteError
+from jobs.lake.settings import Settings
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+TXN_APP = "spark.databricks.delta.write.txnAppId"
+TXN_VERSION = "spark.databricks.delta.write.txnVersion"
+METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+
+
+class Lake:
+    """The tables of one lake as one run sees them; make a new one for each run."""
+
+    def __init__(self, settings: Settings, spark: SparkSession) -> None:
+        self.settings = settings
+        self.spark = spark
+        self._written: dict[tuple[str, str], int] = {}  # (table, app) → last version this run wrote
+        self._there: set[str] = set()
+
+    def contract(self, table: str) -> Contract:
+        """What the table promises."""
+        return contract(table, self.settings.schemas_dir)
+
+    def path(self, table: str) -> str:
+        """`gold.funnel_daily` lies at `<lake>/gold/funnel_daily`."""
+        return self.settings.table_path(table)
+
+    def exists(self, table: str) -> bool:
+        """Whether the table was made; costs no Spark job."""
+        from deltalake import DeltaTable
+
+        return table in self._there or DeltaTable.is_deltatable(self.path(table))
+
+    def version(self, table: str) -> int:
+        """The newest version, -1 for a table not made yet."""
+        return self._log(table).version() if self.exists(table) else -1
+
+    def txn_version(self, table: str, app: str) -> int:
+        """The highest version that `app` has committed to the table, -1 for none."""
+        if not self.exists(table):
+            return -1
+        done = self._log(table).transaction_version(app)
+        return -1 if done is None else done
+
+    def ensure(self, table: str) -> None:
+        """Make the table, empty, from its contract; one that exists stays as it is."""
+        if self.exists(table):
+            self._there.add(table)
+            return
+        from deltalake import DeltaTable
+
+        promised = self.contract(table)
+        DeltaTable.create(
+            self.path(table),
+            promised.arrow_schema(),
+            mode="ignore",
+            partition_by=list(promised.partitioned_by) or None,
+            description=promised.description,
+            configuration=properties(promised),
+        )
+        self._there.add(table)
+
+    def read(self, table: str, version: int | None = None) -> DataFrame:
+        """The rows of a table, as of a version if one is given; a table not made yet is made and is empty."""
+        self.ensure(table)
+        reader = self.spark.read.format("delta")
+        if version is not None:
+            reader = reader.option("versionAsOf", version)
+        return reader.load(self.path(table))
+
+    def append(self, table: str, frame: DataFrame, *, app: str, version: int, metadata: str | None = None) -> None:
+        """Add rows, once per (app, version)."""
+        self._write(table, frame, "append", app, version, {}, metadata)
+
+    def replace_slices(
+        self,
+        table: str,
+        frame: DataFrame,
+        column: str,
+        slices: Sequence[date],
+        *,
+        app: str,
+        version: int,
+        metadata: str | None = None,
+    ) -> None:
+        """Put `frame` in place of all rows of those days, in one commit; rows of other days are refused by Delta."""
+        if not slices:
+            raise WriteError(f"{table}: no slice is named; use replace_all to replace the whole table")
+        days = ", ".join(f"DATE'{day.isoformat()}'" for day in sorted(set(slices)))
+        self._write(table, frame, "overwrite", app, version, {"replaceWhere": f"`{column}` IN ({days})"}, metadata)
+
+    def replace_all(
+        self, table: str, frame: DataFrame, *, app: str, version: int, metadata: str | None = None
+    ) -> None:
+        """Put `frame` in place of every row, in one commit."""
+        self._write(table, frame, "overwrite", app, version, {}, metadata)
+
+    def merge(
+        self,
+        table: str,
+        frame: DataFrame,
+        keys: Sequence[str],
+        *,
+        app: str,
+        version: int,
+        metadata: str | None = None,
+        bounds: str = "TRUE",
+    ) -> None:
+        """Insert or replace rows by key, in one commit; `keys` identify a row of `frame` and are never null.
+
+        `bounds` is a SQL condition on `t` (the table) that is true of every row that could match; it saves reading.
+        """
+        self._claim(table, app, version)
+        rows = self.conform(table, frame)
+        self.ensure(table)
+        view = f"merged_{table.replace('.', '_')}"
+        rows.createOrReplaceTempView(view)
+        on = " AND ".join(f"t.`{key}` = s.`{key}`" for key in keys)
+        try:
+            with self._transaction(app, version, metadata):
+                self.spark.sql(
+                    f"MERGE INTO delta.`{self.path(table)}` t USING {view} s ON {on} AND ({bounds}) "
+                    "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+                ).collect()
+        finally:
+            self.spark.catalog.dropTempView(view)
+
+    def conform(self, table: str, frame: DataFrame) -> DataFrame:
+        """The frame in the contract's columns, order and types; ContractError names what is missing or unpromised."""
+        promised = self.contract(table)
+        given = set(frame.columns)
+        missing, unpromised = sorted(set(promised.names) - given), sorted(given - set(promised.names))
+        if missing or unpromised:
+            words = [f"missing {', '.join(missing)}"] * bool(missing)
+            words += [f"not promised {', '.join(unpromised)}"] * bool(unpromised)
+            raise ContractError(f"{table}: columns do not keep the contract: {'; '.join(words)}")
+        return frame.to(promised.spark_schema(enforced=False))
+
+    def _write(
+        self,
+        table: str,
+        frame: DataFrame,
+        mode: str,
+        app: str,
+        version: int,
+        options: dict[str, str],
+        metadata: str | None,
+    ) -> None:
+        self._claim(table, app, version)
+        rows = self.conform(table, frame)
+        self.ensure(table)
+        writer = rows.write.format("delta").mode(mode).options(txnAppId=app, txnVersion=str(version), **options)
+        if metadata is not None:
+            writer = writer.option("userMetadata", metadata)
+        writer.save(self.path(table))
+
+    def _claim(self, table: str, app: str, version: int) -> None:
+        """Refuse an (app, version) used before in this run: Delta would skip the second write and say nothing."""
+        last = self._written.get((table, app))
+        if last is not None and version <= last:
+            raise WriteError(
+                f"{table}: ({app}, {version}) follows ({app}, {last}) in the same run, and Delta would skip it silently; "
+                "give each logical write an app of its own"
+            )
+        self._written[(table, app)] = version
+
+    @contextmanager
+    def _transaction(self, app: str, version: int, metadata: str | None) -> Iterator[None]:
+        """MERGE takes its identity from the session only; it must never leak into the next write."""
+        conf = {TXN_APP: app, TXN_VERSION: str(version)} | ({METADATA: metadata} if metadata else {})
+        try:
+            for key, value in conf.items():
+                self.spark.conf.set(key, value)
+            yield
+        finally:
+            for key in conf:
+                self.spark.conf.unset(key)
+
+    def _log(self, table: str) -> "DeltaTable":
+        from deltalake import DeltaTable
+
+        return DeltaTable(self.path(table), without_files=True)
+
+
+def properties(promised: Contract) -> dict[str, str]:
+    """Delta properties of a table: what every reader understands, and no personal value in the log's statistics."""
+    plain = [column.name for column in promised.columns if column.privacy != "personal" and is_measurable(column.type)]
+    return {
+        "delta.dataSkippingStatsColumns": ",".join(plain),
+        "delta.checkpointInterval": "20",
+        "delta.enableDeletionVectors": "false",
+    }
+
+
+def is_measurable(kind: str) -> bool:
+    """Whether Delta keeps a least and a greatest value for columns of this type."""
+    return not kind.startswith(("array", "map", "struct", "binary", "boolean"))
