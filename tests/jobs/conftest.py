@@ -1,0 +1,60 @@
+"""What tests of jobs share: one Spark session, rows typed by the contracts, and stories told in a sentence.
+
+`table("silver.views", [{…}])` fills what a row leaves out with null; a column the contract does not promise fails.
+`told({"liked late": "play 10:00, like 10:30:01"})` is one user per story; see `tests/jobs/stories.py` for the words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.lake.contracts import contract
+from jobs.lake.session import open_session
+from jobs.lake.settings import Settings
+from tests.jobs.stories import tell
+
+Row = dict[str, Any]
+TableMaker = Callable[[str, list[Row]], DataFrame]
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings whose home is a folder of this test run alone."""
+    return Settings(home=tmp_path_factory.mktemp("home"), spark_remote="", spark_master="", spark_memory_mb=1536)
+
+
+@pytest.fixture(scope="session")
+def spark(settings: Settings) -> Iterator[SparkSession]:
+    """The one Spark session of the suite."""
+    session = open_session(settings, "tests")
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def table(spark: SparkSession, settings: Settings) -> TableMaker:
+    """Make a frame with exactly the promised columns of a table."""
+
+    def make(name: str, rows: list[Row]) -> DataFrame:
+        promised = contract(name, settings.schemas_dir)
+        for row in rows:
+            for column in row:
+                promised.column(column)  # an unpromised column fails here, by name
+        values = [tuple(row.get(column) for column in promised.names) for row in rows]
+        return spark.createDataFrame(values, promised.spark_schema(enforced=False))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def told(table: TableMaker) -> Callable[[dict[str, str]], dict[str, DataFrame]]:
+    """Turn stories into silver tables: `{"views": …, "likes": …, "orders": …}`, one user per story."""
+
+    def tables(stories: dict[str, str]) -> dict[str, DataFrame]:
+        return {topic: table(f"silver.{topic}", rows) for topic, rows in tell(stories).items()}
+
+    return tables
