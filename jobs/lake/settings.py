@@ -95,6 +95,11 @@ class Settings(BaseSettings):
         """Connector jars for a classic session or our Connect server, in a stable order."""
         return sorted((self.jars_dir / "spark").glob("*.jar"))
 
+    def as_environment(self) -> dict[str, str]:
+        """The settings as variables, so that a process started elsewhere has the very same."""
+        named = {key.upper(): value for key, value in self.model_dump(mode="json", exclude_none=True).items()}
+        return {f"REELHOUSE_{key}": str(value) for key, value in named.items() if value != ""}
+
     def table_path(self, table: str) -> str:
         """`gold.funnel_daily` lives at `<lake>/gold/funnel_daily`: the name of a table is its address."""
         layer, name = table.split(".", 1)

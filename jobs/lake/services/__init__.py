@@ -1,11 +1,13 @@
 """The services beside our jobs: Kafka, a warm Spark Connect server and Airflow; ours on loopback, or outside ones."""
 
 from jobs.lake.errors import UsageError
+from jobs.lake.services.airflow import Airflow
+from jobs.lake.services.connect import Connect
 from jobs.lake.services.kafka import Kafka
 from jobs.lake.services.service import Service
 from jobs.lake.settings import Settings
 
-SERVICES: dict[str, type[Service]] = {kind.name: kind for kind in (Kafka,)}
+SERVICES: dict[str, type[Service]] = {kind.name: kind for kind in (Kafka, Connect, Airflow)}
 
 
 def services(settings: Settings, names: tuple[str, ...] | list[str] = ()) -> list[Service]:
