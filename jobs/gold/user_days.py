@@ -1,0 +1,78 @@
+"""gold.user_days: what did a user do on a day.
+
+Grain: user_id x day (the business day of the act). A row is there only if the user was.
+"""
+
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from jobs.definitions.as_of import with_version
+from jobs.definitions.local_time import local_hour
+from jobs.definitions.sessions import is_own_step, starts_session
+from jobs.definitions.watching import is_completed, is_valid_view
+
+SCENES = ("short_video", "live", "mall", "search")
+ACTS = ("like", "unlike", "favourite", "unfavourite", "comment", "share", "follow", "unfollow", "add_to_cart",
+        "remove_from_cart", "not_interested", "report")  # fmt: skip
+WATCHED = ("play", "live_enter")
+MAX_WATCH_MS = 24 * 3_600_000  # nobody watches one thing for longer; a counter that says so is broken
+
+
+def build(views: DataFrame, likes: DataFrame, orders: DataFrame, videos: DataFrame, *, zone: str) -> DataFrame:
+    """Silver facts and video versions in, one row per grain out; `zone` names the business zone."""
+    return (
+        presence(views, likes, orders, videos)
+        .transform(with_session_starts)
+        .withColumn("hour", local_hour(F.col("event_time"), zone))
+        .groupBy("user_id", F.col("event_date").alias("day"))
+        .agg(*_sums())
+    )
+
+
+def presence(views: DataFrame, likes: DataFrame, orders: DataFrame, videos: DataFrame) -> DataFrame:
+    """Every own act: a view, a like, a step of an order the shopper took; views know whether they count."""
+    seen = with_version(views, videos, "video_id", "event_time", {"is_advertisement": "is_advertisement"})
+    is_play = F.col("kind") == "play"
+    watched = F.least(F.greatest(F.coalesce("watch_ms", F.lit(0)), F.lit(0)), F.lit(MAX_WATCH_MS))
+    viewed = seen.withColumns(
+        {
+            "watched_ms": F.when(F.col("kind").isin(*WATCHED), watched),
+            "is_valid": is_play & F.coalesce(is_valid_view(), F.lit(False)),
+            "is_complete": is_play & F.coalesce(is_completed(), F.lit(False)),
+        }
+    )
+    shared = ["user_id", "event_time", "event_date", "kind", "scene"]
+    acts = [viewed.select(*shared, "watched_ms", "is_valid", "is_complete")]
+    acts += [likes.select(*shared), orders.where(is_own_step()).select(*shared)]
+    return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), acts)
+
+
+def with_session_starts(acts: DataFrame) -> DataFrame:
+    """Mark the acts that open a session; acts at one instant open one together, so ties do not matter."""
+    in_turn = Window.partitionBy("user_id").orderBy("event_time")
+    previous_at = F.lag("event_time").over(in_turn)
+    return acts.withColumn("starts_session", starts_session(F.col("event_time"), previous_at))
+
+
+def _sums() -> list[Column]:
+    kind, scene = F.col("kind"), F.col("scene")
+    hours = F.array(*[F.count_if(F.col("hour") == hour) for hour in range(24)])
+    return [
+        F.count("*").alias("event_count"),
+        F.count_if("starts_session").alias("session_count"),
+        F.coalesce(F.sum("watched_ms"), F.lit(0)).alias("watch_ms"),
+        F.count_if(kind == "impression").alias("impression_count"),
+        F.count_if(kind == "play").alias("play_count"),
+        F.count_if("is_valid").alias("valid_view_count"),
+        F.count_if("is_complete").alias("completed_view_count"),
+        F.count_if(kind == "product_view").alias("product_view_count"),
+        F.count_if(kind == "live_enter").alias("live_enter_count"),
+        F.count_if(kind == "search").alias("search_count"),
+        *[F.count_if(kind == act).alias(f"{act}_count") for act in ACTS],
+        *[F.count_if(scene == name).alias(f"{name}_event_count") for name in SCENES],
+        hours.alias("events_by_hour"),
+        F.min("event_time").alias("first_seen_at"),
+        F.max("event_time").alias("last_seen_at"),
+    ]

@@ -1,0 +1,60 @@
+"""gold.user_interests: what does a user like now, and how much more than the rest.
+
+Grain: user_id x topic_kind x topic_name, as of one business day. Only of people who agreed to personalisation.
+"""
+
+from datetime import date
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from jobs.definitions.interest import faded
+from jobs.definitions.people import PERSONALISATION, may
+
+GRAIN = ["user_id", "topic_kind", "topic_name"]
+MILLION = 1_000_000
+
+
+def build(interest_days: DataFrame, people: DataFrame, *, day: date) -> DataFrame:
+    """Tiles and the users as of the day (one row per user) in, one row per grain out.
+
+    `interest` is the exact sum of weight × fade, scaled by 2^40; what has faded to nothing or cancels out is left out.
+    """
+    agreed = people.where(may(PERSONALISATION)).select("user_id")
+    return (
+        interest_days.join(agreed, on=["user_id"], how="left_semi")
+        .transform(fade_to, day=day)
+        .transform(with_rank)
+        .withColumn("as_of_day", F.lit(day))
+    )
+
+
+def fade_to(interest_days: DataFrame, *, day: date) -> DataFrame:
+    """The decayed sums on `day`; later days are not known yet on that day."""
+    fade = faded(F.col("topic_kind"), F.date_diff(F.lit(day), F.col("day")))
+    weight = F.col("weight").cast("decimal(19,0)") * F.col("fade").cast("decimal(18,0)")
+    return (
+        interest_days.withColumn("fade", fade)
+        .where("fade IS NOT NULL")
+        .groupBy(*GRAIN)
+        .agg(
+            F.sum(weight.cast("decimal(38,0)")).cast("decimal(38,0)").alias("interest"),
+            F.size(F.collect_set("day")).cast("bigint").alias("day_count"),
+            F.max("day").alias("last_day"),
+        )
+        .where("interest <> 0")
+    )
+
+
+def with_rank(interests: DataFrame) -> DataFrame:
+    """Rank within the user and kind by a total order; share of what speaks for anything, in parts per million."""
+    within = Window.partitionBy("user_id", "topic_kind")
+    liked = F.greatest(F.col("interest"), F.lit(0).cast("decimal(38,0)"))
+    share = F.call_function("div", liked * F.lit(MILLION), F.nullif(F.sum(liked).over(within), F.lit(0)))
+    ranked = within.orderBy(F.desc("interest"), "topic_name")
+    return interests.withColumns(
+        {
+            "rank": F.row_number().over(ranked).cast("bigint"),
+            "share_ppm": F.coalesce(share, F.lit(0)).cast("bigint"),
+        }
+    )

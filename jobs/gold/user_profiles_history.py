@@ -1,0 +1,30 @@
+"""gold.user_profiles_history: what did we know about a user at a past time.
+
+Grain: user_id x as_of_day x known_from. A row is added when a release changed the profile; an old row never changes.
+"""
+
+from datetime import datetime
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+PASSING = ("as_of_day",)  # moves on by itself; a new day alone is no change
+
+
+def build(profiles: DataFrame, history: DataFrame, *, known_from: datetime) -> DataFrame:
+    """The profiles (one row per user) that differ from their user's last row in the history.
+
+    A release cut short and repeated adds nothing twice: what is in the history already differs no more.
+    """
+    latest = history.groupBy("user_id").agg(
+        F.max_by("profile_hash", F.struct("known_from", "as_of_day")).alias("latest_hash")
+    )
+    hashed = profiles.withColumn("profile_hash", profile_hash(profiles.columns))
+    changed = hashed.join(latest, on=["user_id"], how="left").where(~F.col("profile_hash").eqNullSafe(F.col("latest_hash")))
+    return changed.drop("latest_hash").withColumn("known_from", F.lit(known_from))
+
+
+def profile_hash(columns: list[str]) -> Column:
+    """Hash of all that can change in a profile; the columns by name, so that their order does not matter."""
+    content = F.struct(*sorted(set(columns) - set(PASSING)))
+    return F.sha2(F.to_json(content), 256)
