@@ -21,7 +21,7 @@ def tasks_of(dags):
 
 def awaited(dag):
     condition = getattr(dag.timetable, "asset_condition", None)
-    return {found.name for _, found in condition.iter_assets()} if condition else set()
+    return {found.name for found in condition.objects} if condition else set()
 
 
 def graph(dags):

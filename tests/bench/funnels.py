@@ -1,0 +1,125 @@
+"""B4: an ordered funnel over many events, ours beside ClickHouse's windowFunnel, DuckDB, Polars and Spark SQL.
+
+Disjoint steps with ties allowed: the one case in which all of them mean the same (funnels.md). The answer compared is the
+number of subjects by furthest step.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+EVENTS = 10_000_000
+SUBJECTS = 500_000
+WINDOW_US = 3_600_000_000
+NOISE_NAMES = ("scroll", "hover", "mute")
+SPAN_US = 86_400_000_000
+
+
+def names(steps: int) -> list[str]:
+    """The step events of a funnel of so many steps."""
+    return [f"step_{number}" for number in range(1, steps + 1)]
+
+
+def make_events(path: Path, *, scale: float, steps: int, seed: int = 4) -> Path:
+    """A Parquet file of (subject bigint, event_time µs bigint, event string), later steps rarer, in arrival order."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rng = np.random.default_rng(seed)
+    count = int(EVENTS * scale)
+    labels = [*names(steps), *NOISE_NAMES]
+    weights = np.array([0.62**number for number in range(steps)] + [0.3] * len(NOISE_NAMES))
+    codes = rng.choice(len(labels), size=count, p=weights / weights.sum()).astype(np.int8)
+    subjects = (rng.pareto(1.5, count) * SUBJECTS * scale / 10).astype(np.int64) % max(1, int(SUBJECTS * scale))
+    times = 1_700_000_000_000_000 + np.sort(rng.integers(0, SPAN_US, count))
+    event = pa.DictionaryArray.from_arrays(codes, labels).cast(pa.string())
+    table = pa.table({"subject": subjects, "event_time": times, "event": event, "event_id": np.arange(count)})
+    pq.write_table(table, path, compression="zstd")
+    return path
+
+
+def by_chdb(path: Path, steps: int) -> dict[int, int]:
+    """ClickHouse's own windowFunnel, embedded."""
+    import chdb
+
+    conditions = ", ".join(f"event = '{name}'" for name in names(steps))
+    answer = chdb.query(
+        f"SELECT level, count() FROM (SELECT subject, windowFunnel({WINDOW_US})(toUInt64(event_time), {conditions}) AS level "
+        f"FROM file('{path}', Parquet) GROUP BY subject) WHERE level > 0 GROUP BY level ORDER BY level",
+        "CSV",
+    )
+    return {int(level): int(count) for level, count in (line.split(",") for line in str(answer).split())}
+
+
+def window_sql(source: str, steps: int) -> str:
+    """Nested windows: the latest entry that could have reached each step, carried forward row by row.
+
+    Within a time stamp rows are ordered by descending step for the carry and all rows of the stamp see each other
+    (RANGE frame), which is what `ties: allow` means for disjoint steps.
+    """
+    wanted = ", ".join(f"'{name}'" for name in names(steps))
+    query = f"SELECT subject, event_time, event FROM {source} WHERE event IN ({wanted})"
+    first = "CASE WHEN event = 'step_1' THEN event_time END"
+    query = f"SELECT *, MAX({first}) OVER w AS e1 FROM ({query}) q WINDOW w AS ({frame()})"
+    for number in range(2, steps + 1):
+        carried = f"CASE WHEN event = 'step_{number}' AND event_time - e{number - 1} <= {WINDOW_US} THEN e{number - 1} END"
+        query = f"SELECT *, MAX({carried}) OVER w AS e{number} FROM ({query}) q WINDOW w AS ({frame()})"
+    level = " + ".join(f"CAST(MAX(e{number}) IS NOT NULL AS INT)" for number in range(1, steps + 1))
+    return (
+        f"SELECT level, COUNT(*) FROM (SELECT subject, {level} AS level FROM ({query}) q GROUP BY subject) r "
+        "WHERE level > 0 GROUP BY level ORDER BY level"
+    )
+
+
+def frame() -> str:
+    """All rows of the subject up to and including the same time stamp."""
+    return "PARTITION BY subject ORDER BY event_time RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
+
+
+def by_duckdb(path: Path, steps: int, threads: int) -> dict[int, int]:
+    """Nested windows in DuckDB."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute(f"SET threads = {threads}")
+        rows = connection.execute(window_sql(f"read_parquet('{path}')", steps)).fetchall()
+    return {int(level): int(count) for level, count in rows}
+
+
+def by_spark_windows(spark: Any, path: Path, steps: int) -> dict[int, int]:
+    """The same nested windows in Spark SQL."""
+    rows = spark.sql(window_sql(f"parquet.`{path}`", steps)).collect()
+    return {int(row[0]): int(row[1]) for row in rows}
+
+
+def by_polars(path: Path, steps: int) -> dict[int, int]:
+    """Running maxima per subject in Polars; the maximum of each time stamp is taken before it is carried."""
+    import polars as pl
+
+    frame = pl.scan_parquet(path).filter(pl.col("event").is_in(names(steps))).sort("subject", "event_time")
+    stamp = ["subject", "event_time"]
+    for number in range(1, steps + 1):
+        hit = pl.col("event") == f"step_{number}"
+        before = pl.col("event_time") if number == 1 else pl.col(f"e{number - 1}")
+        if number > 1:
+            hit &= pl.col("event_time") - before <= WINDOW_US
+        frame = frame.with_columns(pl.when(hit).then(before).otherwise(None).alias("hit"))
+        frame = frame.with_columns(pl.col("hit").max().over(stamp).cum_max().over("subject").alias("c"))
+        frame = frame.with_columns(pl.col("c").forward_fill().over("subject").alias(f"e{number}")).drop("c", "hit")
+    level = sum(pl.col(f"e{number}").is_not_null().any().cast(pl.Int64) for number in range(1, steps + 1))
+    counted = frame.group_by("subject").agg(level.alias("level")).filter(pl.col("level") > 0)  # type: ignore[union-attr]
+    rows = counted.group_by("level").len().sort("level").collect().rows()
+    return {int(level): int(count) for level, count in rows}
+
+
+def read_and_sort(path: Path, threads: int) -> None:
+    """The limit: read three columns and sort them by subject and time."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute(f"SET threads = {threads}")
+        connection.execute(
+            f"CREATE TEMP TABLE sorted AS SELECT subject, event_time, event FROM read_parquet('{path}') "
+            "ORDER BY subject, event_time"
+        )
