@@ -1,6 +1,6 @@
 """Stories in a sentence: `"play 10:00, like 10:05:30, placed 10:22 order_id=o1, paid +1d 09:00"` becomes silver rows.
 
-Each act is `<kind> [+Nd] HH:MM[:SS] [column=value …]`: local time in Asia/Shanghai on 2026-03-02, N days later. A story's
+Each act is `<kind> [+Nd] HH:MM[:SS] [column=value …]`: local time in Asia/Shanghai, N days after 2026-03-02. A story's
 user is its name. `view` is short for a valid play (10 of 20 s watched), `order` for placed; a column's value is read by
 its type, and one order belongs to the whole story unless `order_id=` says otherwise.
 """
