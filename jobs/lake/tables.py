@@ -10,6 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from jobs.lake.contracts import Contract, contract
 from jobs.lake.errors import ContractError, WriteError
@@ -120,13 +121,18 @@ class Lake:
         version: int,
         metadata: str | None = None,
         bounds: str = "TRUE",
+        removed: DataFrame | None = None,
     ) -> None:
         """Insert or replace rows by key, in one commit; `keys` identify a row of `frame` and are never null.
 
         `bounds` is a SQL condition on `t` (the table) that is true of every row that could match; it saves reading.
+        `removed` has keys, none of them in `frame`, whose rows go in the same commit.
         """
         self._claim(table, app, version)
-        rows = self.conform(table, frame)
+        rows = self.conform(table, frame).withColumn("_is_removed", F.lit(False))
+        if removed is not None:
+            gone = removed.select(*keys).withColumn("_is_removed", F.lit(True))
+            rows = rows.unionByName(gone, allowMissingColumns=True)
         self.ensure(table)
         view = f"merged_{table.replace('.', '_')}"
         rows.createOrReplaceTempView(view)
@@ -135,7 +141,8 @@ class Lake:
             with self._transaction(app, version, metadata):
                 self.spark.sql(
                     f"MERGE INTO delta.`{self.path(table)}` t USING {view} s ON {on} AND ({bounds}) "
-                    "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+                    "WHEN MATCHED AND s._is_removed THEN DELETE WHEN MATCHED THEN UPDATE SET * "
+                    "WHEN NOT MATCHED AND NOT s._is_removed THEN INSERT *"
                 ).collect()
         finally:
             self.spark.catalog.dropTempView(view)

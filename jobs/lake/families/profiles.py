@@ -1,0 +1,87 @@
+"""The family `profiles`: what a run reads and stages. What it means is in `profile_refresh`."""
+
+from collections.abc import Iterator
+from datetime import date
+
+from pyspark.sql import DataFrame
+
+from jobs.definitions.local_time import last_complete_day
+from jobs.lake.families.profile_refresh import (
+    AsOf,
+    Gold,
+    Keep,
+    Silver,
+    Touched,
+    first_redescribed_day,
+    newest_day,
+    pairs_of_days,
+    rebuild,
+    refresh,
+    tables,
+    touched_pairs,
+    touched_users,
+)
+from jobs.lake.tables import Lake
+from jobs.lake.work import Staged, Work
+
+
+def stage(lake: Lake, work: Work) -> Iterator[Staged]:
+    """The tables of the family, one after the other; write each before asking for the next: it feeds the next.
+
+    Nothing is staged when there is nothing: no fact yet, or no user touched on the same business day.
+    """
+    kept: list[DataFrame] = []
+
+    def keep(frame: DataFrame) -> DataFrame:
+        kept.append(frame.persist())
+        return kept[-1]
+
+    silver, gold = _silver(lake, work), Gold(*(lake.read(table) for table in tables(Gold)))
+    try:
+        as_of_day = _as_of(lake, work, silver)
+        if as_of_day is None:
+            return
+        last_day = _day(gold.user_profiles.selectExpr("max(as_of_day)"))
+        if work.full or work.ingest_seq_from < 0 or last_day is None:
+            yield from rebuild(silver, gold, as_of_day, keep)
+            return
+        touched = _touched(silver, work, as_of_day.zone, keep)
+        is_new_day = last_day != as_of_day.day
+        if is_new_day or not touched.users.isEmpty():
+            yield from refresh(silver, gold, touched, as_of_day, is_new_day=is_new_day, keep=keep)
+    finally:
+        for frame in kept:
+            frame.unpersist()
+
+
+def _silver(lake: Lake, work: Work) -> Silver:
+    """The inputs at the versions the run was planned on; a table not made yet is read as it is: empty."""
+    versions = (work.silver_versions.get(table, -1) for table in tables(Silver))
+    pinned = zip(tables(Silver), versions, strict=True)
+    return Silver(*(lake.read(table, version if version >= 0 else None) for table, version in pinned))
+
+
+def _as_of(lake: Lake, work: Work, silver: Silver) -> AsOf | None:
+    """The day of the watermark; where no source ever spoke of completeness, the newest day there is a fact of."""
+    zone = lake.settings.business_zone
+    day = last_complete_day(work.watermark, zone) if work.watermark else _day(newest_day(silver))
+    return AsOf(day, zone, work.known_from) if day else None
+
+
+def _touched(silver: Silver, work: Work, zone: str, keep: Keep) -> Touched:
+    """Who and what the new batches touched; days asked for by hand (they book no progress) touch all who were there."""
+    since = work.ingest_seq_from
+    start = _day(first_redescribed_day(silver, since, zone))
+    pairs = touched_pairs(silver, since, zone, redescribed_from=start)
+    if work.days and work.ingest_seq_to == since:
+        pairs = pairs.union(pairs_of_days(silver, work.days, zone))
+    pairs = keep(pairs.distinct())
+    users = keep(touched_users(silver, pairs, since))
+    days = tuple(sorted(row["day"] for row in pairs.select("day").distinct().collect()))
+    return Touched(pairs, users, days)
+
+
+def _day(one: DataFrame) -> date | None:
+    """The only value of a frame of one row."""
+    row = one.first()
+    return row[0] if row else None
