@@ -92,10 +92,8 @@ class Spool:
 
     def _next_epoch(self) -> tuple[str, int]:
         path = self.folder / "producer.json"
-        known = (
-            json.loads(path.read_text()) if path.exists() else {"id": f"{self.folder.name}-{_short_id()}", "epoch": 0}
-        )
-        producer_id, epoch = str(known["id"]), int(known["epoch"]) + 1
+        known = json.loads(path.read_text()) if path.exists() else {}
+        producer_id, epoch = str(known.get("id") or f"{self.folder.name}-{_short_id()}"), int(known.get("epoch", 0)) + 1
         _replace(path, {"id": producer_id, "epoch": epoch}, synced=True)
         return producer_id, epoch
 
@@ -109,14 +107,12 @@ class Spool:
         segment, position = self._acked
         found = []
         for number in (number for number in self._numbers() if number >= segment):
-            start = position if number == segment else 0
-            end = start
-            for start, end, count in frames(self._path(number), start):
+            begin = whole = position if number == segment else 0
+            for start, end, count in frames(self._path(number), begin):
                 found.append(Batch(number, start, end, count, None))
-            if torn := self._path(number).stat().st_size - end:
-                log.warning(
-                    "spool %s: %d bytes of an unfinished write in segment %d left out", self.folder, torn, number
-                )
+                whole = end
+            if torn := self._path(number).stat().st_size - whole:
+                log.warning("%s: %d bytes of an unfinished write left out", self._path(number), torn)
         return found
 
     def _open_segment(self) -> IO[bytes]:
