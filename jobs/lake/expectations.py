@@ -1,0 +1,162 @@
+"""What a staged table is expected to hold, in our own words: the contract's `quality:` plus what follows from its columns.
+
+Follows without being written down: the grain is unique, required columns hold no null, `_count` is never negative,
+`_rate` lies within 0..1, and rows lie in the slices that are to be replaced. Great Expectations judges them
+(jobs/lake/quality.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from jobs.lake.contracts import Check, Column, Contract
+from jobs.lake.errors import ContractError
+
+COMPARE = {
+    "mustBe": "value = {0}",
+    "mustNotBe": "value <> {0}",
+    "mustBeGreaterThan": "value > {0}",
+    "mustBeGreaterOrEqualTo": "value >= {0}",
+    "mustBeLessThan": "value < {0}",
+    "mustBeLessOrEqualTo": "value <= {0}",
+    "mustBeBetween": "value BETWEEN {0} AND {1}",
+    "mustNotBeBetween": "value NOT BETWEEN {0} AND {1}",
+}
+NO_ROWS = ("mustBe", 0)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One expectation: `kind` is a class of Great Expectations with its arguments, or empty for the SQL `query`.
+
+    The query gives one number over `{batch}`; the expectation holds when `accept` (SQL over `value`) is true of it.
+    """
+
+    name: str
+    severity: str
+    description: str
+    kind: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    query: str = ""
+    accept: str = ""
+    is_row_rule: bool = False
+
+
+def expected_of(promised: Contract, slices: Sequence[date] = ()) -> list[Expected]:
+    """All expectations of a staged table; `slices` are the days it is to replace, none for other kinds of write."""
+    derived = [_unique_grain(promised)] if promised.grain else []
+    derived += [rule for column in promised.columns for rule in _of_column(column)]
+    if slices and promised.slice_column:
+        derived.append(_within(promised.slice_column, slices))
+    return derived + [_of_check(promised, check) for check in promised.checks]
+
+
+def on_day(rule: Expected, promised: Contract) -> bool:
+    """Whether the rule can be judged day by day, so that a failure blocks only its day."""
+    return rule.is_row_rule and promised.slice_column is not None
+
+
+def _unique_grain(promised: Contract) -> Expected:
+    """Nulls of a nullable grain column count as equal, as a person would read them."""
+    keys = ", ".join(f"`{name}`" for name in promised.grain)
+    groups = f"SELECT COUNT(*) AS copies FROM {{batch}} GROUP BY {keys} HAVING COUNT(*) > 1"
+    query = f"SELECT COALESCE(SUM(copies - 1), 0) FROM ({groups})"
+    name, words = "grain_is_unique", f"One row per {' x '.join(promised.grain)}."
+    in_slice = promised.slice_column in promised.grain
+    return Expected(name, "critical", words, query=query, accept=_accept(NO_ROWS), is_row_rule=in_slice)
+
+
+def _of_column(column: Column) -> list[Expected]:
+    rules = []
+    if column.required:
+        name, words = f"{column.name}_is_there", f"{column.name} is required."
+        rules.append(_native(name, words, "ExpectColumnValuesToNotBeNull", column=column.name))
+    if column.name.endswith("_count"):
+        name, words = f"{column.name}_is_not_negative", "A count is never negative."
+        rules.append(_native(name, words, "ExpectColumnValuesToBeBetween", column=column.name, min_value=0))
+    if column.name.endswith("_rate"):
+        name, words = f"{column.name}_is_a_rate", "A rate lies within 0..1."
+        rules.append(_native(name, words, "ExpectColumnValuesToBeBetween", column=column.name, min_value=0, max_value=1))
+    return rules
+
+
+def _within(column: str, slices: Sequence[date]) -> Expected:
+    days = ", ".join(f"DATE'{day.isoformat()}'" for day in slices)
+    query = f"SELECT COUNT(*) FROM {{batch}} WHERE `{column}` IS NULL OR `{column}` NOT IN ({days})"
+    words = "Rows lie in the days that are replaced, in no other."
+    return Expected("rows_are_in_their_slices", "critical", words, query=query, accept=_accept(NO_ROWS))
+
+
+def _native(name: str, description: str, kind: str, severity: str = "critical", **arguments: Any) -> Expected:
+    return Expected(name, severity, description, kind, arguments, is_row_rule=True)
+
+
+def _of_check(promised: Contract, check: Check) -> Expected:
+    """A written check: a class of Great Expectations where one says the same, else SQL."""
+    name = f"{check.column}_{check.name}" if check.column else check.name
+    if check.type == "sql":
+        query = (check.query or "").replace("{table}", "{batch}").rstrip("; \n")
+        row_rule = check.must == NO_ROWS
+        return Expected(name, check.severity, check.description, query=query, accept=_accept(check.must), is_row_rule=row_rule)
+    kind, arguments = _library_class(check) if check.must == NO_ROWS else ("", {})
+    if kind:
+        return _native(name, check.description, kind, check.severity, **arguments)
+    query = _library_query(promised, check)
+    return Expected(name, check.severity, check.description, query=query, accept=_accept(check.must))
+
+
+def _library_class(check: Check) -> tuple[str, dict[str, Any]]:
+    """The class that says "no row breaks this", if there is one."""
+    column, given = {"column": check.column}, check.arguments
+    if check.metric == "nullValues":
+        return "ExpectColumnValuesToNotBeNull", column
+    if check.metric == "invalidValues" and "validValues" in given:
+        return "ExpectColumnValuesToBeInSet", column | {"value_set": given["validValues"]}
+    if check.metric == "invalidValues" and "pattern" in given:
+        return "ExpectColumnValuesToMatchRegex", column | {"regex": given["pattern"]}
+    if check.metric == "invalidValues" and given.keys() & {"minimum", "maximum"}:
+        bounds = {"min_value": given.get("minimum"), "max_value": given.get("maximum")}
+        return "ExpectColumnValuesToBeBetween", column | {key: value for key, value in bounds.items() if value is not None}
+    return "", {}
+
+
+def _library_query(promised: Contract, check: Check) -> str:
+    """The metric as a query of one number, in rows or percent of rows."""
+    if check.metric == "rowCount":
+        return "SELECT COUNT(*) FROM {batch}"
+    if check.metric == "duplicateValues":
+        columns = check.arguments.get("properties") or [check.column]
+        keys = ", ".join(f"`{name}`" for name in columns)
+        groups = f"SELECT COUNT(*) AS copies FROM {{batch}} GROUP BY {keys} HAVING COUNT(*) > 1"
+        return f"SELECT COALESCE(SUM(copies - 1), 0) FROM ({groups})"
+    wrong = _wrong(promised, check)
+    if check.unit == "percent":
+        return f"SELECT COALESCE(100.0 * COUNT_IF({wrong}) / NULLIF(COUNT(*), 0), 0) FROM {{batch}}"
+    return f"SELECT COUNT_IF({wrong}) FROM {{batch}}"
+
+
+def _wrong(promised: Contract, check: Check) -> str:
+    """The SQL condition of a row that breaks a library metric."""
+    given, column = check.arguments, f"`{check.column}`"
+    if check.metric == "nullValues":
+        return f"{column} IS NULL"
+    if check.metric == "missingValues":
+        words = _words(value for value in given.get("missingValues", ["", None]) if value is not None)
+        return f"{column} IS NULL OR {column} IN ({words})"
+    if check.metric == "invalidValues" and "validValues" in given:
+        return f"{column} NOT IN ({_words(given['validValues'])})"
+    raise ContractError(
+        f"{promised.name}: quality {check.name}: metric {check.metric!r} with {sorted(given)} cannot be judged; "
+        "write nullValues, missingValues, invalidValues, duplicateValues, rowCount, or type: sql"
+    )
+
+
+def _words(values: Any) -> str:
+    """Values as SQL literals."""
+    return ", ".join("'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'" for value in values)
+
+
+def _accept(must: tuple[str, Any]) -> str:
+    word, bound = must
+    return COMPARE[word].format(*(bound if isinstance(bound, list) else [bound]))

@@ -1,0 +1,151 @@
+"""Publications: which version of every public table was released when, so that readers see a family as one.
+
+A release is one atomic commit of `ops.publications` that names a version for each table of its family, whether the
+release changed it or not. What a table's log holds beyond its published version is not there for readers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jobs.lake.contracts import all_tables, contract
+from jobs.lake.errors import UsageError
+from jobs.lake.ledger import Ledger
+
+TABLE = "ops.publications"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """One row of `ops.publications`: one table's part in one release."""
+
+    release_id: str
+    family: str
+    table: str
+    version: int
+    slices: tuple[date, ...]
+    ingest_seq: int
+    watermark: datetime | None
+    contract_version: str
+    verdict: str
+    run_id: str
+    known_from: datetime
+    rows: int
+
+
+@dataclass(frozen=True)
+class Release:
+    """All that one release published; `number` grows by at least one with every release of a family."""
+
+    family: str
+    number: int
+    tables: dict[str, Publication]
+
+    @property
+    def facts(self) -> Publication:
+        """Any one line: run, sequence, watermark and times are the same on all of them."""
+        return next(iter(self.tables.values()))
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """Table → published version."""
+        return {table: line.version for table, line in self.tables.items()}
+
+
+@cache
+def families(schemas_dir: Path) -> dict[str, tuple[str, ...]]:
+    """Family → its public tables, by contract, in a stable order."""
+    found: dict[str, list[str]] = {}
+    for table in all_tables(schemas_dir):
+        family = contract(table, schemas_dir).family if table.startswith("gold.") else None
+        if family:
+            found.setdefault(family, []).append(table)
+    return {family: tuple(tables) for family, tables in sorted(found.items())}
+
+
+def family_of(name: str, schemas_dir: Path) -> str:
+    """The family meant by its own name or by one of its tables; UsageError lists what there is."""
+    known = families(schemas_dir)
+    for family, tables in known.items():
+        if name == family or name in tables:
+            return family
+    choices = ", ".join([*known, *(table for tables in known.values() for table in tables)])
+    raise UsageError(f"{name!r} is neither a family nor a public table; write one of {choices or '(none is promised)'}")
+
+
+def inputs_of(family: str, schemas_dir: Path) -> tuple[str, ...]:
+    """What a family reads: the inputs its contracts promise, less what it publishes itself."""
+    tables = families(schemas_dir)[family]
+    inputs = {name for table in tables for name in contract(table, schemas_dir).inputs}
+    return tuple(sorted(inputs - set(tables)))
+
+
+def releases(ledger: Ledger, family: str | None = None) -> list[Release]:
+    """Every release, the newest of each family last."""
+    import pyarrow.compute as pc
+
+    chosen = None if family is None else pc.field("family") == family
+    grouped: dict[tuple[str, int], dict[str, Publication]] = {}
+    for row in ledger.read(TABLE, filter=chosen).to_pylist():
+        line = Publication(**{**row, "slices": tuple(row["slices"] or ())})
+        grouped.setdefault((line.family, number_of(line.release_id)), {})[line.table] = line
+    return [Release(name, number, dict(sorted(tables.items()))) for (name, number), tables in sorted(grouped.items())]
+
+
+def latest(ledger: Ledger, family: str) -> Release | None:
+    """The newest release of a family; None before the first."""
+    found = releases(ledger, family)
+    return found[-1] if found else None
+
+
+def published(ledger: Ledger) -> dict[str, Publication]:
+    """Public table → its part in the newest release of its family, all read at one moment."""
+    lines: dict[str, Publication] = {}
+    for release in releases(ledger):
+        lines.update(release.tables)
+    return lines
+
+
+def find_release(ledger: Ledger, family: str, wanted: str) -> Release:
+    """The release of that id or number; UsageError names the newest ones."""
+    found = releases(ledger, family)
+    for release in found:
+        if wanted in (str(release.number), release_id(family, release.number)):
+            return release
+    newest = ", ".join(release_id(family, release.number) for release in found[-3:]) or "none"
+    raise UsageError(f"{family} has no release {wanted!r}; the newest are {newest}")
+
+
+def publish(ledger: Ledger, family: str, number: int, lines: Sequence[Publication]) -> None:
+    """Make a release visible, in one commit for all its tables; again does nothing."""
+    rows = [{**asdict(line), "slices": list(line.slices)} for line in lines]
+    ledger.append(TABLE, rows, app=app_of(family), version=number)
+
+
+def app_of(family: str) -> str:
+    """The application id of a family's release commits; their version is the release's number."""
+    return f"release:{family}"
+
+
+def release_id(family: str, number: int) -> str:
+    """`funnels-000012`."""
+    return f"{family}-{number:06d}"
+
+
+def number_of(identifier: str) -> int:
+    """12 of `funnels-000012`."""
+    return int(identifier.rsplit("-", 1)[1])
+
+
+def as_row(line: Publication) -> dict[str, Any]:
+    """A publication for people and JSON: dates and times as ISO 8601 text."""
+    row = asdict(line)
+    return {
+        **row,
+        "slices": [day.isoformat() for day in line.slices],
+        "watermark": line.watermark.isoformat() if line.watermark else None,
+        "known_from": line.known_from.isoformat(),
+    }

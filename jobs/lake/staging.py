@@ -1,0 +1,136 @@
+"""Staging: where a family is built and checked before anybody sees it, and the papers that travel with it.
+
+Tables lie at `<lake>/staging/<layer>/<table>`; beside them, per family, three small JSON files: the manifest (what was
+built from what), the verdict (which exact staging passed its checks) and the ticket (which release number it got).
+"""
+
+import hashlib
+from datetime import date, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from jobs.lake.errors import WriteError
+from jobs.lake.settings import Settings
+from jobs.lake.work import Mode
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+
+class Paper(BaseModel):
+    """A JSON file of one family beside its staging tables."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+P = TypeVar("P", bound=Paper)
+
+
+class StagedTable(Paper):
+    """One staged table as it was written: `version` and `table_id` name exactly these rows."""
+
+    table: str
+    mode: Mode
+    slices: tuple[date, ...]
+    version: int
+    table_id: str
+    rows: int
+    contract_version: str
+
+
+class Manifest(Paper):
+    """What one build staged, from what. `base_run_id` is the run whose release it builds on ("" before the first)."""
+
+    family: str
+    run_id: str
+    base_run_id: str
+    full: bool
+    days: tuple[date, ...]
+    held: tuple[date, ...]
+    ingest_seq_from: int
+    ingest_seq_to: int
+    released_seq: int
+    watermark: datetime | None
+    known_from: datetime
+    silver_versions: dict[str, int]
+    tables: tuple[StagedTable, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever anything about the staging changes."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
+
+
+class Verdict(Paper):
+    """That the staging of this fingerprint passed; `verdict` is passed or warned."""
+
+    fingerprint: str
+    verdict: str
+
+
+class Ticket(Paper):
+    """The release number of the staging of this fingerprint; kept so that a killed release goes on as itself."""
+
+    fingerprint: str
+    number: int
+
+
+class Staging:
+    """The staging area of one family."""
+
+    def __init__(self, settings: Settings, family: str) -> None:
+        self.family = family
+        self.root = f"{settings.lake_root}/staging"
+
+    def path(self, table: str) -> str:
+        """Where a table is staged."""
+        return f"{self.root}/{table.replace('.', '/')}"
+
+    def manifest(self) -> Manifest | None:
+        """What is staged now; None when nothing is, or a build was killed half-way."""
+        return self._read("manifest", Manifest)
+
+    def verdict(self) -> Verdict | None:
+        """The last passed check, perhaps of an older staging."""
+        return self._read("verdict", Verdict)
+
+    def ticket(self) -> Ticket | None:
+        """The last release number given out."""
+        return self._read("ticket", Ticket)
+
+    def put(self, paper: Paper) -> None:
+        """Write one of the papers, whole or not at all."""
+        fs, path = self._place(type(paper).__name__.lower())
+        fs.create_dir(path.rsplit("/", 1)[0], recursive=True)
+        with fs.open_output_stream(f"{path}.new") as file:
+            file.write(paper.model_dump_json(indent=1).encode())
+        fs.move(f"{path}.new", path)
+
+    def clear(self) -> None:
+        """Forget manifest and verdict before new rows are staged; the ticket stays, so numbers only grow."""
+        from pyarrow.fs import FileType
+
+        for name in ("verdict", "manifest"):
+            fs, path = self._place(name)
+            if fs.get_file_info(path).type == FileType.File:
+                fs.delete_file(path)
+
+    def _read(self, name: str, kind: type[P]) -> P | None:
+        from pyarrow.fs import FileType
+
+        fs, path = self._place(name)
+        if fs.get_file_info(path).type != FileType.File:
+            return None
+        with fs.open_input_stream(path) as file:
+            text = file.read()
+        try:
+            return kind.model_validate_json(text)
+        except ValidationError as bad:
+            raise WriteError(f"{path} is no {name} of this version; delete it and run `reelhouse build {self.family}`") from bad
+
+    def _place(self, name: str) -> "tuple[FileSystem, str]":
+        from pyarrow.fs import FileSystem
+
+        uri = f"{self.root}/{self.family}.{name}.json"
+        return FileSystem.from_uri(uri.replace("s3a://", "s3://", 1))
