@@ -23,7 +23,10 @@ class Airflow:
         self._session.trust_env = False  # loopback needs no proxy
 
     @retry(
-        retry=retry_if_exception_type(requests.ConnectionError), stop=stop_after_attempt(5), wait=wait_fixed(1), reraise=True
+        retry=retry_if_exception_type(requests.ConnectionError),
+        stop=stop_after_attempt(5),
+        wait=wait_fixed(1),
+        reraise=True,
     )
     def _send(self, method: str, path: str, **options: Any) -> requests.Response:
         return self._session.request(method, f"{self.url}{path}", timeout=TIMEOUT_SECONDS, **options)
@@ -38,7 +41,9 @@ class Airflow:
                 answer = self._send(method, f"/api/v2{path}", **options)
             answer.raise_for_status()
         except (requests.RequestException, KeyError) as failure:
-            raise ServiceError(f"Airflow at {self.url} refused {method} {path}: {failure}; see `make status`") from failure
+            raise ServiceError(
+                f"Airflow at {self.url} refused {method} {path}: {failure}; see `make status`"
+            ) from failure
         return answer.json()
 
     def knows(self, dag: str) -> bool:

@@ -25,7 +25,7 @@ class Steps:
     folder: Path
 
     def run(self, name: str, *arguments: str, remedy: str, allow: Sequence[int] = (0,)) -> str:
-        """Run `reelhouse ARGUMENTS…` to its end and return what it printed; any exit code not in `allow` is an error."""
+        """Run `reelhouse ARGUMENTS…` to its end and return what it printed; a code not in `allow` is an error."""
         return self.finish(self.start(name, *arguments), remedy=remedy, allow=allow)
 
     def start(self, name: str, *arguments: str) -> "Running":
@@ -58,7 +58,9 @@ class Steps:
 
     def rows(self, name: str, *arguments: str, remedy: str, allow: Sequence[int] = (0,)) -> list[dict[str, Any]]:
         """Run a step with `--format json` and return its rows."""
-        found: list[dict[str, Any]] = json.loads(self.run(name, *arguments, "--format", "json", remedy=remedy, allow=allow))
+        found: list[dict[str, Any]] = json.loads(
+            self.run(name, *arguments, "--format", "json", remedy=remedy, allow=allow)
+        )
         return found
 
 

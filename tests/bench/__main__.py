@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import tempfile
-from datetime import date
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -57,7 +57,7 @@ def as_result(
         "title": title,
         "scale": scale,
         "repeats": repeats,
-        "measured_on": date.today().isoformat(),
+        "measured_on": datetime.now(tz=UTC).date().isoformat(),
         "machine": f"{psutil.cpu_count()} cores, {psutil.virtual_memory().total // 2**30} GiB, {platform.system()}",
         "aim": module.AIM,
         "verdict": module.verdict({o.name: o.median for o in outcomes}),
@@ -92,8 +92,9 @@ def as_page(results: list[dict[str, Any]]) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Made by `make bench` (`ONLY=B4 SCALE=1` for one at full size). Each figure is a median of the repetitions of one run on one",
-        "machine, order rotated, warm-up apart, answers compared first. `ours ÷ it` below 1 means ours is faster.",
+        "Made by `make bench` (`ONLY=B4 SCALE=1` for one at full size). Each figure is a median of the repetitions of",
+        "one run on one machine, order rotated, warm-up apart, answers compared first. `ours ÷ it` below 1 means ours",
+        "is faster.",
         "",
     ]
     for result in results:

@@ -1,7 +1,7 @@
 """B4: an ordered funnel over many events, ours beside ClickHouse's windowFunnel, DuckDB, Polars and Spark SQL.
 
-Disjoint steps with ties allowed: the one case in which all of them mean the same (funnels.md). The answer compared is the
-number of subjects by furthest step.
+Disjoint steps with ties allowed: the one case in which all of them mean the same. The answer compared is the number of
+subjects by furthest step.
 """
 
 from pathlib import Path
@@ -45,8 +45,9 @@ def by_chdb(path: Path, steps: int) -> dict[int, int]:
 
     conditions = ", ".join(f"event = '{name}'" for name in names(steps))
     answer = chdb.query(
-        f"SELECT level, count() FROM (SELECT subject, windowFunnel({WINDOW_US})(toUInt64(event_time), {conditions}) AS level "
-        f"FROM file('{path}', Parquet) GROUP BY subject) WHERE level > 0 GROUP BY level ORDER BY level",
+        "SELECT level, count() FROM (SELECT subject, "
+        f"windowFunnel({WINDOW_US})(toUInt64(event_time), {conditions}) AS level FROM file('{path}', Parquet) "
+        "GROUP BY subject) WHERE level > 0 GROUP BY level ORDER BY level",
         "CSV",
     )
     return {int(level): int(count) for level, count in (line.split(",") for line in str(answer).split())}
@@ -63,7 +64,9 @@ def window_sql(source: str, steps: int) -> str:
     first = "CASE WHEN event = 'step_1' THEN event_time END"
     query = f"SELECT *, MAX({first}) OVER w AS e1 FROM ({query}) q WINDOW w AS ({frame()})"
     for number in range(2, steps + 1):
-        carried = f"CASE WHEN event = 'step_{number}' AND event_time - e{number - 1} <= {WINDOW_US} THEN e{number - 1} END"
+        carried = (
+            f"CASE WHEN event = 'step_{number}' AND event_time - e{number - 1} <= {WINDOW_US} THEN e{number - 1} END"
+        )
         query = f"SELECT *, MAX({carried}) OVER w AS e{number} FROM ({query}) q WINDOW w AS ({frame()})"
     level = " + ".join(f"CAST(MAX(e{number}) IS NOT NULL AS INT)" for number in range(1, steps + 1))
     return (

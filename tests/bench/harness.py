@@ -1,4 +1,4 @@
-"""Time contenders fairly: warm-up apart, order rotated, answers compared, wall, CPU and memory of the whole process tree."""
+"""Time contenders fairly: warm-up apart, order rotated, answers compared, the whole process tree measured."""
 
 import statistics
 import threading

@@ -97,6 +97,7 @@ def test_a_killed_task_leaves_no_process_behind(tmp_path, monkeypatch, context):
         time.sleep(0.05)
     task.on_kill()
     thread.join(20)
-    assert ended and not thread.is_alive()
+    assert ended
+    assert not thread.is_alive()
     pid = int(child.read_text())
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
