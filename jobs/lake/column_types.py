@@ -1,6 +1,6 @@
 """Column types as the contracts write them: Spark DDL text, read without a Spark session.
 
-One small grammar, three readers: Spark (`to_spark`), Arrow and with it delta-rs (`to_arrow`), and people (the text itself).
+One small grammar, three readers: Spark (`to_spark`), Arrow and with it delta-rs (`to_arrow`), and people (the text).
 """
 
 from __future__ import annotations

@@ -1,0 +1,56 @@
+"""Path, module and test of a table stand together, and funnel definitions can be read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from jobs.lake.contracts import all_tables
+from jobs.lake.errors import UsageError
+from jobs.lake.promises.problem import Problem
+
+BUILT = ("bronze", "silver", "gold")  # ops tables are written by what they are about, not built
+
+
+def check_layout(schemas_dir: Path) -> list[Problem]:
+    """Tables without module or test, modules without contract, funnels that are none."""
+    root = schemas_dir.parent
+    tables = set(all_tables(schemas_dir))
+    return [*_promised(tables, root), *_made(tables, root), *_funnels(schemas_dir)]
+
+
+def _promised(tables: set[str], root: Path) -> Iterator[Problem]:
+    """Every promised table has its module and that module's test."""
+    for table in sorted(tables):
+        layer, name = table.split(".")
+        if layer not in BUILT:
+            continue
+        for needed in (f"jobs/{layer}/{name}.py", f"tests/jobs/{layer}/test_{name}.py"):
+            if not (root / needed).is_file():
+                yield Problem(
+                    f"schemas/{layer}/{name}.yaml", "", f"{needed} is missing", "the path is the name: write it"
+                )
+
+
+def _made(tables: set[str], root: Path) -> Iterator[Problem]:
+    """Every module that builds a table has that table's contract."""
+    for layer in BUILT:
+        for module in sorted((root / "jobs" / layer).glob("*.py")):
+            makes_table = "\ndef build(" in module.read_text(encoding="utf-8")
+            if makes_table and f"{layer}.{module.stem}" not in tables:
+                file = f"jobs/{layer}/{module.name}"
+                yield Problem(file, "", "builds a table nobody promised", f"write schemas/{layer}/{module.stem}.yaml")
+
+
+def _funnels(schemas_dir: Path) -> Iterator[Problem]:
+    """Every funnel definition can be read and is named as its file."""
+    from jobs.definitions.funnel.language import read_definition
+
+    for path in sorted((schemas_dir / "funnels").glob("*.yaml")):
+        file = str(path.relative_to(schemas_dir.parent))
+        try:
+            name = read_definition(path).name
+        except UsageError as bad:
+            message, _, remedy = str(bad).removeprefix(f"{path}").lstrip(": ").rpartition("; ")
+            yield Problem(file, "", message or str(bad), remedy if message else "see docs/funnels.md")
+            continue
+        if name != path.stem:
+            yield Problem(file, "name", f"is {name!r}", f"the path is the name: write {path.stem!r}")
