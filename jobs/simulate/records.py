@@ -40,7 +40,8 @@ def _base(chance: np.random.Generator, block: Block, wrong: Misbehaviour, period
     for topic, frame in block.events.items():
         size = height(frame)
         code, is_fact = TOPICS.index(topic), topic in FACTS
-        delay = _delays(chance, size, wrong) if is_fact else chance.integers(SECOND // 5, 3 * SECOND, size)
+        # a correction must leave after what it corrects, so all changes of entities take equally long
+        delay = _delays(chance, size, wrong) if is_fact else np.full(size, SECOND)
         sender = frame["user"] % PRODUCERS if is_fact else np.full(size, PRODUCERS)
         part = {"topic": np.full(size, code), "row": np.arange(size), "time": frame["time"], "producer": sender}
         part["may_fail"] = np.full(size, True) if is_fact else (frame["kind"] == UPDATED) & (frame["is_deleted"] == 0)
