@@ -78,7 +78,7 @@ def fetch(jars_dir: Path, lock: Path = LOCK) -> list[Jar]:
     if absent:
         with tempfile.TemporaryDirectory(prefix="reelhouse-jars-") as scratch:
             _retrieve(absent, Path(scratch))
-            bad = [jar for jar in absent if not _take(jar, Path(scratch) / jar.file_name, jars_dir)]
+            bad = [jar for jar in absent if not _take(jar, jar.path(Path(scratch)), jars_dir)]
         if bad:
             names = ", ".join(jar.file_name for jar in bad)
             raise ReelhouseError(f"{names}: not what {lock.name} promises; clear it from ~/.ivy2/cache and try again")
@@ -111,21 +111,29 @@ def _remove_strangers(jars_dir: Path, allowed: Iterable[Jar]) -> None:
 
 
 def _retrieve(jars: list[Jar], scratch: Path) -> None:
-    """Let Ivy fetch exactly these jars, none of their dependencies."""
-    ivy = ET.Element("ivy-module", version="2.0")
-    ET.SubElement(ivy, "info", organisation="reelhouse", module="jars")
-    ET.SubElement(ET.SubElement(ivy, "configurations"), "conf", name="jars")
-    dependencies = ET.SubElement(ivy, "dependencies")
-    for jar in jars:
-        names = {"org": jar.organisation, "name": jar.name, "rev": jar.revision}
-        ET.SubElement(dependencies, "dependency", {**names, "conf": "jars->master", "transitive": "false"})
-    ET.ElementTree(ivy).write(scratch / "ivy.xml")
-    pattern = f"{scratch}/[artifact]-[revision].[ext]"
-    asked = ["-ivy", str(scratch / "ivy.xml"), "-confs", "jars", "-retrieve", pattern, "-types", "jar", "bundle"]
+    """Let Ivy fetch exactly these jars into `<scratch>/<folder>/`, none of their dependencies."""
+    folders = sorted({jar.folder for jar in jars})
+    _write_ivy(jars, folders, scratch / "ivy.xml")
+    pattern = f"{scratch}/[conf]/[artifact]-[revision].[ext]"
+    asked = ["-ivy", str(scratch / "ivy.xml"), "-retrieve", pattern, "-types", "jar", "bundle", "-confs", *folders]
     command = [str(find_java().command), *_network_options(), "-jar", str(_ivy_jar()), *_settings(scratch), *asked]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise ReelhouseError(f"Ivy could not fetch {len(jars)} jars; is the registry reachable?\n{done.stdout[-2000:]}")
+
+
+def _write_ivy(jars: list[Jar], folders: list[str], path: Path) -> None:
+    """Name the jars for Ivy; one configuration a folder, for two folders may hold two revisions of one jar."""
+    ivy = ET.Element("ivy-module", version="2.0")
+    ET.SubElement(ivy, "info", organisation="reelhouse", module="jars")
+    configurations = ET.SubElement(ivy, "configurations")
+    for folder in folders:
+        ET.SubElement(configurations, "conf", name=folder)
+    dependencies = ET.SubElement(ivy, "dependencies")
+    for jar in jars:
+        names = {"org": jar.organisation, "name": jar.name, "rev": jar.revision}
+        ET.SubElement(dependencies, "dependency", {**names, "conf": f"{jar.folder}->master", "transitive": "false"})
+    ET.ElementTree(ivy).write(path)
 
 
 def _ivy_jar() -> Path:
@@ -182,7 +190,7 @@ def main() -> None:
         fetched = fetch(settings.jars_dir)
     except ReelhouseError as error:
         sys.exit(f"jars: {error}")
-    print(f"jars: {len(fetched)} fetched, {len(allowed_jars())} in place under {settings.jars_dir}", file=sys.stderr)
+    sys.stderr.write(f"jars: {len(fetched)} fetched, {len(allowed_jars())} in place under {settings.jars_dir}\n")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from jobs.lake.errors import SettingsError
 GOOD_MAJORS = (17, 21)
 ZSTD_CORRUPTING = ((25, 0, 0), (25, 0, 1), (25, 0, 2))
 VECTOR_MODULE = "jdk.incubator.vector"
-REMEDY = "install a full Java 17 or 21 (Debian, Ubuntu: apt-get install openjdk-17-jre-headless) or set JAVA_HOME to one"
+REMEDY = "install a full Java 17 or 21 (Debian: apt-get install openjdk-17-jre-headless) or set JAVA_HOME to one"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def parse_version(text: str) -> tuple[int, int, int]:
     numbers = [int(part) for part in re.findall(r"\d+", quoted[1].split("-")[0].split("+")[0])]
     if numbers[0] == 1 and len(numbers) > 1:
         numbers = numbers[1:]
-    major, minor, patch = (numbers + [0, 0])[:3]
+    major, minor, patch = [*numbers, 0, 0][:3]
     return major, minor, patch
 
 

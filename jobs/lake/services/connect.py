@@ -94,7 +94,7 @@ def _spark_home() -> Path:
 def _takes_calls(target: str) -> bool:
     import grpc
 
-    channel = grpc.insecure_channel(target.split("/")[0], options=[("grpc.enable_http_proxy", 0)])
+    channel = grpc.insecure_channel(target.partition("/")[0], options=[("grpc.enable_http_proxy", 0)])
     with suppress(grpc.FutureTimeoutError):
         grpc.channel_ready_future(channel).result(timeout=PROBE_SECONDS)
         channel.close()

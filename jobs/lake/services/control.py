@@ -122,7 +122,9 @@ def _status(service: Service) -> dict[str, object]:
         "state": _state(alive, well, bool(mine)),
         "pid": record.pid if record and alive else None,
         "memory_mb": process.memory_bytes(mine) // 2**20,
-        "since": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="seconds") if record and alive else None,
+        "since": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="seconds")
+        if record and alive
+        else None,
         "log": str(service.log),
     }
 

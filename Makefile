@@ -1,0 +1,102 @@
+# Every chore of Reelhouse. `make` alone prints the list and changes nothing.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+
+REELHOUSE := .venv/bin/reelhouse
+PYTEST := .venv/bin/python -m pytest
+PYTEST_AIRFLOW := .venv-airflow/bin/python -m pytest
+LOCKS := infra/locks
+
+# What `make demo` takes: a real log instead of the simulator, or another size.
+DEMO := $(if $(LOG),--log $(LOG)) $(if $(SIZE),--size $(SIZE)) $(if $(SEED),--seed $(SEED))
+
+.PHONY: help setup lock up down status doctor demo fmt check test test-schemas test-jobs test-lake test-stream \
+	test-drills test-dags bench drill docs clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: ## both environments and the jars, from locks with checksums; quick when nothing changed
+	@$(MAKE) --silent -j2 .venv/.in-step .venv-airflow/.in-step .jars/.in-step
+
+.venv-uv/.in-step: $(LOCKS)/uv.txt infra/setup.sh
+	@infra/setup.sh uv && mkdir -p .venv-uv && touch $@
+
+.venv/.in-step: $(LOCKS)/jobs.txt infra/setup.sh | .venv-uv/.in-step
+	@infra/setup.sh jobs && touch $@
+
+.venv-airflow/.in-step: $(LOCKS)/airflow.txt infra/setup.sh | .venv-uv/.in-step
+	@infra/setup.sh airflow && touch $@
+
+.jars/.in-step: $(LOCKS)/jars.txt | .venv/.in-step
+	@.venv/bin/python -m jobs.lake.jars && touch $@
+
+lock: ## resolve the Python locks anew (after a change of pyproject.toml's groups)
+	@infra/setup.sh lock
+
+up: setup ## start Kafka, Spark Connect and Airflow on loopback
+	@$(REELHOUSE) services up
+
+down: ## stop them to the last process, also after a crash
+	@if [ -x $(REELHOUSE) ]; then $(REELHOUSE) services down; fi
+
+status: setup ## how the services are
+	@$(REELHOUSE) services status
+
+doctor: setup ## what this machine lacks, and what to do about it
+	@$(REELHOUSE) doctor
+
+demo: setup ## a filled lake within minutes; LOG=kuairand|taobao|rees46|olist for a real log, SIZE= for more
+	@$(REELHOUSE) demo $(DEMO)
+
+fmt: setup ## format and sort
+	@.venv/bin/ruff format --quiet . && .venv/bin/ruff check --quiet --fix-only .
+
+check: setup ## format, lint, import borders, types, contracts, docs in step: what CI runs before the tests
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy jobs
+	@.venv/bin/mypy --python-executable .venv-airflow/bin/python dags infra/airflow/start.py
+	@$(REELHOUSE) contracts check
+
+# Suites in the order in which a mistake is cheapest to find. Airflow's run first, apart: they need its environment.
+SUITES := tests/schemas tests/jobs tests/lake tests/stream tests/drills
+
+test: setup ## every suite, in both environments
+	@$(PYTEST_AIRFLOW) tests/dags
+	@$(PYTEST) $(SUITES)
+
+test-schemas: setup ## contracts, names, glossary
+	@$(PYTEST) tests/schemas
+
+test-jobs: setup ## transforms and definitions
+	@$(PYTEST) tests/jobs
+
+test-lake: setup ## real Delta tables
+	@$(PYTEST) tests/lake
+
+test-stream: setup ## a real broker
+	@$(PYTEST) tests/stream
+
+test-drills: setup ## faults on purpose
+	@$(PYTEST) tests/drills
+
+test-dags: setup ## the policy of every DAG, in Airflow's environment
+	@$(PYTEST_AIRFLOW) tests/dags
+
+bench: setup ## measure speed beside its peers, write docs/benchmarks.md
+	@infra/setup.sh bench
+	@.venv/bin/python -m tests.bench
+
+drill: setup ## more schedules of faults; SEED= for a certain one
+	@$(PYTEST) tests/drills $(if $(SEED),--seed $(SEED))
+
+docs: setup ## write docs/tables from the contracts
+	@$(REELHOUSE) contracts docs
+
+clean: down ## remove var/ (all data!), environments, jars and caches; asks first
+	@read -r -p "remove var/, .venv*, .jars and caches? [y/N] " answer && [ "$$answer" = y ]
+	@rm -rf var .venv .venv-airflow .venv-uv .jars .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
