@@ -1,0 +1,105 @@
+"""The demo's course: services, events, Airflow, and what came out."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from jobs.demo.airflow import Airflow
+from jobs.demo.follow import DAGS, Follower
+from jobs.demo.show import show
+from jobs.demo.state import Sent
+from jobs.demo.steps import Running, Steps
+from jobs.lake.errors import ServiceError, UsageError
+from jobs.lake.settings import ROOT, Settings
+
+DATA = ROOT.parent / "shared" / "data"
+SECONDS_FOR_DAGS = 90
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a demo plays."""
+
+    settings: Settings
+    console: Console
+    steps: Steps
+
+    @property
+    def airflow_url(self) -> str:
+        """Ours on loopback, or an outside one."""
+        return self.settings.airflow_url or f"http://127.0.0.1:{self.settings.airflow_port}"
+
+
+def run_demo(settings: Settings, sent: Sent, *, days: int, path: Path | None, minutes: int) -> None:
+    """Play the demo to its end; a failure names the step, its log and the remedy."""
+    console, began = Console(), time.monotonic()
+    log_path = find_log(sent, path)
+    stage = Stage(settings, console, Steps(console, settings.home / "demo"))
+    others = start_services(stage)
+    send_events(stage, sent, days, log_path)
+    stage.steps.finish(others, remedy="look at `make status` and the log named there, then `make up`")
+    publish(stage, minutes)
+    show(stage.steps, settings, sent.source, stage.airflow_url)
+    console.print(f"\nDone in {time.monotonic() - began:.0f} s. [dim]`make down` stops everything.[/]")
+
+
+def find_log(sent: Sent, path: Path | None) -> Path | None:
+    """The log to replay; UsageError when it is not there."""
+    if sent.source == "simulator":
+        return None
+    found = path or DATA / sent.source
+    if not found.exists():
+        raise UsageError(f"{found} is not there; name the folder or file of the {sent.source} log with --path")
+    return found
+
+
+def start_services(stage: Stage) -> Running:
+    """Bring up Kafka, and leave Spark and Airflow starting while the events are made."""
+    stage.steps.run("Kafka", "services", "up", "kafka", remedy="`make doctor` says what is missing")
+    return stage.steps.start("Spark and Airflow", "services", "up", "connect", "airflow")
+
+
+def send_events(stage: Stage, sent: Sent, days: int, log_path: Path | None) -> None:
+    """Send the events once; a demo that did so already sends nothing."""
+    noted = stage.settings.home / "demo" / "sent.json"
+    if sent.is_noted(noted):
+        stage.console.print(f"[green]✓[/] the events of {sent.source} were sent by an earlier demo")
+        return
+    if log_path is None:
+        arguments = ["simulate", "--users", str(sent.size), "--days", str(days), "--seed", str(sent.seed)]
+        arguments += ["--misbehave", "mild"]
+    else:
+        arguments = ["replay", sent.source, str(log_path), "--as-fast-as-possible"]
+    stage.steps.run(f"events of {sent.source}", *arguments, remedy="`make status`: is Kafka serving? then again")
+    sent.note(noted)
+
+
+def publish(stage: Stage, minutes: int) -> None:
+    """Unpause the DAGs and follow them until the ledger says nothing is left to release."""
+    airflow = Airflow(stage.airflow_url)
+    wait_for_dags(airflow)
+    follower = Follower(airflow, stage.console, stage.settings.home / "services" / "airflow" / "home" / "logs")
+    began = time.monotonic()
+    follower.until_released(follower.begin(), lambda: is_unreleased(stage.steps), minutes=minutes)
+    stage.console.print(f"[green]✓[/] released by Airflow [dim]{time.monotonic() - began:.0f} s[/]")
+
+
+def is_unreleased(steps: Steps) -> bool:
+    """What the ledger says, not what Airflow says."""
+    running = steps.start("pending", "pending", "--format", "json")
+    printed, _ = running.process.communicate()
+    if running.process.returncode:
+        raise running.failure(printed, "see the log")
+    return any(row["is_waiting"] for row in json.loads(printed))
+
+
+def wait_for_dags(airflow: Airflow) -> None:
+    """Airflow reads the DAG files a few seconds after it serves."""
+    deadline = time.monotonic() + SECONDS_FOR_DAGS
+    while not all(airflow.knows(dag) for dag in DAGS):
+        if time.monotonic() > deadline:
+            raise ServiceError(f"Airflow at {airflow.url} has not read dags/ in {SECONDS_FOR_DAGS} s; see its log")
+        time.sleep(1)
