@@ -5,4 +5,4 @@ from datetime import UTC, datetime
 
 def now() -> datetime:
     """The present instant, UTC."""
-    return datetime.now(UTC)  # noqa: TID251
+    return datetime.now(UTC)

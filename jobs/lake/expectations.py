@@ -1,4 +1,4 @@
-"""What a staged table is expected to hold, in our own words: the contract's `quality:` plus what follows from its columns.
+"""What a staged table is expected to hold: the contract's `quality:` plus what follows from its columns.
 
 Follows without being written down: the grain is unique, required columns hold no null, `_count` is never negative,
 `_rate` lies within 0..1, and rows lie in the slices that are to be replaced. Great Expectations judges them
@@ -77,7 +77,9 @@ def _of_column(column: Column) -> list[Expected]:
         rules.append(_native(name, words, "ExpectColumnValuesToBeBetween", column=column.name, min_value=0))
     if column.name.endswith("_rate"):
         name, words = f"{column.name}_is_a_rate", "A rate lies within 0..1."
-        rules.append(_native(name, words, "ExpectColumnValuesToBeBetween", column=column.name, min_value=0, max_value=1))
+        rules.append(
+            _native(name, words, "ExpectColumnValuesToBeBetween", column=column.name, min_value=0, max_value=1)
+        )
     return rules
 
 
@@ -98,7 +100,9 @@ def _of_check(promised: Contract, check: Check) -> Expected:
     if check.type == "sql":
         query = (check.query or "").replace("{table}", "{batch}").rstrip("; \n")
         row_rule = check.must == NO_ROWS
-        return Expected(name, check.severity, check.description, query=query, accept=_accept(check.must), is_row_rule=row_rule)
+        return Expected(
+            name, check.severity, check.description, query=query, accept=_accept(check.must), is_row_rule=row_rule
+        )
     kind, arguments = _library_class(check) if check.must == NO_ROWS else ("", {})
     if kind:
         return _native(name, check.description, kind, check.severity, **arguments)
@@ -117,7 +121,9 @@ def _library_class(check: Check) -> tuple[str, dict[str, Any]]:
         return "ExpectColumnValuesToMatchRegex", column | {"regex": given["pattern"]}
     if check.metric == "invalidValues" and given.keys() & {"minimum", "maximum"}:
         bounds = {"min_value": given.get("minimum"), "max_value": given.get("maximum")}
-        return "ExpectColumnValuesToBeBetween", column | {key: value for key, value in bounds.items() if value is not None}
+        return "ExpectColumnValuesToBeBetween", column | {
+            key: value for key, value in bounds.items() if value is not None
+        }
     return "", {}
 
 

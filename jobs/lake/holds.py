@@ -49,7 +49,10 @@ def as_hold(row: Mapping[str, Any]) -> Hold:
 
 
 def binding(
-    holds: Sequence[Hold], newest_seq: Mapping[date | None, int], versions: Mapping[str, str], retried_at: datetime | None
+    holds: Sequence[Hold],
+    newest_seq: Mapping[date | None, int],
+    versions: Mapping[str, str],
+    retried_at: datetime | None,
 ) -> list[Hold]:
     """The holds that still bind: no newer batch touched the day (None: any day), same contract, not retried since."""
     return [
@@ -76,15 +79,20 @@ def lift(ledger: Ledger, family: str, run_id: str, at: datetime) -> None:
     ledger.append(RUNS, [{**row, "outcome": "done", "detail": "holds lifted by an operator"}])
 
 
-def make_good(
-    ledger: Ledger, family: str, run_id: str, days: Sequence[date], at: datetime, *, tables: Sequence[str]
-) -> None:
-    """Book that a release of `tables` brought these days: what they owed is owed no more."""
-    paid = [hold for hold in owed(ledger, family) if hold.table in tables and (hold.day is None or hold.day in days)]
+def hold(ledger: Ledger, family: str, run_id: str, table: str, version: str, ingest_seq: int, at: datetime) -> None:
+    """Hold a whole family by an operator's word (a rollback) until something changes; `version` is the contract's."""
+    row = {"run_id": run_id, "family": family, "table": table, "check": "rolled_back", "severity": "critical"}
+    facts = {"success": False, "observed": "rolled back by an operator", "ingest_seq": ingest_seq}
+    ledger.append(CHECKS, [{**row, **facts, "contract_version": version, "recorded_at": at}])
+
+
+def make_good(ledger: Ledger, family: str, run_id: str, days: Mapping[str, Sequence[date]], at: datetime) -> None:
+    """Book that a release brought these days of these tables: what they owed, and the family as a whole, is paid."""
+    paid = [one for one in owed(ledger, family) if one.day is None or one.day in days.get(one.table, ())]
     if not paid:
         return
     facts = {"run_id": run_id, "family": family, "severity": "critical", "success": True, "recorded_at": at}
-    ledger.append(CHECKS, [{**facts, **_as_row(hold)} for hold in paid])
+    ledger.append(CHECKS, [{**facts, **_as_row(one)} for one in paid])
 
 
 def _as_row(hold: Hold) -> dict[str, Any]:

@@ -106,7 +106,9 @@ class Leases:
     def _own(self, present: Lease | None, lease: Lease) -> None:
         if present is None or present.token != lease.token:
             by = f"{present.holder} took it at {present.acquired_at:%Y-%m-%d %H:%M:%S} UTC" if present else "it is gone"
-            raise LeaseError(f"{lease.name}: the lease with token {lease.token} was lost, {by}; nothing more is written")
+            raise LeaseError(
+                f"{lease.name}: the lease with token {lease.token} was lost, {by}; nothing more is written"
+            )
 
     def _given_back(self, present: Lease | None, lease: Lease) -> Lease:
         self._own(present, lease)

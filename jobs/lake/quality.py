@@ -55,11 +55,14 @@ class Gate:
         self._source = context.data_sources.add_spark("staging", persist=False)
 
     def judge(self, promised: Contract, frame: "DataFrame", slices: Sequence[date]) -> list[Finding]:
-        """Findings of every expectation; a failed one that can be told by day has its failing days behind it."""
-        rules = expected_of(promised, slices)
-        whole = self._run(promised, frame, rules)
-        failed = [finding.rule for finding in whole if not finding.success and on_day(finding.rule, promised)]
-        return whole + self._by_day(promised, frame, failed, slices) if failed and slices else whole
+        """One finding per expectation; of a failed one that can be told by day, one per failing day instead."""
+        found = self._run(promised, frame, expected_of(promised, slices))
+        failed = [finding.rule for finding in found if not finding.success and on_day(finding.rule, promised)]
+        if not (failed and slices):
+            return found
+        by_day = self._by_day(promised, frame, failed, slices)
+        told = {finding.rule.name for finding in by_day}
+        return [finding for finding in found if finding.rule.name not in told] + by_day
 
     def _by_day(
         self, promised: Contract, frame: "DataFrame", failed: Sequence[Expected], slices: Sequence[date]
@@ -128,7 +131,7 @@ def _finding(promised: Contract, rule: Expected, result: "ExpectationValidationR
 
 
 def _share(facts: dict[str, Any]) -> str | None:
-    """"3 of 1000 rows", of a column expectation's result."""
+    """The result of a column expectation in words: 3 of 1000 rows."""
     if "unexpected_count" not in facts:
         return None
     return f"{facts['unexpected_count']} of {facts.get('element_count', '?')} rows"

@@ -28,7 +28,10 @@ P = TypeVar("P", bound=Paper)
 
 
 class StagedTable(Paper):
-    """One staged table as it was written: `version` and `table_id` name exactly these rows."""
+    """One staged table as it was written: `version` and `table_id` name exactly these rows.
+
+    `removed_version` is that of the keys a merge takes away, staged beside it; None when there are none.
+    """
 
     table: str
     mode: Mode
@@ -36,6 +39,7 @@ class StagedTable(Paper):
     version: int
     table_id: str
     rows: int
+    removed_version: int | None
     contract_version: str
 
 
@@ -70,10 +74,14 @@ class Verdict(Paper):
 
 
 class Ticket(Paper):
-    """The release number of the staging of this fingerprint; kept so that a killed release goes on as itself."""
+    """The release number of the staging of this fingerprint, so that a killed release goes on as itself.
+
+    `base` has the version of each public table before the release's own commit.
+    """
 
     fingerprint: str
     number: int
+    base: dict[str, int]
 
 
 class Staging:
@@ -86,6 +94,10 @@ class Staging:
     def path(self, table: str) -> str:
         """Where a table is staged."""
         return f"{self.root}/{table.replace('.', '/')}"
+
+    def removed_path(self, table: str) -> str:
+        """Where the keys that a merge takes away are staged."""
+        return f"{self.path(table)}__removed"
 
     def manifest(self) -> Manifest | None:
         """What is staged now; None when nothing is, or a build was killed half-way."""
@@ -127,7 +139,9 @@ class Staging:
         try:
             return kind.model_validate_json(text)
         except ValidationError as bad:
-            raise WriteError(f"{path} is no {name} of this version; delete it and run `reelhouse build {self.family}`") from bad
+            raise WriteError(
+                f"{path} is no {name} of this version; delete it and run `reelhouse build {self.family}`"
+            ) from bad
 
     def _place(self, name: str) -> "tuple[FileSystem, str]":
         from pyarrow.fs import FileSystem

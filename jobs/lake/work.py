@@ -1,4 +1,4 @@
-"""What is left to do for a family of gold tables, worked out from the ledger alone: no Spark, about a tenth of a second.
+"""What is left to do for a family of gold tables, read from the ledger alone: no Spark, a tenth of a second.
 
 An event only wakes a run; what there is to do is every touched day not yet released, read here.
 """

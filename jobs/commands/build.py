@@ -1,0 +1,149 @@
+"""`reelhouse build`, `check`, `release`, `rollback`, `pending`: gold tables, family by family."""
+
+from dataclasses import asdict
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jobs.lake.settings import Settings
+
+if TYPE_CHECKING:
+    from jobs.lake.releasing import Outcome
+    from jobs.lake.runner import Runner
+
+PANEL = "Gold: build, check, release"
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    json = "json"
+
+
+Target = Annotated[str, typer.Argument(metavar="FAMILY_OR_TABLE", help="`funnels`, or any table of it.")]
+Slices = Annotated[list[str] | None, typer.Option("--slice", metavar="DAY", help="This day, touched or not.")]
+Full = Annotated[bool, typer.Option("--full", help="Everything anew, from silver.")]
+RunId = Annotated[str, typer.Option("--run-id", help="Name of the run in the ledger.")]
+At = Annotated[str, typer.Option("--at", metavar="ISO", help="The run's time; default: now.")]
+Result = Annotated[Path | None, typer.Option("--result", metavar="FILE", help="Write how it ended as JSON.")]
+Rows = Annotated[Format, typer.Option("--format", help="A table for people, or an array of JSON objects.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this group."""
+    for command in (build, check, release, rollback, pending):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def build(
+    target: Target, slice: Slices = None, full: Full = False, run_id: RunId = "", at: At = "", result: Result = None
+) -> None:
+    """Build every touched and unreleased day of a family into staging; readers see nothing of it.
+
+    Example: reelhouse build funnels --slice 2026-11-22
+    """
+    days = tuple(_day(text) for text in slice or [])
+    moment = _instant(at)
+    _step("build", target, run_id, result, lambda runner: runner.build(moment, full=full, days=days))
+
+
+def check(target: Target, run_id: RunId = "", at: At = "", result: Result = None) -> None:
+    """Judge what is staged by the contracts; exit code 3 when a critical expectation fails.
+
+    Example: reelhouse check funnels
+    """
+    _instant(at)
+    _step("check", target, run_id, result, lambda runner: runner.check())
+
+
+def release(
+    target: Target,
+    retry: Annotated[bool, typer.Option("--retry", help="Lift holds; then build, check, release.")] = False,
+    run_id: RunId = "",
+    at: At = "",
+    result: Result = None,
+) -> None:
+    """Make the checked staging visible: all tables of the family at one moment.
+
+    Example: reelhouse release funnels
+    """
+    moment = _instant(at)
+    if retry:
+        _step("release --retry", target, run_id, result, lambda runner: runner.retry(moment))
+    else:
+        _step("release", target, run_id, result, lambda runner: runner.release())
+
+
+def rollback(
+    target: Target,
+    to: Annotated[str, typer.Option("--to", metavar="RELEASE", help="Default: the release before the newest.")] = "",
+    run_id: RunId = "",
+    result: Result = None,
+) -> None:
+    """Put an older release back; what came since waits until new data comes or `release --retry` is called.
+
+    Example: reelhouse rollback funnels --to funnels-000007
+    """
+    _step("rollback", target, run_id, result, lambda runner: runner.rollback(to))
+
+
+def pending(format: Rows = Format.table) -> None:
+    """What is unreleased, family by family, read from the ledger alone.
+
+    Example: reelhouse pending --format json
+    """
+    from jobs.lake.ledger import Ledger
+    from jobs.lake.publications import families, release_id
+    from jobs.lake.work import pending as left
+    from jobs.serve.printing import print_rows
+
+    settings = Settings.from_env()
+    rows: list[dict[str, Any]] = []
+    for family in families(settings.schemas_dir):
+        found = left(Ledger(settings), settings, family)
+        facts = {name: value for name, value in asdict(found).items() if name != "last"}
+        last = release_id(family, found.last.number) if found.last else None
+        rows.append({**facts, "is_waiting": found.is_waiting, "last_release": last})
+    print_rows(rows, list(rows[0]) if rows else [], format)
+
+
+def _step(name: str, target: str, run_id: str, result: Path | None, work: "Any") -> None:
+    """Run one step of a family, report it, and say in one line how it ended."""
+    from jobs.lake.runner import runner_of
+    from jobs.lake.runs import report
+
+    runner: Runner = runner_of(Settings.from_env(), target, run_id)
+
+    def outcome() -> dict[str, Any]:
+        ended: Outcome = work(runner)
+        facts = {"outcome": ended.outcome, "message": ended.message, "tables": list(ended.tables)}
+        return {**facts, **(ended.facts or {})}
+
+    ended = report(runner.ledger, name, runner.family, runner.run_id, result, outcome)
+    typer.echo(f"{runner.family}: {ended['message']}", err=True)
+
+
+def _day(text: str) -> date:
+    from jobs.lake.errors import SliceError
+
+    try:
+        return date.fromisoformat(text)
+    except ValueError as wrong:
+        raise SliceError(f"--slice {text!r} is no day; write it as 2026-11-22") from wrong
+
+
+def _instant(text: str) -> datetime:
+    from jobs.lake.clock import now
+    from jobs.lake.errors import UsageError
+
+    try:
+        moment = datetime.fromisoformat(text) if text else now()
+    except ValueError as wrong:
+        raise UsageError(f"--at {text!r} is no instant; write it as 2026-11-23T03:00:00Z") from wrong
+    if moment.tzinfo is None:
+        raise UsageError(f"--at {text!r} has no zone; end it in Z or an offset such as +08:00")
+    return moment

@@ -1,0 +1,220 @@
+"""Releasing: one commit per public table under a number of the release's own, then one line per table for readers.
+
+A killed release goes on where it stopped: its number is kept on a ticket beside the staging, every commit carries it,
+and a commit that is there already is not made again.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from jobs.lake.clock import now
+from jobs.lake.contracts import contract
+from jobs.lake.errors import UsageError, WriteError
+from jobs.lake.holds import hold, make_good
+from jobs.lake.kill_points import reach
+from jobs.lake.leases import Lease
+from jobs.lake.ledger import Ledger
+from jobs.lake.publications import (
+    Publication,
+    Release,
+    app_of,
+    as_row,
+    families,
+    find_release,
+    latest,
+    publish,
+    release_id,
+    releases,
+)
+from jobs.lake.settling import restore, settle
+from jobs.lake.staging import Manifest, StagedTable, Staging, Ticket, Verdict
+from jobs.lake.work import complete_seq
+
+if TYPE_CHECKING:
+    from jobs.lake.runner import Runner
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a step ended: `outcome` is done or nothing_to_do; `tables` has one row per table for people and JSON."""
+
+    outcome: str
+    message: str
+    tables: tuple[dict[str, Any], ...] = ()
+    facts: Mapping[str, Any] | None = None
+
+    @classmethod
+    def nothing(cls, message: str) -> "Outcome":
+        """There was nothing to do."""
+        return cls("nothing_to_do", message)
+
+    @classmethod
+    def staged(cls, manifest: Manifest, message: str, verdict: str = "unchecked") -> "Outcome":
+        """Something is staged, checked or not."""
+        tables = [{**table.model_dump(mode="json"), "verdict": verdict} for table in manifest.tables]
+        facts = manifest.model_dump(mode="json", include={"full", "days", "held", "ingest_seq_to", "watermark"})
+        return cls("done", message, tuple(tables), facts)
+
+    @classmethod
+    def released(cls, release: Release, message: str) -> "Outcome":
+        """A release is out."""
+        return cls("done", message, tuple(as_row(line) for line in release.tables.values()))
+
+
+def release_staging(runner: "Runner", manifest: Manifest, verdict: Verdict, lease: Lease) -> Outcome:
+    """Bring a checked staging to the readers; done before, it only says so."""
+    ledger, staging = runner.ledger, runner.staging
+    last = latest(ledger, manifest.family)
+    ticket = staging.ticket()
+    if ticket and ticket.fingerprint == manifest.fingerprint:
+        done = [release for release in releases(ledger, manifest.family) if release.number == ticket.number]
+        if done:
+            return Outcome.released(done[0], f"released before, as {release_id(manifest.family, ticket.number)}")
+    if (last.facts.run_id if last else "") != manifest.base_run_id:
+        raise WriteError(f"{manifest.family}: another release came between; run `reelhouse build {manifest.family}`")
+    if ticket is None or ticket.fingerprint != manifest.fingerprint:
+        ticket = open_ticket(ledger, staging, manifest, last)
+    reach("release.before")
+    for staged in manifest.tables:
+        runner.leases.check(lease)
+        _commit(runner, staged, manifest, verdict, ticket)
+        reach(f"release.after_{staged.table}")
+    reach("release.before_publications")
+    runner.leases.check(lease)
+    refuse_strangers(ledger, ticket)
+    lines = _lines(ledger, manifest, verdict, ticket, last)
+    publish(ledger, manifest.family, ticket.number, lines)
+    reach("release.after_publications")
+    brought = {staged.table: staged.slices for staged in manifest.tables}
+    make_good(ledger, manifest.family, runner.run_id, brought, now())
+    name = release_id(manifest.family, ticket.number)
+    release = Release(manifest.family, ticket.number, {line.table: line for line in lines})
+    return Outcome.released(release, f"released as {name}")
+
+
+def refuse_strangers(ledger: Ledger, ticket: Ticket) -> None:
+    """WriteError when a table holds a commit that is neither published nor this release's own."""
+    for table, base in ticket.base.items():
+        if ledger.version(table) > base + 1:
+            raise WriteError(f"{table}: another writer committed under this release; run `reelhouse build` again")
+
+
+def open_ticket(ledger: Ledger, staging: Staging, manifest: Manifest, last: Release | None) -> Ticket:
+    """Give the staging a number no release, killed or not, has had; every table starts from what is published."""
+    tables = families(ledger.settings.schemas_dir)[manifest.family]
+    settle(ledger, tables, last)
+    ticket = Ticket(
+        fingerprint=manifest.fingerprint,
+        number=next_number(ledger, staging, last),
+        base={table: ledger.open(table).version() for table in tables},
+    )
+    staging.put(ticket)
+    return ticket
+
+
+def next_number(ledger: Ledger, staging: Staging, last: Release | None) -> int:
+    """One more than any number published, on a ticket, or in a table's log."""
+    app, tables = app_of(staging.family), families(ledger.settings.schemas_dir)[staging.family]
+    used = [ledger.open(table).transaction_version(app) or 0 for table in tables if ledger.exists(table)]
+    ticket = staging.ticket()
+    return 1 + max(0, *used, last.number if last else 0, ticket.number if ticket else 0)
+
+
+def republish(ledger: Ledger, staging: Staging, last: Release, versions: Mapping[str, int], **changed: Any) -> Release:
+    """Publish the rows of a release under other versions of its tables: after a compaction, or a rollback to it."""
+    number = next_number(ledger, staging, latest(ledger, last.family))
+    name = release_id(last.family, number)
+    lines = {
+        table: replace(line, release_id=name, version=versions.get(table, line.version), **changed)
+        for table, line in last.tables.items()
+    }
+    publish(ledger, last.family, number, list(lines.values()))
+    return Release(last.family, number, lines)
+
+
+def roll_back(runner: "Runner", to: str) -> Outcome:
+    """Restore every table to an older release and publish that; `to` is a release id or number, "" the one before."""
+    ledger, family = runner.ledger, runner.family
+    found = releases(ledger, family)
+    if to:
+        wanted = find_release(ledger, family, to)
+    elif len(found) > 1:
+        wanted = found[-2]
+    else:
+        raise UsageError(f"{family} has no release before the newest; there is nothing to roll back to")
+    first = next(iter(families(ledger.settings.schemas_dir)[family]))
+    version = contract(first, ledger.settings.schemas_dir).version
+    hold(ledger, family, runner.run_id, first, version, complete_seq(ledger), now())
+    versions = restore(ledger, wanted.versions)
+    reach("rollback.before_publications")
+    release = republish(ledger, runner.staging, wanted, versions, run_id=runner.run_id, known_from=now())
+    old, new = release_id(family, wanted.number), release_id(family, release.number)
+    return Outcome.released(release, f"{old} is back, as {new}")
+
+
+def _commit(runner: "Runner", staged: StagedTable, manifest: Manifest, verdict: Verdict, ticket: Ticket) -> None:
+    """The one commit of one table, unless it is there; any commit of another writer stops the release."""
+    lake, table, app = runner.lake, staged.table, app_of(manifest.family)
+    if lake.txn_version(table, app) >= ticket.number:
+        return
+    if lake.version(table) != ticket.base[table]:
+        raise WriteError(
+            f"{table}: another writer committed version {lake.version(table)} under this release (it started from "
+            f"{ticket.base[table]}); run `reelhouse build {manifest.family}` again"
+        )
+    metadata = {
+        "run_id": manifest.run_id,
+        "release": release_id(manifest.family, ticket.number),
+        "contract_version": staged.contract_version,
+        "verdict": verdict.verdict,
+    }
+    _write(runner, staged, app, ticket.number, json.dumps(metadata, sort_keys=True))
+
+
+def _write(runner: "Runner", staged: StagedTable, app: str, version: int, metadata: str) -> None:
+    """Replace, merge or append, as the family said."""
+    lake, table = runner.lake, staged.table
+    frame = runner.read_staged(runner.staging.path(table), staged.version)
+    promised = lake.contract(table)
+    if staged.mode == "replace_slices" and staged.slices:
+        column = promised.slice_column or ""
+        lake.replace_slices(table, frame, column, staged.slices, app=app, version=version, metadata=metadata)
+    elif staged.mode == "replace_all":
+        lake.replace_all(table, frame, app=app, version=version, metadata=metadata)
+    elif staged.mode == "append" and staged.rows:
+        lake.append(table, frame, app=app, version=version, metadata=metadata)
+    elif staged.mode == "merge" and (staged.rows or staged.removed_version is not None):
+        path = runner.staging.removed_path(table)
+        removed = None if staged.removed_version is None else runner.read_staged(path, staged.removed_version)
+        lake.merge(table, frame, promised.grain, app=app, version=version, metadata=metadata, removed=removed)
+
+
+def _lines(
+    ledger: Ledger, manifest: Manifest, verdict: Verdict, ticket: Ticket, last: Release | None
+) -> list[Publication]:
+    """One line per table of the family; a table the run did not touch keeps its version."""
+    staged = {table.table: table for table in manifest.tables}
+    return [
+        Publication(
+            release_id=release_id(manifest.family, ticket.number),
+            family=manifest.family,
+            table=table,
+            version=ledger.version(table),
+            slices=staged[table].slices if table in staged else (),
+            ingest_seq=manifest.released_seq,
+            watermark=manifest.watermark,
+            contract_version=contract(table, ledger.settings.schemas_dir).version,
+            verdict=verdict.verdict if table in staged else _old_verdict(last, table),
+            run_id=manifest.run_id,
+            known_from=manifest.known_from,
+            rows=ledger.open(table).count(),
+        )
+        for table in families(ledger.settings.schemas_dir)[manifest.family]
+    ]
+
+
+def _old_verdict(last: Release | None, table: str) -> str:
+    line = last.tables.get(table) if last else None
+    return line.verdict if line else "unchecked"

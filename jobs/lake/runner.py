@@ -1,0 +1,258 @@
+"""The runner: write, audit, publish. A family is built into staging, checked there, and released as one.
+
+Each step may be killed anywhere and run again: readers see the family as it was, or as it is afterwards.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from jobs.lake.clock import now
+from jobs.lake.errors import QualityError, SliceError, WriteError
+from jobs.lake.holds import CHECKS, lift
+from jobs.lake.kill_points import reach
+from jobs.lake.leases import Leases
+from jobs.lake.ledger import Ledger
+from jobs.lake.publications import families, family_of, latest
+from jobs.lake.releasing import Outcome, release_staging, roll_back
+from jobs.lake.settings import Settings
+from jobs.lake.settling import settle
+from jobs.lake.staging import Manifest, StagedTable, Staging, Verdict
+from jobs.lake.work import Staged, Work, contract_versions, plan
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from jobs.lake.quality import Finding
+    from jobs.lake.tables import Lake
+
+RUNBOOK = "docs/runbooks/red-check.md"
+SHOWN = 5
+
+
+@dataclass
+class Runner:
+    """One family's steps; Spark starts when a step needs it, and not before."""
+
+    settings: Settings
+    family: str
+    run_id: str
+    session: "Callable[[Settings], SparkSession] | None" = None
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ops tables."""
+        return Ledger(self.settings)
+
+    @cached_property
+    def leases(self) -> Leases:
+        """Who may write."""
+        return Leases(self.ledger)
+
+    @cached_property
+    def staging(self) -> Staging:
+        """Where the family is built."""
+        return Staging(self.settings, self.family)
+
+    @cached_property
+    def lake(self) -> "Lake":
+        """The tables, by Spark; the first use starts it."""
+        from jobs.lake.session import open_session
+        from jobs.lake.tables import Lake
+
+        return Lake(self.settings, (self.session or open_session)(self.settings))
+
+    def build(self, at: datetime, *, full: bool = False, days: tuple[date, ...] = ()) -> Outcome:
+        """Stage what is touched and unreleased (or the named days, or everything), from one state of silver."""
+        if self._plan(full, days, at) is None:
+            return Outcome.nothing("every touched day is released")
+        with self.leases.held(lease_name(self.family), self.run_id):
+            work = self._plan(full, days, at)  # again: another run may just have released it
+            if work is None:
+                return Outcome.nothing("every touched day is released")
+            last = latest(self.ledger, self.family)
+            settle(self.ledger, self._tables, last)
+            self.staging.clear()
+            tables = tuple(self._stage(staged, work) for staged in self._staged(work))
+            manifest = self._manifest(work, tables, last.facts.run_id if last else "", is_progress=full or not days)
+            self.staging.put(manifest)
+            reach("build.staged")
+        return Outcome.staged(manifest, f"{len(tables)} tables staged; `reelhouse check {self.family}` is next")
+
+    def check(self) -> Outcome:
+        """Judge the staging; QualityError when a critical expectation fails, and its days are held."""
+        manifest = self.staging.manifest()
+        if manifest is None:
+            return Outcome.nothing("nothing is staged")
+        passed = self.staging.verdict()
+        if passed and passed.fingerprint == manifest.fingerprint:
+            return Outcome.staged(manifest, f"checked before: {passed.verdict}", passed.verdict)
+        with self.leases.held(lease_name(self.family), self.run_id):
+            findings = self._judge(manifest)
+            self.ledger.append(CHECKS, [self._as_row(finding, manifest) for finding in findings])
+            refuse_if_blocked(findings)
+            warned = sum(not finding.success for finding in findings)
+            verdict = "warned" if warned else "passed"
+            self.staging.put(Verdict(fingerprint=manifest.fingerprint, verdict=verdict))
+            reach("check.done")
+        words = f"{len(findings)} expectations, {warned} warnings; `reelhouse release {self.family}` is next"
+        return Outcome.staged(manifest, words, verdict)
+
+    def release(self) -> Outcome:
+        """Make the checked staging visible: one commit per public table, then one for the family."""
+        manifest = self.staging.manifest()
+        if manifest is None:
+            return Outcome.nothing("nothing is staged")
+        verdict = self.staging.verdict()
+        if verdict is None or verdict.fingerprint != manifest.fingerprint:
+            raise QualityError(
+                f"{self.family}: the staging has not passed its checks; run `reelhouse check {self.family}`"
+            )
+        if contract_versions(self.family, self.settings) != self._promised(manifest):
+            raise WriteError(f"{self.family}: a contract changed since the build; run `reelhouse build {self.family}`")
+        with self.leases.held(lease_name(self.family), self.run_id) as lease:
+            return release_staging(self, manifest, verdict, lease)
+
+    def retry(self, at: datetime) -> Outcome:
+        """Lift what is held and go through all three steps."""
+        lift(self.ledger, self.family, self.run_id, now())
+        if self.build(at).outcome == "nothing_to_do":
+            return Outcome.nothing("nothing is held or unreleased")
+        self.check()
+        return self.release()
+
+    def rollback(self, to: str) -> Outcome:
+        """Publish an older release again; the family is held until something changes."""
+        with self.leases.held(lease_name(self.family), self.run_id):
+            return roll_back(self, to)
+
+    def read_staged(self, path: str, version: int) -> "DataFrame":
+        """Exactly the rows that were staged, whatever was staged since."""
+        return self.lake.spark.read.format("delta").option("versionAsOf", version).load(path)
+
+    @property
+    def _tables(self) -> tuple[str, ...]:
+        return families(self.settings.schemas_dir)[self.family]
+
+    def _plan(self, full: bool, days: tuple[date, ...], at: datetime) -> Work | None:
+        return plan(self.ledger, self.settings, self.family, full, days, at, self.run_id)
+
+    def _staged(self, work: Work) -> Iterable[Staged]:
+        """The family's own frames, one after the other; each is written before the next is asked for."""
+        module = import_module(f"jobs.lake.families.{self.family}")
+        staged: Iterable[Staged] = module.stage(self.lake, work)
+        return staged
+
+    def _stage(self, staged: Staged, work: Work) -> StagedTable:
+        """Write one frame into staging, less the days that are held."""
+        from pyspark.sql import functions as F
+
+        promised = self.lake.contract(staged.table)
+        frame, slices = staged.frame, staged.slices
+        if staged.mode == "replace_slices":
+            if promised.slice_column is None:
+                raise SliceError(f"{staged.table}: replace_slices needs `slice` among the contract's customProperties")
+            slices = tuple(day for day in staged.slices if day not in work.held)
+            if work.held:
+                frame = frame.where(~F.col(promised.slice_column).isin(*work.held))
+        path = self.staging.path(staged.table)
+        version, table_id, rows = self._write(self.lake.conform(staged.table, frame), path)
+        removed = None
+        if staged.removed is not None:
+            keys = staged.removed.select(*promised.grain)
+            removed = self._write(keys, self.staging.removed_path(staged.table))[0]
+        return StagedTable(
+            table=staged.table, mode=staged.mode, slices=slices, version=version, table_id=table_id, rows=rows,
+            removed_version=removed, contract_version=promised.version,
+        )  # fmt: skip
+
+    def _write(self, frame: "DataFrame", path: str) -> tuple[int, str, int]:
+        """Overwrite a staging table; (version, id, rows) of what is there now."""
+        from deltalake import DeltaTable
+
+        writer = frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+        # Least and greatest values in the log would be values of people; nobody searches staging.
+        writer.option("delta.dataSkippingNumIndexedCols", "0").save(path)
+        delta = DeltaTable(path)
+        return delta.version(), str(delta.metadata().id), delta.count()
+
+    def _manifest(self, work: Work, tables: tuple[StagedTable, ...], base: str, *, is_progress: bool) -> Manifest:
+        """The papers of a build; days done by hand are not all that waits, so they book no progress."""
+        return Manifest(
+            family=self.family,
+            run_id=work.run_id,
+            base_run_id=base,
+            full=work.full,
+            days=work.days,
+            held=work.held,
+            ingest_seq_from=work.ingest_seq_from,
+            ingest_seq_to=work.ingest_seq_to,
+            released_seq=work.ingest_seq_to if is_progress else work.ingest_seq_from,
+            watermark=work.watermark,
+            known_from=work.known_from,
+            silver_versions=work.silver_versions,
+            tables=tables,
+        )
+
+    def _judge(self, manifest: Manifest) -> "list[Finding]":
+        from jobs.lake.quality import Gate
+
+        gate = Gate()
+        findings = []
+        for staged in manifest.tables:
+            frame = self.read_staged(self.staging.path(staged.table), staged.version)
+            findings += gate.judge(self.lake.contract(staged.table), frame, staged.slices)
+        return findings
+
+    def _as_row(self, finding: "Finding", manifest: Manifest) -> dict[str, object]:
+        """A finding as a line of `ops.check_results`."""
+        return {
+            "run_id": self.run_id,
+            "family": self.family,
+            "table": finding.table,
+            "check": finding.rule.name,
+            "severity": finding.rule.severity,
+            "success": finding.success,
+            "observed": finding.observed,
+            "unexpected_rows": finding.unexpected_rows,
+            "slice": finding.day,
+            "ingest_seq": manifest.ingest_seq_to,
+            "contract_version": self.lake.contract(finding.table).version,
+            "recorded_at": now(),
+        }
+
+    def _promised(self, manifest: Manifest) -> dict[str, str]:
+        """The contract versions the staging was built for; a table that was not staged has today's."""
+        today = contract_versions(self.family, self.settings)
+        return today | {staged.table: staged.contract_version for staged in manifest.tables}
+
+
+def runner_of(settings: Settings, target: str, run_id: str) -> Runner:
+    """The runner of the family meant by `target`; a run without a name gets one from the clock."""
+    return Runner(settings, family_of(target, settings.schemas_dir), run_id or f"by-hand-{now():%Y%m%dT%H%M%S.%fZ}")
+
+
+def lease_name(family: str) -> str:
+    """The lease under which a family is built, checked, released and kept up."""
+    return f"family:{family}"
+
+
+def refuse_if_blocked(findings: "Iterable[Finding]") -> None:
+    """QualityError that says which expectations failed, on which days, for how many rows, and where to read on."""
+    blocking = [finding for finding in findings if finding.blocks]
+    if not blocking:
+        return
+    days = sorted({finding.day for finding in blocking if finding.day})
+    words = "; ".join(_in_words(finding) for finding in blocking[:SHOWN])
+    more = f"; and {len(blocking) - SHOWN} more" if len(blocking) > SHOWN else ""
+    held = "the family is" if any(finding.day is None for finding in blocking) else f"{', '.join(map(str, days))} is"
+    raise QualityError(f"{words}{more}. Nothing was released, {held} held; see {RUNBOOK}")
+
+
+def _in_words(finding: "Finding") -> str:
+    on = f" on {finding.day}" if finding.day else ""
+    rows = f"{finding.unexpected_rows} rows" if finding.unexpected_rows is not None else f"observed {finding.observed}"
+    return f"{finding.table}{on}: {finding.rule.name} failed for {rows} ({finding.rule.description})"

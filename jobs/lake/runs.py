@@ -1,0 +1,44 @@
+"""Runs: how a command ended, for the next program (`--result FILE`) and for the ledger (`ops.runs`)."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jobs.lake.clock import now
+from jobs.lake.errors import ReelhouseError
+from jobs.lake.ledger import Ledger
+
+TABLE = "ops.runs"
+
+
+def report(
+    ledger: Ledger, command: str, target: str, run_id: str, result: Path | None, work: Callable[[], Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Do `work`, write its result (or how it failed) to the file, and book the run unless there was nothing to do."""
+    started_at = now()
+    facts = {"command": command, "target": target, "run_id": run_id}
+    try:
+        ended: dict[str, Any] = {**facts, **work()}
+    except ReelhouseError as error:
+        write_result(result, {**facts, "outcome": "failed", "message": str(error), "error": type(error).__name__})
+        _book(ledger, facts, started_at, "failed", str(error))
+        raise
+    write_result(result, ended)
+    if ended["outcome"] != "nothing_to_do":
+        _book(ledger, facts, started_at, str(ended["outcome"]), str(ended.get("message", "")))
+    return ended
+
+
+def write_result(file: Path | None, result: Mapping[str, Any]) -> None:
+    """The result as JSON, if somebody asked for it."""
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(result, ensure_ascii=False, default=str, indent=1) + "\n", encoding="utf-8")
+
+
+def _book(ledger: Ledger, facts: Mapping[str, str], started_at: datetime, outcome: str, detail: str) -> None:
+    row = {"run_id": facts["run_id"], "command": facts["command"], "table_or_family": facts["target"]}
+    times = {"started_at": started_at, "finished_at": now()}
+    ledger.append(TABLE, [{**row, **times, "outcome": outcome, "detail": detail}])
