@@ -1,0 +1,69 @@
+"""YAML that remembers on which line everything stands, so that an error can say where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from jobs.lake.errors import DefinitionError
+
+Path = tuple[str | int, ...]
+
+
+@dataclass
+class MarkedYaml:
+    """Plain values, and the line (from 1) of every value and key by its path."""
+
+    source: str
+    value: Any = None
+    lines: dict[Path, int] = field(default_factory=dict)
+
+    def refuse(self, path: Path, message: str) -> DefinitionError:
+        """The error for the value at `path`: file, line, key, message with its remedy."""
+        known = path
+        while known not in self.lines:
+            known = known[:-1]
+        place = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+        return DefinitionError(f"{self.source}:{self.lines[known]}: {place + ': ' if place else ''}{message}")
+
+
+def read_marked(text: str, source: str) -> MarkedYaml:
+    """Parse one YAML document; a DefinitionError names the line where it stops being YAML."""
+    marked = MarkedYaml(source, lines={(): 1})
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as bad:
+        mark = getattr(bad, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        problem = getattr(bad, "problem", None) or "cannot be read"
+        raise DefinitionError(f"{source}:{line}: is no YAML: {problem}; see docs/funnels.md") from bad
+    if node is not None:
+        marked.value = _plain(node, (), marked)
+    return marked
+
+
+def _plain(node: yaml.Node, path: Path, marked: MarkedYaml) -> Any:
+    """The value of a node; its line is kept under its path."""
+    marked.lines[path] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, marked)
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, (*path, index), marked) for index, item in enumerate(node.value)]
+    try:
+        return yaml.SafeLoader("").construct_object(node)  # type: ignore[no-untyped-call]
+    except (yaml.YAMLError, ValueError) as bad:
+        raise marked.refuse(path, "is no plain YAML value; put it in quotes") from bad
+
+
+def _mapping(node: yaml.MappingNode, path: Path, marked: MarkedYaml) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key = str(key_node.value)
+        marked.lines[*path, key] = key_node.start_mark.line + 1
+        if key in values:
+            raise marked.refuse((*path, key), "stands there twice; keep one")
+        values[key] = _plain(value_node, (*path, key), marked)
+        marked.lines[*path, key] = key_node.start_mark.line + 1
+    return values

@@ -1,0 +1,113 @@
+"""Random definitions and histories, small enough to be tried out by brute force; drawn in bulk from a seed."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+
+from jobs.definitions.funnel.analysis import refuse_what_cannot_be_judged
+from jobs.definitions.funnel.calendar import local_days
+from jobs.definitions.funnel.engine import Events
+from jobs.definitions.funnel.model import Definition, Exclusion, Step
+from jobs.lake.errors import DefinitionError
+from tests.jobs.definitions.funnel.oracle import Event
+
+NAMES = ("play", "like", "share", "search", "order_paid")
+UNIT_US = 3_600_000_000
+KINDS = ("plain", "shared", "gaps", "exclusions", "strict", "unordered", "optional", "everything")
+
+
+def definition(draw: Random, kind: str) -> Definition:
+    """One possible definition of a kind."""
+    while True:
+        found = _definition(draw, kind)
+        try:
+            refuse_what_cannot_be_judged(found, lambda _, message: DefinitionError(message))
+        except DefinitionError:
+            continue
+        return found
+
+
+def _definition(draw: Random, kind: str) -> Definition:
+    size = draw.randint(1, 3 if kind == "unordered" else 4)
+    any_of = kind == "everything"
+    names = draw.sample(NAMES, size) if kind == "plain" else draw.choices(NAMES[:3], k=size)
+    steps = [_step(draw, number, name, kind, size) for number, name in enumerate(names)]
+    rules: list[Exclusion] = []
+    mandatory = [number for number, step in enumerate(steps) if not step.is_optional]
+    if (kind == "exclusions" or (any_of and draw.random() < 0.5)) and len(mandatory) > 1:
+        for _ in range(draw.randint(1, 2)):
+            after, before = sorted(draw.sample(mandatory, 2))
+            rules.append(Exclusion((draw.choice(NAMES),), draw.choice((None, "ok")), after, before))
+    is_strict = kind == "strict" or (any_of and draw.random() < 0.3)
+    mode = "unordered" if kind == "unordered" else "strict" if is_strict else "ordered"
+    return Definition(
+        name="drawn",
+        version=1,
+        steps=tuple(steps),
+        window_us=draw.choice((None, UNIT_US, 3 * UNIT_US, 6 * UNIT_US, 40 * UNIT_US)),
+        mode=mode,  # type: ignore[arg-type]
+        zone=draw.choice(("Asia/Shanghai", "America/New_York", "UTC")),
+        hold=("product_id",) if draw.random() < 0.2 else (),
+        exclusions=tuple(rules),
+        ties="allow" if mode == "unordered" else draw.choice(("allow", "forbid")),
+        strict_scope=("search",) if mode == "strict" and draw.random() < 0.3 else (),
+        first_entry_only=draw.choice(("no", "no", "no", "true", "filtered")) if mode != "unordered" else "no",
+    )
+
+
+def _step(draw: Random, number: int, name: str, kind: str, size: int) -> Step:
+    any_of = kind == "everything"
+    more = (draw.choice(NAMES[:4]),) if kind != "plain" and draw.random() < 0.4 else ()
+    has_gap = number > 0 and (kind == "gaps" or any_of) and draw.random() < 0.6
+    may_skip = 0 < number < size - 1 and (kind == "optional" or any_of) and draw.random() < 0.6
+    return Step(
+        name=f"s{number}",
+        events=tuple(dict.fromkeys((name, *more))),
+        where=draw.choice((None, None, "ok")),
+        gap_us=draw.choice((UNIT_US, 2 * UNIT_US, 4 * UNIT_US)) if has_gap else None,
+        is_optional=may_skip,
+    )
+
+
+def history(draw: Random, found: Definition, subject: int, most: int = 7) -> list[Event]:
+    """The events of one subject: few instants, so that ties, edges of windows and repeats are common."""
+    spread = draw.choice((3, 8, 30))
+    start = 1_700_000_000_000_000 // UNIT_US * UNIT_US
+    times = [start + draw.randint(0, spread) * UNIT_US + draw.choice((0, 0, 0, 1)) for _ in range(draw.randint(0, most))]
+    days = local_days(np.array(times, np.int64), found.zone)[0]
+    ids = draw.sample(range(100), len(times))
+    return [_event(draw, found, f"{subject}-{n:02}", time, int(day)) for n, time, day in zip(ids, times, days, strict=True)]
+
+
+def _event(draw: Random, found: Definition, event_id: str, time: int, day: int) -> Event:
+    name, ok = draw.choice(NAMES), draw.random() < 0.7
+    return Event(
+        id=event_id,
+        time=time,
+        fits=frozenset(n for n, s in enumerate(found.steps) if name in s.events and (ok or not s.where)),
+        bars=frozenset(n for n, x in enumerate(found.exclusions) if name in x.events and (ok or not x.where)),
+        in_scope=name in found.scope,
+        is_opening=name in found.steps[0].events,
+        hold=draw.choice((0, 0, 1, None)) if found.hold else 0,
+        day=day,
+    )
+
+
+def as_arrays(found: Definition, histories: list[list[Event]], draw: Random) -> tuple[Events, list[Event]]:
+    """The events of many subjects as the engine takes them, shuffled; and the events in that order."""
+    pairs = [(subject, event) for subject, events in enumerate(histories) for event in events]
+    draw.shuffle(pairs)
+    events = [event for _, event in pairs]
+    arrays = Events(
+        subject=np.array([subject for subject, _ in pairs], np.int64),
+        time=np.array([event.time for event in events], np.int64),
+        event_id=np.array([event.id for event in events], object),
+        mask=np.array([sum(1 << n for n in event.fits) for event in events], np.int64),
+        xmask=np.array([sum(1 << n for n in event.bars) for event in events], np.int64),
+        in_scope=np.array([event.in_scope for event in events], np.bool_),
+        is_opening=np.array([event.is_opening for event in events], np.bool_),
+        hold=np.array([-1 if e.hold is None else e.hold for e in events], np.int64) if found.hold else None,
+    )
+    return arrays, events
