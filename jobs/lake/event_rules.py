@@ -28,14 +28,20 @@ def event_struct(topic: str, version: int, schemas_dir: Path) -> StructType:
 
 
 def row_rules(topic: str, version: int, schemas_dir: Path, body: str = "body") -> list[tuple[str, Column]]:
-    """Every rule of the contract as (reason, true where broken), over the parsed struct column named `body`."""
+    """Every rule of the contract as (reason, true where broken), over the parsed struct column named `body`.
+
+    A reason comes once, also when a list and its items can both be refused for it.
+    """
     promised = event_contract(topic, version, schemas_dir)
     whole = F.col(body)
     rules = [
         (reason, broken(whole[each.name])) for each in promised.fields for reason, broken in _rules(each, each.name)
     ]
     rules += [(reason, broken(whole)) for reason, broken in _kind_rules(promised)]
-    return [(reason, F.coalesce(broken, F.lit(False))) for reason, broken in rules]
+    by_reason: dict[str, list[Column]] = {}
+    for reason, broken in rules:
+        by_reason.setdefault(reason, []).append(F.coalesce(broken, F.lit(False)))
+    return [(reason, reduce(or_, conditions)) for reason, conditions in by_reason.items()]
 
 
 def _kind_rules(promised: EventContract) -> Iterator[tuple[str, Condition]]:
@@ -100,5 +106,5 @@ BEYOND: dict[str, Callable[[Column, Any], Column]] = {
     "pattern": lambda value, pattern: ~value.rlike(pattern),
     "minItems": lambda value, least: F.size(value) < least,
     "maxItems": lambda value, most: F.size(value) > most,
-    "maxProperties": lambda value, most: F.size(value) > most,
+    "maxProperties": lambda value, most: F.size(F.map_filter(value, lambda _, each: each.isNotNull())) > most,
 }
