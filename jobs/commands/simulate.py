@@ -90,7 +90,12 @@ def _with_progress(plan: "Plan", destination: "Destination", folder: "TruthFolde
 
     from jobs.simulate.run import simulate as run
 
-    looks = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,.0f} records"), TimeElapsedColumn())
+    looks = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.completed:,.0f} records"),
+        TimeElapsedColumn(),
+    )
     with Progress(*looks, console=Console(stderr=True)) as progress:
         task = progress.add_task(f"simulating {plan.users:,} people", total=None)
         return run(plan, destination, folder, lambda count: progress.update(task, advance=count))
@@ -100,17 +105,15 @@ def _print(outcome: "Outcome", folder: Path, format: Format) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    rows = [{"topic": topic, "fate": fate, "records": count} for (topic, fate), count in sorted(outcome.records.items())]
+    rows = [
+        {"topic": topic, "fate": fate, "records": count} for (topic, fate), count in sorted(outcome.records.items())
+    ]
     if format is Format.json:
         typer.echo(json.dumps(rows))
     else:
-        table = Table("topic", "fate", "records", title=f"{outcome.sent:,} records, without {_lost(outcome):,} lost on the way")
+        table = Table("topic", "fate", "records", title=f"{outcome.sent:,} records")
         for row in rows:
             table.add_row(str(row["topic"]), str(row["fate"]), f"{row['records']:,}")
         Console().print(table)
-    said = f"made in {outcome.seconds:.1f} s: {outcome.rate:,.0f} records a second; the truth is in {folder}"
+    said = f"made in {outcome.seconds:.1f} CPU seconds: {outcome.rate:,.0f} records a second; the truth is in {folder}"
     Console(stderr=True, soft_wrap=True).print(said)
-
-
-def _lost(outcome: "Outcome") -> int:
-    return sum(count for (_, fate), count in outcome.records.items() if fate == "lost")

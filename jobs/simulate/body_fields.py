@@ -37,8 +37,9 @@ def _flags(*names: str) -> tuple[BodyField, ...]:
 _PERSON = _texts(user_id="user user", device_id="device device")
 _CONTENT = _texts(video_id="video video", live_room_id="room room")
 _CONTEXT = _texts(
-    scene="scene scene", source="source source", campaign_id="campaign campaign", app_version="app app", region="region region"
-)
+    scene="scene scene", source="source source", campaign_id="campaign campaign", app_version="app app",
+    region="region region",
+)  # fmt: skip
 FIELDS: dict[str, tuple[BodyField, ...]] = {
     "views": (
         *_texts(kind="kind view"), *_PERSON, *_CONTENT, *_texts(product_id="product product"), *_CONTEXT,
@@ -46,8 +47,10 @@ FIELDS: dict[str, tuple[BodyField, ...]] = {
         *_numbers(position="position", watch_ms="watch_ms", duration_ms="duration_ms", heartbeats="heartbeats"),
     ),
     "likes": (
-        *_texts(kind="kind like"), *_PERSON, *_CONTENT, *_texts(product_id="product product", creator_id="creator creator"),
-        *_CONTEXT, *_texts(share_channel="share_channel share_channel"), *_numbers(comment_length="comment_length"),
+        *_texts(kind="kind like"), *_PERSON, *_CONTENT, *_CONTEXT,
+        *_texts(product_id="product product", creator_id="creator creator",
+                share_channel="share_channel share_channel"),
+        *_numbers(comment_length="comment_length"),
     ),
     "orders": (
         *_texts(kind="kind order_kind", order_id="order order"), *_PERSON, *_CONTENT, *_CONTEXT,
@@ -65,8 +68,8 @@ FIELDS: dict[str, tuple[BodyField, ...]] = {
         *_flags("is_staff"),
     ),
     "videos": (
-        *_texts(kind="kind video_kind", video_id="video video", creator_id="creator creator", category="category category",
-                theme="theme theme", content_kind="content content"),
+        *_texts(kind="kind video_kind", video_id="video video", creator_id="creator creator",
+                category="category category", theme="theme theme", content_kind="content content"),
         *_raws(tags="tag tag", text="theme video_text", product_ids="products products"),
         *_numbers(published_at="published_at", duration_ms="duration"), BodyField("is_advertisement", "is_ad", "flag"),
     ),

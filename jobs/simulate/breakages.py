@@ -1,7 +1,8 @@
 """The ways in which a single record is broken, each with the reasons a careful reader must give.
 
 A breakage changes the finished record (key, value, headers), or only the event's claimed time (`clock`): then what is
-said is well formed but unbelievable, and the reasons follow from the times. Broken records are few: one at a time is fine.
+said is well formed but unbelievable, and the reasons follow from the times. Broken records are
+few: one at a time is fine.
 """
 
 from collections.abc import Callable
@@ -58,7 +59,12 @@ def _raw_field(name: str, content: bytes) -> Callable[[Parts], Parts]:
 
 def _header(name: str, content: bytes | None) -> Callable[[Parts], Parts]:
     """Another content for a header; None takes it out."""
-    return lambda parts: (*parts[:2], [(n, content if n == name else c) for n, c in parts[2] if content or n != name])
+
+    def change(parts: Parts) -> Parts:
+        others = [header for header in parts[2] if header[0] != name]
+        return parts[0], parts[1], others if content is None else [*others, (name, content)]
+
+    return change
 
 
 def _with(name: str, suffix: bytes) -> Callable[[Parts], Parts]:
@@ -91,7 +97,7 @@ BREAKAGES = (
     Breakage("without_user", ("missing:user_id",), _field("user_id", ...), facts_only=True),
     Breakage("unknown_kind", ("not_allowed:kind",), _field("kind", "levitate")),
     Breakage("unknown_scene", ("not_allowed:scene",), _field("scene", "dream"), facts_only=True),
-    Breakage("foreign_id", ("bad_event_id",), _field("event_id", "'; DROP TABLE silver.views; --")),
+    Breakage("foreign_id", ("bad_event_id",)),  # the id was made as a UUIDv4, in header and body
     Breakage("too_deep", ("too_deep",), _raw_field("rest", DEEP)),
     Breakage("unknown_version", ("unknown_version",), _with("ce_type", b".v99")),
     Breakage("unknown_type", ("unknown_type",), _header("ce_type", b"reelhouse.dream.v1")),
@@ -104,4 +110,5 @@ BREAKAGES = (
     Breakage("clock_2099", (), clock=73 * 365 * DAY, facts_only=True),
     Breakage("clock_years_past", (), clock=-9 * 365 * DAY, facts_only=True),
 )
+FOREIGN_ID = next(number for number, breakage in enumerate(BREAKAGES) if breakage.name == "foreign_id")
 FOR_ALL = tuple(number for number, breakage in enumerate(BREAKAGES) if not breakage.facts_only)

@@ -42,13 +42,15 @@ def stack(parts: Sequence[Mapping[str, NDArray[Any]]], columns: Iterable[str]) -
 def pick(chance: np.random.Generator, weights: Sequence[float] | Floats, size: int) -> Ints:
     """Codes drawn by weight."""
     ladder = np.cumsum(np.asarray(weights, dtype=np.float64))
-    return np.minimum(np.searchsorted(ladder / ladder[-1], chance.random(size), side="right"), len(ladder) - 1)
+    codes: Ints = np.minimum(np.searchsorted(ladder / ladder[-1], chance.random(size), side="right"), len(ladder) - 1)
+    return codes
 
 
 def pick_by_row(chance: np.random.Generator, ladders: Floats, rows: Ints) -> Ints:
     """A code for each entry of `rows`, by the ladder (cumulated weights) of that row."""
     drawn = chance.random(len(rows))[:, None]
-    return np.minimum((ladders[rows] < drawn).sum(axis=1), ladders.shape[1] - 1)
+    codes: Ints = np.minimum((ladders[rows] < drawn).sum(axis=1), ladders.shape[1] - 1)
+    return codes
 
 
 def count_before(groups: Ints) -> Ints:
@@ -65,4 +67,5 @@ def count_before(groups: Ints) -> Ints:
 def running_sum(values: Ints, starts: Ints) -> Ints:
     """Sum of the values before each row since its group's start; `starts` is the group's first row, per row."""
     total = np.concatenate([[0], np.cumsum(values)])
-    return total[:-1] - total[starts]
+    before: Ints = total[:-1] - total[starts]
+    return before

@@ -116,22 +116,25 @@ def control_table(source: str, seed: int, complete_until: Mapping[str, int]) -> 
             "value": orjson.dumps(_last_words(source, topic, until, event_id, place)),
             "headers": _control_headers(source, event_id, moment),
         }
-        for place, ((topic, until), event_id, moment) in enumerate(zip(complete_until.items(), ids, moments, strict=True))
+        for place, ((topic, until), event_id, moment) in enumerate(
+            zip(complete_until.items(), ids, moments, strict=True)
+        )
     ]
     return pa.Table.from_pylist(rows, RECORD_SCHEMA)
 
 
 def _last_words(source: str, topic: str, until: int, event_id: str, place: int) -> dict[str, object]:
     return {
-        "event_id": event_id, "event_time": until, "sent_time": until, "kind": "complete", "source": source, "topic": topic,
-        "producer": {"id": f"{source}:control", "epoch": 1, "seq": place}, "complete_until": until, "is_final": True,
-        "offsets": [],
+        "event_id": event_id, "event_time": until, "sent_time": until, "kind": "complete", "source": source,
+        "topic": topic, "producer": {"id": f"{source}:control", "epoch": 1, "seq": place}, "complete_until": until,
+        "is_final": True, "offsets": [],
     }  # fmt: skip
 
 
 def _control_headers(source: str, event_id: str, moment: str) -> list[dict[str, object]]:
     named = {
-        "ce_specversion": "1.0", "ce_id": event_id, "ce_type": "reelhouse.control.v1", "ce_time": moment, "ce_source": source,
-        "ce_dataschema": "reelhouse:/schemas/events/control/v1.json", "content-type": "application/json",
+        "ce_specversion": "1.0", "ce_id": event_id, "ce_type": "reelhouse.control.v1", "ce_time": moment,
+        "ce_source": source, "ce_dataschema": "reelhouse:/schemas/events/control/v1.json",
+        "content-type": "application/json",
     }  # fmt: skip
     return [{"key": name, "value": content.encode()} for name, content in named.items()]

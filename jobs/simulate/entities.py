@@ -63,7 +63,9 @@ def _numbered(frame: Columns, name: str, times: Ints) -> Columns:
 
 def _videos(seed: int, catalogue: Catalogue, period: Period) -> Columns:
     chance = dice(seed, "video changes")
-    published = _numbered({**catalogue.videos, "content": catalogue.videos["kind"]}, "video", catalogue.videos["published_at"])
+    published = _numbered(
+        {**catalogue.videos, "content": catalogue.videos["kind"]}, "video", catalogue.videos["published_at"]
+    )
     changed = take(published, chance.random(height(published)) < RETAGGED)
     changed["tag"] = chance.integers(0, len(words.TAGS), height(changed))
     changed = _changed(chance, changed, changed["published_at"], period)

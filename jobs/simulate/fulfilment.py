@@ -1,4 +1,4 @@
-"""What becomes of an order: paid, cancelled, shipped, delivered, returned, refunded, reviewed: parts of topic `orders`."""
+"""What becomes of an order: paid, cancelled, shipped, delivered, refunded, reviewed: topic `orders`."""
 
 import numpy as np
 
@@ -76,7 +76,9 @@ def fulfil(seed: int, people: People, catalogue: Catalogue, orders: Columns) -> 
         _event(unpaid, words.CANCELLED, unpaid["placed_at"] + UNPAID_AFTER),
         _event(paid, words.PAID_ORDER, paid["paid_at"], with_lines=True),
         _event(regretted, words.CANCELLED, regretted["cancelled_at"]),
-        _refund(chance, catalogue, take(regretted, chance.random(height(regretted)) < 0.7), "cancelled_at", is_whole=True),
+        _refund(
+            chance, catalogue, take(regretted, chance.random(height(regretted)) < 0.7), "cancelled_at", is_whole=True
+        ),
         *_on_the_way(chance, catalogue, kept),
     ]
 
@@ -91,7 +93,9 @@ def _on_the_way(chance: np.random.Generator, catalogue: Catalogue, paid: Columns
     paid["delivered_at"] = shipped + np.where(is_fake, MINUTE, way)
     paid["promised_by"] = paid["paid_at"] + 4 * DAY
     reviewers = take(paid, is_fake | (chance.random(size) < 0.35))
-    review = _event(reviewers, words.REVIEWED, reviewers["delivered_at"] + chance.integers(MINUTE, 2 * DAY, height(reviewers)))
+    review = _event(
+        reviewers, words.REVIEWED, reviewers["delivered_at"] + chance.integers(MINUTE, 2 * DAY, height(reviewers))
+    )
     stars = 1 + chance.binomial(4, 0.8, height(reviewers))
     return [
         _event(paid, words.SHIPPED, shipped, "promised_by"),
@@ -116,7 +120,9 @@ def _sent_back(chance: np.random.Generator, catalogue: Catalogue, orders: Column
     ]
 
 
-def _refund(chance: np.random.Generator, catalogue: Catalogue, orders: Columns, since: str, *, is_whole: bool) -> Columns:
+def _refund(
+    chance: np.random.Generator, catalogue: Catalogue, orders: Columns, since: str, *, is_whole: bool
+) -> Columns:
     """Money back: all lines, or the better half of the first line; freight is never given back."""
     amounts = line_amounts(catalogue, orders)
     refund = _event(orders, words.REFUNDED, orders[since] + chance.integers(MINUTE, 5 * HOUR, height(orders)))

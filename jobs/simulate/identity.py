@@ -10,7 +10,8 @@ Text = NDArray[np.uint8]  # rows x width, ASCII
 UUID_WIDTH, TIME_WIDTH, DIGITS = 36, 27, 16
 _HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 _PAIRS = np.stack([_HEX[np.arange(256) >> 4], _HEX[np.arange(256) & 15]], axis=1)
-_GROUPS = ((0, 8, 0), (9, 13, 8), (14, 18, 12), (19, 23, 16), (24, 36, 20))  # where each group stands, and its first digit
+# where each group of digits stands, and its first digit
+_GROUPS = ((0, 8, 0), (9, 13, 8), (14, 18, 12), (19, 23, 16), (24, 36, 20))
 
 
 def uuid7(times: Ints, chance: np.random.Generator) -> Text:

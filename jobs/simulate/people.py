@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jobs.simulate import words
-from jobs.simulate.columns import NONE, Columns, Floats, dice, pick, pick_by_row
+from jobs.simulate.columns import NONE, Columns, Floats, Ints, dice, pick, pick_by_row
 from jobs.simulate.period import DAY, HOUR, Period
 
 BOT_SHARE, FAKER_SHARE, STAFF_SHARE = 0.005, 0.004, 0.005
@@ -41,7 +41,7 @@ def make_people(seed: int, first: int, size: int, period: Period) -> People:
     return People(first, size, who, taste, taste.cumsum(axis=1), leaning.cumsum(axis=1))
 
 
-def _civil_facts(chance: np.random.Generator, generation: np.ndarray) -> Columns:
+def _civil_facts(chance: np.random.Generator, generation: Ints) -> Columns:
     size = len(generation)
     born = chance.integers(words.BIRTH_FROM[generation], words.BIRTH_TO[generation] + 1)
     scopes = chance.random((size, 3)) < (0.9, 0.6, 0.4)
@@ -65,7 +65,7 @@ def _presence(chance: np.random.Generator, size: int, period: Period) -> Columns
     return {"registered_at": np.where(is_new, lately, long_ago) // 1000 * 1000, "leaves": leaves}
 
 
-def _habits(chance: np.random.Generator, generation: np.ndarray) -> Columns:
+def _habits(chance: np.random.Generator, generation: Ints) -> Columns:
     size = len(generation)
     is_bot = chance.random(size) < BOT_SHARE
     return {
@@ -94,14 +94,16 @@ def _devices(chance: np.random.Generator, first: int, size: int) -> Columns:
 def budgets(people: People, seed: int) -> Floats:
     """What a person finds a fair price, in fen."""
     chance = dice(seed, "budget", people.first)
-    return chance.lognormal(9.0, 0.6, people.size) * words.TIER_MEANS[people.who["tier"]]
+    fair: Floats = chance.lognormal(9.0, 0.6, people.size) * words.TIER_MEANS[people.who["tier"]]
+    return fair
 
 
 def hour_ladders() -> Floats:
     """For each habit, the cumulated weight of the local hours."""
-    return (words.HOURS / words.HOURS.sum(axis=1, keepdims=True)).cumsum(axis=1)
+    ladders: Floats = (words.HOURS / words.HOURS.sum(axis=1, keepdims=True)).cumsum(axis=1)
+    return ladders
 
 
-def moment_in_hour(chance: np.random.Generator, hours: np.ndarray) -> np.ndarray:
+def moment_in_hour(chance: np.random.Generator, hours: Ints) -> Ints:
     """Microseconds since local midnight, somewhere in the hour."""
     return hours * HOUR + chance.integers(0, HOUR, len(hours))

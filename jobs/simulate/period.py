@@ -36,7 +36,9 @@ class Period:
     def midnights(self) -> Ints:
         """Epoch microseconds of each day's start, and of the end of the last."""
         bounds = [*self.dates, self.last + timedelta(days=1)]
-        return np.array([epoch_us(datetime.combine(day, time(), ZoneInfo(self.zone))) for day in bounds], dtype=np.int64)
+        return np.array(
+            [epoch_us(datetime.combine(day, time(), ZoneInfo(self.zone))) for day in bounds], dtype=np.int64
+        )
 
     @property
     def start(self) -> int:

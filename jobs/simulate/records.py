@@ -1,8 +1,8 @@
 """The records sent: which event each carries, when it leaves, what goes wrong with it, and so its fate.
 
-One row is one physical record (or one that was lost). Columns: topic, row (in the topic's events), time (true), sent (by
-an honest clock), producer, epoch, seq, offset_us (of the sender's clock), breakage (`NONE` = sound), is_variant, fate, and
-is_late (came after its day was announced complete).
+One row is one physical record (or one that was lost). Columns: topic, row (in the topic's events), time (true), sent
+(by an honest clock), producer, epoch, seq, offset_us (of the sender's clock), breakage (`NONE` = sound), is_variant,
+fate, may_fail, and is_late (came after its day was announced complete).
 """
 
 import numpy as np
@@ -62,8 +62,11 @@ def _base(chance: np.random.Generator, block: Block, wrong: Misbehaviour, period
 def _delays(chance: np.random.Generator, size: int, wrong: Misbehaviour) -> Ints:
     """A second or so; later for those without a network."""
     delay = (chance.lognormal(0.2, 0.6, size) * SECOND).astype(np.int64) + SECOND // 5
-    shares = ((wrong.late_seconds, MINUTE // 2, HOUR), (wrong.late_days, 10 * HOUR, 2 * DAY), (wrong.late_month, 3 * DAY, 30 * DAY))
-    for share, least, most in shares:
+    for share, least, most in (
+        (wrong.late_seconds, MINUTE // 2, HOUR),
+        (wrong.late_days, 10 * HOUR, 2 * DAY),
+        (wrong.late_month, 3 * DAY, 30 * DAY),
+    ):
         late = np.flatnonzero(chance.random(size) < share)
         delay[late] = chance.integers(least, most, len(late))
     return delay
@@ -108,8 +111,8 @@ def _faults(chance: np.random.Generator, base: Columns, wrong: Misbehaviour, rep
     """Duplicates and conflicts as further records; broken ones are marked where they stand."""
     sound = chance.permutation(np.flatnonzero(_may_fail(base, repeated)))
     total = height(base)
-    doubled, disputed, broken = np.split(sound, np.cumsum([int(np.ceil(total * share)) for share in (
-        wrong.duplicates, wrong.conflicts, wrong.broken)]))[:3]  # fmt: skip
+    shares = (wrong.duplicates, wrong.conflicts, wrong.broken)
+    doubled, disputed, broken, _ = np.split(sound, np.cumsum([int(np.ceil(total * share)) for share in shares]))
     _break(base, broken)
     again, other = take(base, doubled), take(base, disputed[base["topic"][disputed] < len(FACTS)])
     again["sent"] = again["sent"] + _wait(chance, height(again))
@@ -122,7 +125,8 @@ def _faults(chance: np.random.Generator, base: Columns, wrong: Misbehaviour, rep
 def _may_fail(base: Columns, repeated: Columns) -> Flags:
     """Facts that were neither lost nor sent twice; and later changes of entities (first accounts stay whole)."""
     is_repeated = np.isin(base["topic"] * (1 << 40) + base["row"], repeated["topic"] * (1 << 40) + repeated["row"])
-    return base["may_fail"] & (base["fate"] == GOOD) & ~is_repeated & (base["offset_us"] == 0)
+    may: Flags = base["may_fail"] & (base["fate"] == GOOD) & ~is_repeated & (base["offset_us"] == 0)
+    return may
 
 
 def _break(base: Columns, broken: Ints) -> None:
@@ -149,4 +153,3 @@ def _is_late(records: Columns, period: Period) -> Flags:
     is_fact = records["topic"] < len(FACTS)
     late: Flags = is_fact & (records["sent"] >= period.midnights[day + 1] + GRACE)
     return late
-

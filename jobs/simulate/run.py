@@ -59,7 +59,7 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """What came out: records by (topic, fate), and the seconds it took to make them (sending not counted)."""
+    """What came out: records by (topic, fate), and the CPU seconds it took to make them (sending not counted)."""
 
     records: Counter[tuple[str, str]] = field(default_factory=Counter)
     seconds: float = 0.0
@@ -71,16 +71,18 @@ class Outcome:
 
     @property
     def rate(self) -> float:
-        """Records made a second, truth included."""
+        """Records made in a second of one core, truth included."""
         return self.sent / self.seconds if self.seconds else 0.0
 
 
-def simulate(plan: Plan, destination: Destination, truth: TruthFolder, on_sent: Callable[[int], None] | None = None) -> Outcome:
+def simulate(
+    plan: Plan, destination: Destination, truth: TruthFolder, on_sent: Callable[[int], None] | None = None
+) -> Outcome:
     """Make the whole world; the truth is put in place only when everything was sent."""
     outcome, period = Outcome(), plan.period
-    started = time.perf_counter()
+    started = time.process_time()
     catalogue = make_catalogue(plan.seed, plan.users, period)
-    outcome.seconds += time.perf_counter() - started
+    outcome.seconds += time.process_time() - started
     for first in range(0, plan.users, plan.block_users):
         _one_block(plan, catalogue, first, destination, truth, outcome, on_sent or (lambda count: None))
     destination.announce(dict.fromkeys(FACTS, period.end), is_final=True)
@@ -98,7 +100,7 @@ def _one_block(
     outcome: Outcome,
     on_sent: Callable[[int], None],
 ) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     period = plan.period
     block = make_block(plan.seed, first, min(plan.block_users, plan.users - first), catalogue, period, plan.rate)
     records = plan_records(plan.seed, block, misbehaviour(plan.misbehave), period)
@@ -107,16 +109,17 @@ def _one_block(
     truth.add(first, truth_of(block, catalogue, records, ids, period))
     _count(outcome, records)
     packer = Packer(plan.seed, block, records, ids, writer, period)
-    outcome.seconds += time.perf_counter() - started
+    outcome.seconds += time.process_time() - started
     for day, wave in enumerate(waves(records, period)):
-        started = time.perf_counter()
+        started = time.process_time()
         for shipment in packer.shipments(wave):
-            outcome.seconds += time.perf_counter() - started
+            outcome.seconds += time.process_time() - started
             destination.take(shipment)
             on_sent(shipment.table.num_rows)
-            started = time.perf_counter()
-        outcome.seconds += time.perf_counter() - started
-        if plan.block_users == plan.users and 1 <= day <= period.days:  # the wave before the first day tells of entities
+            started = time.process_time()
+        outcome.seconds += time.process_time() - started
+        # the wave before the first day only tells of entities
+        if plan.block_users == plan.users and 1 <= day <= period.days:
             destination.announce(dict.fromkeys(FACTS, int(period.midnights[day])), is_final=False)
 
 

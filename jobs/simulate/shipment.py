@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 
 from jobs.simulate.bodies import Writer, variants
-from jobs.simulate.breakages import BREAKAGES, Parts
+from jobs.simulate.breakages import BREAKAGES, FOREIGN_ID, Parts
 from jobs.simulate.columns import NONE, Columns, Flags, Ints, dice, height, take
 from jobs.simulate.envelope import HEADER_TYPE, RECORD_SCHEMA, headers, source_of
 from jobs.simulate.identity import Text, strings, uuid7
@@ -15,6 +16,7 @@ from jobs.simulate.period import DAY, GRACE, Period
 from jobs.simulate.records import LOST, PRODUCERS, QUARANTINED
 from jobs.simulate.world import FACTS, TOPICS, Block
 
+VERSION_PLACE = 14  # of the digit that says which kind of UUID it is
 CHUNK = 100_000  # records rendered at once
 PAST = 40 * 365 * DAY  # how far back entities may reach
 
@@ -36,6 +38,7 @@ def event_ids(seed: int, block: Block, records: Columns) -> Text:
         offset[records["row"][mine]] = records["offset_us"][mine]
         made = uuid7(frame["time"] + offset, dice(seed, "ids", topic, block.people.first))
         text[mine] = made[records["row"][mine]]
+    text[records["breakage"] == FOREIGN_ID, VERSION_PLACE] = ord("4")
     return text
 
 
@@ -43,7 +46,7 @@ def waves(records: Columns, period: Period) -> list[slice]:
     """Cut the records by day of sending: what is older, each day with its grace, and what comes after all."""
     bounds = np.searchsorted(records["sent"], [period.start, *(period.midnights[1:] + GRACE)])
     edges = [0, *bounds.tolist(), height(records)]
-    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(edges)]
 
 
 class Packer:
@@ -54,7 +57,9 @@ class Packer:
         self._block, self._records, self._ids, self._writer, self._period = block, records, ids, writer, period
         self._source = source_of(seed)
         shard = block.people.first
-        self._producers = pa.array([f"sim-{seed}-{shard}-{p}" for p in range(PRODUCERS)] + [f"sim-{seed}-{shard}-entities"])
+        self._producers = pa.array(
+            [f"sim-{seed}-{shard}-{p}" for p in range(PRODUCERS)] + [f"sim-{seed}-{shard}-entities"]
+        )
 
     def shipments(self, wave: slice) -> Iterator[Shipment]:
         """The records of a wave that leave their producer, topic by topic, entities first."""
@@ -75,7 +80,9 @@ class Packer:
             "event_id": strings(self._ids[rows]),
             "event_time": pa.array(claimed),
             "sent_time": pa.array(records["sent"] + records["offset_us"]),
-            "producer_id": pa.DictionaryArray.from_arrays(pa.array(records["producer"].astype(np.int32)), self._producers),
+            "producer_id": pa.DictionaryArray.from_arrays(
+                pa.array(records["producer"].astype(np.int32)), self._producers
+            ),
             "epoch": pa.array(records["epoch"]),
             "seq": pa.array(records["seq"]),
         }

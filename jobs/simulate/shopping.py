@@ -42,7 +42,9 @@ def go_shopping(seed: int, people: People, catalogue: Catalogue, feed: Columns, 
     return Shopping([_viewed(chance, catalogue, rows) for rows in (considered, again)], baskets, orders)
 
 
-def _opened(chance: np.random.Generator, people: People, catalogue: Catalogue, feed: Columns, budget: Floats) -> Columns:
+def _opened(
+    chance: np.random.Generator, people: People, catalogue: Catalogue, feed: Columns, budget: Floats
+) -> Columns:
     """Who opens the product of what they watch: hazards of taste, price, scene, fatigue, campaign and experiment."""
     stage = take(feed, ((feed["video"] >= 0) & feed["is_played"] | (feed["room"] >= 0)) & (feed["product"] >= 0))
     who, user = people.who, stage["user"]

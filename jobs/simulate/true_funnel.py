@@ -15,7 +15,9 @@ from jobs.simulate.world import is_valid_play
 
 WINDOW = DAY
 STEPS = ("watched", "interested", "considered", "ordered", "paid")
-INTERESTED = tuple(words.LIKE_KINDS.index(kind) for kind in ("like", "favourite", "comment", "share", "follow", "add_to_cart"))
+INTERESTED = tuple(
+    words.LIKE_KINDS.index(kind) for kind in ("like", "favourite", "comment", "share", "follow", "add_to_cart")
+)
 SPAN = 1 << 43  # more microseconds than any period has: user * SPAN + time orders everybody's events at once
 NEVER = np.iinfo(np.int64).max
 

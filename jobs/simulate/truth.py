@@ -1,7 +1,7 @@
 """The truth beside the world: Parquet files that say what every record, user and attempt really is.
 
-`events` (one row per physical record, lost ones too) · `users` · `conversions` and `attempts` (of content_to_purchase) ·
-`profiles` · `books` (records per topic, fate and reasons) · `world.json` (how the world was made, and its known effects).
+`events` (one row per physical record, lost ones too) · `users` · `conversions` and `attempts` (content_to_purchase) ·
+`profiles` · `books` (records per topic, fate and reasons) · `world.json` (how the world was made, its known effects).
 """
 
 import json
@@ -20,13 +20,13 @@ from jobs.simulate.breakages import BREAKAGES
 from jobs.simulate.catalogue import Catalogue
 from jobs.simulate.columns import NONE, Columns, Ints, take
 from jobs.simulate.identity import Text, numbered, strings
-from jobs.simulate.period import MINUTE, Period
+from jobs.simulate.period import HOUR, MINUTE, Period
 from jobs.simulate.records import CONFLICT, FATES, GOOD, QUARANTINED
 from jobs.simulate.shipment import claimed_times
-from jobs.simulate.true_funnel import NEVER, SPAN, STEPS, attempts, steps_of
+from jobs.simulate.true_funnel import NEVER, SPAN, STEPS, WINDOW, attempts, steps_of
 from jobs.simulate.true_profiles import profiles, users
 from jobs.simulate.vocabulary import FIXED, coded
-from jobs.simulate.world import FACTS, TOPICS, Block
+from jobs.simulate.world import TOPICS, Block
 
 INSTANT = pa.timestamp("us", tz="UTC")
 BELIEVED_AHEAD = 10 * MINUTE
@@ -66,8 +66,14 @@ class TruthFolder:
 
     def finish(self, world: World, counted: Mapping[str, int]) -> None:
         """Say how the world was made, and put the draft in place."""
-        effects = {"experiment": words.EXPERIMENT, "lift": words.LIFT, "campaign": words.CAMPAIGN,
-                   "campaign_lift": words.CAMPAIGN_LIFT, "funnel": "content_to_purchase", "window_hours": 24}  # fmt: skip
+        effects = {
+            "experiment": words.EXPERIMENT,
+            "lift": words.LIFT,
+            "campaign": words.CAMPAIGN,
+            "campaign_lift": words.CAMPAIGN_LIFT,
+            "funnel": "content_to_purchase",
+            "window_hours": WINDOW // HOUR,
+        }
         told = {**asdict(world), "effects": effects, "records": dict(counted)}
         (self._draft / "world.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -127,8 +133,8 @@ def _events(block: Block, records: Columns, ids: Text, period: Period) -> pa.Tab
     })  # fmt: skip
 
 
-_KIND_WORDS = {topic: FIXED[word] for topic, word in zip(TOPICS, (
-    "view", "like", "order_kind", "user_kind", "video_kind", "product_kind", "merchant_kind"), strict=True)}  # fmt: skip
+_VOCABULARIES = ("view", "like", "order_kind", "user_kind", "video_kind", "product_kind", "merchant_kind")
+_KIND_WORDS = {topic: FIXED[name] for topic, name in zip(TOPICS, _VOCABULARIES, strict=True)}
 _KINDS = pa.concat_arrays(list(_KIND_WORDS.values()))
 _KIND_STARTS = dict(zip(TOPICS, np.cumsum([0, *map(len, _KIND_WORDS.values())]).tolist(), strict=False))
 
@@ -208,7 +214,9 @@ def _conversions(tries: Columns, names: pa.Array, period: Period) -> pa.Table:
 
 def _profiles(found: Columns, names: pa.Array) -> pa.Table:
     seen = found["active_days"] > 0
-    columns = {name: pa.array(values) for name, values in found.items() if name not in ("user", "first_seen", "last_seen")}
+    columns = {
+        name: pa.array(values) for name, values in found.items() if name not in ("user", "first_seen", "last_seen")
+    }
     moments = {name: pa.array(found[name], mask=~seen).cast(INSTANT) for name in ("first_seen", "last_seen")}
     return pa.table({"user_id": names, **columns, **moments})
 

@@ -4,7 +4,19 @@ import numpy as np
 
 from jobs.simulate import words
 from jobs.simulate.catalogue import Catalogue, draw_products, draw_videos
-from jobs.simulate.columns import NONE, Columns, Flags, Floats, Ints, count_before, dice, pick, pick_by_row, running_sum, take
+from jobs.simulate.columns import (
+    NONE,
+    Columns,
+    Flags,
+    Floats,
+    Ints,
+    count_before,
+    dice,
+    pick,
+    pick_by_row,
+    running_sum,
+    take,
+)
 from jobs.simulate.people import People, hour_ladders, moment_in_hour
 from jobs.simulate.period import SECOND, Period
 
@@ -53,11 +65,21 @@ def make_feed(seed: int, people: People, catalogue: Catalogue, visits: Columns) 
     category = _categories(chance, people, user)
     guess = visits["start"][visit] + (np.arange(len(visit)) - starts) * 15 * SECOND
     things = _things(chance, catalogue, category, scene, guess)
-    theme = np.where(things["video"] >= 0, catalogue.videos["theme"][things["video"]], category * words.THEMES_PER_CATEGORY)
+    theme = np.where(
+        things["video"] >= 0, catalogue.videos["theme"][things["video"]], category * words.THEMES_PER_CATEGORY
+    )
     tired = count_before(visit * len(words.THEMES) + theme).clip(0, 6)
     share = people.taste[user, category] * len(words.CATEGORIES)
     liking = share / (share + 1.5) * (1 - FATIGUE * tired)
-    feed = {"visit": visit, "user": user, "scene": scene, "category": category, **things, "liking": liking, "tired": tired}
+    feed = {
+        "visit": visit,
+        "user": user,
+        "scene": scene,
+        "category": category,
+        **things,
+        "liking": liking,
+        "tired": tired,
+    }
     feed |= _watching(chance, catalogue, feed, people.who["is_bot"][user])
     pause = chance.integers(SECOND // 2, 3 * SECOND, len(visit))
     feed["time"] = visits["start"][visit] + running_sum(feed["watch_ms"] * 1000 + pause, starts)
@@ -87,7 +109,12 @@ def _things(chance: np.random.Generator, catalogue: Catalogue, category: Ints, s
     room = np.where(is_live, chance.integers(0, len(rooms["creator"]), len(scene)), NONE)
     bare = np.where(has_video, NONE, draw_products(chance, catalogue, category))
     product = np.where(has_video, catalogue.videos["product"][video], np.where(is_live, rooms["product"][room], bare))
-    return {"video": video, "room": room, "product": product, "query": chance.integers(0, len(words.QUERIES), len(scene))}
+    return {
+        "video": video,
+        "room": room,
+        "product": product,
+        "query": chance.integers(0, len(words.QUERIES), len(scene)),
+    }
 
 
 def _watching(chance: np.random.Generator, catalogue: Catalogue, feed: Columns, is_bot: Flags) -> Columns:
@@ -113,5 +140,3 @@ def _watching(chance: np.random.Generator, catalogue: Catalogue, feed: Columns, 
 def _is_unpublished(catalogue: Catalogue, feed: Columns) -> Flags:
     """Guessed times may be a little early; nothing is shown before it was published."""
     return (feed["video"] >= 0) & (catalogue.videos["published_at"][feed["video"]] >= feed["time"])
-
-

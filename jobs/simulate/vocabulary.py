@@ -22,8 +22,9 @@ def _json(texts: list[object]) -> pa.Array:
 FIXED = {
     **{name: pa.array(texts, pa.string()) for name, texts in {
         "view": words.VIEW_KINDS, "like": words.LIKE_KINDS, "order_kind": words.ORDER_KINDS,
-        "user_kind": ("registered", "updated"), "video_kind": ("published", "updated"), "product_kind": ("listed", "updated"),
-        "merchant_kind": ("opened", "updated"), "scene": words.SCENES, "source": words.SOURCES, "campaign": (words.CAMPAIGN,),
+        "user_kind": ("registered", "updated"), "video_kind": ("published", "updated"),
+        "product_kind": ("listed", "updated"), "merchant_kind": ("opened", "updated"), "scene": words.SCENES,
+        "source": words.SOURCES, "campaign": (words.CAMPAIGN,),
         "app": (*words.APP_VERSIONS, "9.0.0"), "region": words.REGIONS, "share_channel": words.SHARE_CHANNELS,
         "pay": words.PAYMENTS, "tier": words.TIERS, "member": words.MEMBERS, "channel": words.CHANNELS,
         "category": words.CATEGORIES, "theme": words.THEMES, "content": words.CONTENT_KINDS, "brand": words.BRANDS,

@@ -6,7 +6,7 @@ import numpy as np
 
 from jobs.simulate import words
 from jobs.simulate.catalogue import Catalogue
-from jobs.simulate.columns import NONE, Columns, height, stack, take
+from jobs.simulate.columns import NONE, Columns, Flags, height, stack, take
 from jobs.simulate.entities import catalogue_changes, user_changes
 from jobs.simulate.fulfilment import LINE_COLUMNS, REFUND_COLUMNS, fill_orders, fulfil
 from jobs.simulate.people import People, make_people
@@ -64,11 +64,12 @@ def _told_of(people: People, frame: Columns, period: Period) -> Columns:
     return told
 
 
-def is_valid_play(views: Columns, catalogue: Catalogue) -> np.ndarray:
+def is_valid_play(views: Columns, catalogue: Catalogue) -> Flags:
     """The simulator's own words: three seconds or a third of the video, and no advertisement."""
     is_play = (views["kind"] == words.PLAY) & (views["video"] != NONE)
     is_watched = (views["watch_ms"] >= 3_000) | (views["watch_ms"] * 3 >= views["duration_ms"])
-    return is_play & is_watched & ~catalogue.videos["is_ad"][views["video"]]
+    valid: Flags = is_play & is_watched & ~catalogue.videos["is_ad"][views["video"]]
+    return valid
 
 
 def size_of(block: Block) -> int:
