@@ -101,16 +101,23 @@ class Producer:
         place = self._spool.producer_id.encode(), self._spool.epoch, self._seq - 1
         return UNSTAMPED + b',"producer":{"id":"%b","epoch":%d,"seq":%d},' % place
 
-    def send(self, topic: str, body: Mapping[str, Any]) -> bool:
-        """Fill in what the envelope lacks, check the contract, accept the event; False when it was refused and kept."""
+    def send(self, topic: str, body: Mapping[str, Any], *, waiting: bool = False) -> bool:
+        """Fill in what the envelope lacks, check the contract, accept the event; False when it was refused and kept.
+
+        Never waits for the broker (the spool takes what it does not), unless `waiting`: then as `send_many` does.
+        """
         whole = completed(body, self.next_position)
         value, faults = self._judged(topic, whole, is_stamped_late="sent_time" not in body)
         if faults:
             self.refused.keep(Record(topic, key(topic, whole), value, []), faults)
             return False
         own = headers(topic, self.source, whole["event_id"], whole["event_time"], self._reach)
-        self._accept(Record(topic, key(topic, whole), value, own))
+        self._accept(Record(topic, key(topic, whole), value, own), self.patience_seconds if waiting else None)
         return True
+
+    def send_record(self, record: Record) -> None:
+        """Accept a finished record, unchecked."""
+        self._accept(record)
 
     def _judged(self, topic: str, body: dict[str, Any], *, is_stamped_late: bool) -> tuple[bytes, dict[str, str]]:
         """The body's bytes, and what is wrong with it: reason → explanation."""

@@ -1,1 +1,1 @@
-"""Real public logs told as our events, one file per format."""
+"""Real public logs told as our events, one module per format; how each column maps: docs/replay.md."""

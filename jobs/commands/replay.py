@@ -1,0 +1,105 @@
+"""`reelhouse replay`: real public logs told as our events."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from jobs.lake.settings import Settings
+    from jobs.replay.telling.log import Log
+    from jobs.replay.telling.sending import Fates
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    json = "json"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="Events in")(replay)
+
+
+def replay(
+    log: Annotated[str, typer.Argument(metavar="FORMAT", help="kuairand, taobao, rees46 or olist.")],
+    path: Annotated[Path, typer.Argument(help="The log's file, or the folder it lies in.")],
+    speed: Annotated[float | None, typer.Option(min=0.001, help="So many times as fast as it happened.")] = None,
+    fast: Annotated[bool, typer.Option("--as-fast-as-possible", help="Wait for nothing; default.")] = False,
+    shift_to: Annotated[str, typer.Option(metavar="DATE", help="Move the log: its last local day becomes this.")] = "",
+    to: Annotated[Path | None, typer.Option(help="Write the events into this file instead of sending them.")] = None,
+    send_unreadable: Annotated[bool, typer.Option("--send-unreadable", help="Send unreadable rows as they are, into "
+                                                  "quarantine, instead of keeping them with the refused.")] = False,
+    spool: Annotated[Path | None, typer.Option(help="The spool; default <home>/spool/replay-FORMAT.")] = None,
+    format: Annotated[Format, typer.Option(help="How to print the counts.")] = Format.table,
+) -> None:  # fmt: skip
+    """Tell a real log as our events and announce it complete; what was told before is told with the same ids.
+
+    Example: reelhouse replay kuairand ../shared/data/kuairand --shift-to 2026-11-22
+    """
+    from jobs.lake.errors import UsageError
+    from jobs.lake.settings import Settings
+    from jobs.replay.telling.formats import reader
+
+    if speed is not None and fast:
+        raise UsageError("--speed and --as-fast-as-possible exclude each other; leave one out")
+    read, settings = reader(log), Settings.from_env()
+    told = read(path, _day(shift_to))
+    if to is not None:
+        from jobs.replay.telling.sending import write
+
+        _print(write(told, to), format)
+        return
+    folder = spool or settings.home / "spool" / f"replay-{log}"
+    fates = _send(told, settings, folder, speed, sends_unreadable=send_unreadable)
+    _print(fates, format)
+    if fates.kept is not None:
+        typer.echo(f"kept with their reasons: {fates.kept}", err=True)
+
+
+def _day(text: str) -> "date | None":
+    from datetime import date
+
+    from jobs.lake.errors import UsageError
+
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as bad:
+        raise UsageError(f"--shift-to {text}: no day; write it as 2026-11-22") from bad
+
+
+def _send(told: "Log", settings: "Settings", spool: Path, speed: float | None, *, sends_unreadable: bool) -> "Fates":
+    """Send with a progress bar on stderr: events the broker has acknowledged."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from jobs.replay.telling.sending import send
+
+    look = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*look, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"replay {told.format}", total=told.size)
+        return send(
+            told, settings, spool=spool, speed=speed, sends_unreadable=sends_unreadable,
+            progress=lambda count: bar.advance(task, count),
+        )  # fmt: skip
+
+
+def _print(fates: "Fates", format: Format) -> None:
+    """Counts by topic and kind; unreadable rows have a line of their own."""
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = fates.table()
+    if format is Format.json:
+        typer.echo(json.dumps(rows))
+        return
+    table = Table("topic", "kind", "sent", "refused", title=f"{fates.rows} rows in")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console().print(table)
