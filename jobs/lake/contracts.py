@@ -221,7 +221,7 @@ def _column(prop: SchemaProperty, where: str, terms: dict[str, Term]) -> Column:
     return Column(
         name=prop.name or "",
         type=str(kind),
-        required=bool(prop.required or prop.primaryKey),
+        required=bool(prop.primaryKey if prop.required is None else prop.required),
         description=" ".join((prop.description or (term.meaning if term else "")).split()),
         privacy=privacy,
         partitioned=bool(prop.partitioned),
