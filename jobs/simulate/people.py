@@ -36,7 +36,7 @@ def make_people(seed: int, first: int, size: int, period: Period) -> People:
         **_civil_facts(chance, generation),
         **_presence(chance, size, period),
         **_habits(chance, generation),
-        **_devices(chance, first, size),
+        **_devices(chance, size),
     }
     return People(first, size, who, taste, taste.cumsum(axis=1), leaning.cumsum(axis=1))
 
@@ -81,9 +81,9 @@ def _habits(chance: np.random.Generator, generation: Ints) -> Columns:
     }
 
 
-def _devices(chance: np.random.Generator, first: int, size: int) -> Columns:
+def _devices(chance: np.random.Generator, size: int) -> Columns:
     """A device is named after its owner; a few use the neighbour's, some have a second one (odd number)."""
-    own = (first + np.arange(size)) * 2
+    own = np.arange(size) * 2
     is_shared = chance.random(size) < SHARED_DEVICE_SHARE
     is_shared[0] = False
     device = np.where(is_shared, np.r_[own[:1], own[:-1]], own)

@@ -81,8 +81,7 @@ def _clock_offsets(chance: np.random.Generator, block: Block, base: Columns, wro
     shift = np.zeros(height(base), dtype=np.int64)
     for topic in FACTS:
         rows = np.flatnonzero(base["topic"] == TOPICS.index(topic))
-        device = block.events[topic]["device"][base["row"][rows]] - 2 * block.people.first
-        shift[rows] = offset[device]
+        shift[rows] = offset[block.events[topic]["device"][base["row"][rows]]]
     return shift
 
 

@@ -105,6 +105,11 @@ def _instants(times: Ints, never: int = NEVER) -> pa.Array:
     return pa.array(times, pa.int64(), mask=times == never).cast(INSTANT)
 
 
+def _named(codes: Ints, vocabulary: pa.Array) -> pa.Array:
+    """Codes as plain texts: whoever reads the truth need not know of dictionaries."""
+    return coded(codes, vocabulary).cast(pa.string())
+
+
 def _events(block: Block, records: Columns, ids: Text, period: Period) -> pa.Table:
     users = np.full(len(ids), NONE)
     kinds = np.zeros(len(ids), dtype=np.int64)
@@ -112,19 +117,19 @@ def _events(block: Block, records: Columns, ids: Text, period: Period) -> pa.Tab
         mine = np.flatnonzero(records["topic"] == TOPICS.index(topic))
         rows = records["row"][mine]
         users[mine] = frame["user"][rows] if "user" in frame else NONE
-        kinds[mine] = frame["kind"][rows] + _KIND_STARTS[topic]
+        kinds[mine] = _KIND_CODES[topic][frame["kind"][rows]]
     named = pa.array([*(breakage.name for breakage in BREAKAGES)], pa.string())
     return pa.table({
         "event_id": strings(ids),
-        "topic": coded(records["topic"], pa.array(TOPICS)),
-        "kind": coded(kinds, _KINDS),
-        "user_id": coded(users, numbered("u", block.people.first, block.people.size)),
+        "topic": _named(records["topic"], pa.array(TOPICS)),
+        "kind": _named(kinds, _KINDS),
+        "user_id": _named(users, numbered("u", block.people.first, block.people.size)),
         "event_time": _instants(records["time"]),
         "sent_at": _instants(records["sent"]),
         "clock_offset_us": pa.array(records["offset_us"]),
-        "fate": coded(records["fate"], pa.array(FATES)),
+        "fate": _named(records["fate"], pa.array(FATES)),
         "reasons": _reasons(records, period),
-        "breakage": coded(records["breakage"], named),
+        "breakage": _named(records["breakage"], named),
         "is_late": pa.array(records["is_late"]),
         "is_tombstone": pa.array(_tombstones(block, records)),
         "producer": pa.array(records["producer"]),
@@ -135,8 +140,8 @@ def _events(block: Block, records: Columns, ids: Text, period: Period) -> pa.Tab
 
 _VOCABULARIES = ("view", "like", "order_kind", "user_kind", "video_kind", "product_kind", "merchant_kind")
 _KIND_WORDS = {topic: FIXED[name] for topic, name in zip(TOPICS, _VOCABULARIES, strict=True)}
-_KINDS = pa.concat_arrays(list(_KIND_WORDS.values()))
-_KIND_STARTS = dict(zip(TOPICS, np.cumsum([0, *map(len, _KIND_WORDS.values())]).tolist(), strict=False))
+_KINDS = pc.unique(pa.concat_arrays(list(_KIND_WORDS.values())))
+_KIND_CODES = {topic: pc.index_in(named, _KINDS).to_numpy() for topic, named in _KIND_WORDS.items()}
 
 
 def _tombstones(block: Block, records: Columns) -> np.ndarray:
@@ -170,14 +175,14 @@ _REASONS = pa.array(
 
 
 def _users(found: Columns, names: pa.Array) -> pa.Table:
-    columns = {name: coded(found[name], FIXED[name]) for name in ("region", "tier", "member", "channel", "consent")}
-    columns["top_category"] = coded(found["top_category"], FIXED["category"])
+    columns = {name: _named(found[name], FIXED[name]) for name in ("region", "tier", "member", "channel", "consent")}
+    columns["top_category"] = _named(found["top_category"], FIXED["category"])
     return pa.table({
         "user_id": names,
         "birth_year": pa.array(found["birth_year"], mask=found["birth_year"] == NONE),
-        "generation": coded(found["generation"], pa.array(words.GENERATIONS)),
+        "generation": _named(found["generation"], pa.array(words.GENERATIONS)),
         **columns,
-        "arm": coded(found["arm"], pa.array(words.ARMS)),
+        "arm": _named(found["arm"], pa.array(words.ARMS)),
         "registered_at": _instants(found["registered_at"]),
         **{name: pa.array(found[name].astype(bool)) for name in ("is_staff", "is_bot", "is_faker", "shares_device")},
     })  # fmt: skip
@@ -223,8 +228,8 @@ def _profiles(found: Columns, names: pa.Array) -> pa.Table:
 
 def _books(told: pa.Table) -> pa.Table:
     plain = pa.table({
-        "topic": told["topic"].cast(pa.string()),
-        "fate": told["fate"].cast(pa.string()),
+        "topic": told["topic"],
+        "fate": told["fate"],
         "reasons": pc.binary_join(told["reasons"], ", "),
     })  # fmt: skip
     counted = plain.group_by(plain.column_names).aggregate([([], "count_all")])
