@@ -15,8 +15,8 @@ from jobs.lake.errors import ContractError
 from jobs.lake.expectations import Expected, expected_of, on_day
 
 if TYPE_CHECKING:
-    from great_expectations.core.batch import Batch
     from great_expectations.core.expectation_validation_result import ExpectationValidationResult
+    from great_expectations.datasource.fluent.interfaces import Batch
     from great_expectations.expectations.expectation import Expectation
     from pyspark.sql import DataFrame
 
@@ -84,7 +84,7 @@ class Gate:
             raise ContractError(f"{promised.name}: two checks have one name; give each a name of its own")
         # COMPLETE is safe for queries: what they return is one number, never a row.
         results = _validate(batch, native, COUNTS_ONLY) + _validate(batch, queries, {"result_format": "COMPLETE"})
-        found = {result.expectation_config.meta["check"]: result for result in results}
+        found = {_name(result): result for result in results}
         return [_finding(promised, rule, found[rule.name]) for rule in rules]
 
     def _batch(self, name: str, frame: "DataFrame") -> "Batch":
@@ -104,16 +104,20 @@ def _validate(
     return list(batch.validate(suite, result_format=result_format).results)
 
 
+def _name(result: "ExpectationValidationResult") -> str:
+    meta = (result.expectation_config.meta if result.expectation_config else None) or {}
+    return str(meta["check"])
+
+
 def _expectation(rule: Expected) -> "Expectation":
     """Our rule as an expectation, found again by the name in its `meta`."""
     from great_expectations import expectations as gxe
 
     words: dict[str, Any] = {"severity": rule.severity, "meta": {"check": rule.name}, "description": rule.description}
-    if rule.kind:
-        expectation: Expectation = getattr(gxe, rule.kind)(**rule.arguments, **words)
-        return expectation
     query = ANSWER.replace("{query}", rule.query).replace("{accept}", rule.accept)
-    return gxe.UnexpectedRowsExpectation(unexpected_rows_query=query, **words)
+    arguments = rule.arguments if rule.kind else {"unexpected_rows_query": query}
+    expectation: Expectation = getattr(gxe, rule.kind or "UnexpectedRowsExpectation")(**arguments, **words)
+    return expectation
 
 
 def _finding(promised: Contract, rule: Expected, result: "ExpectationValidationResult") -> Finding:

@@ -147,4 +147,5 @@ class Staging:
         from pyarrow.fs import FileSystem
 
         uri = f"{self.root}/{self.family}.{name}.json"
-        return FileSystem.from_uri(uri.replace("s3a://", "s3://", 1))
+        place: tuple[FileSystem, str] = FileSystem.from_uri(uri.replace("s3a://", "s3://", 1))
+        return place
