@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 
 REELHOUSE := .venv/bin/reelhouse
-PYTEST := .venv/bin/python -m pytest
+PYTEST := .venv/bin/python -m pytest --timeout=900
 PYTEST_AIRFLOW := .venv-airflow/bin/python -m pytest
 LOCKS := infra/locks
 
@@ -43,10 +43,10 @@ up: setup ## start Kafka, Spark Connect and Airflow on loopback
 down: ## stop them to the last process, also after a crash
 	@if [ -x $(REELHOUSE) ]; then $(REELHOUSE) services down; fi
 
-status: setup ## how the services are
+status: .venv/.in-step ## how the services are
 	@$(REELHOUSE) services status
 
-doctor: setup ## what this machine lacks, and what to do about it
+doctor: .venv/.in-step ## what this machine lacks, and what to do about it
 	@$(REELHOUSE) doctor
 
 demo: setup ## a filled lake within minutes; LOG=kuairand|taobao|rees46|olist for a real log, SIZE= for more
@@ -66,8 +66,7 @@ check: setup ## format, lint, import borders, types, contracts, docs in step: wh
 SUITES := tests/schemas tests/jobs tests/lake tests/stream tests/drills
 
 test: setup ## every suite, in both environments
-	@$(PYTEST_AIRFLOW) tests/dags
-	@$(PYTEST) $(SUITES)
+	@failed=0; $(PYTEST_AIRFLOW) tests/dags || failed=1; $(PYTEST) $(SUITES) || failed=1; exit $$failed
 
 test-schemas: setup ## contracts, names, glossary
 	@$(PYTEST) tests/schemas

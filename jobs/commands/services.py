@@ -24,6 +24,20 @@ group = typer.Typer(no_args_is_help=True, help="Start, stop and look at Kafka, S
 def register(app: typer.Typer) -> None:
     """Add the commands of this group."""
     app.add_typer(group, name="services")
+    app.command("doctor")(doctor)
+
+
+def doctor(format: Rows = Format.table) -> None:
+    """Say what this machine lacks, and what to do about it; exit code 1 when something blocks.
+
+    Example: reelhouse doctor --format json
+    """
+    from jobs.lake.doctor import Verdict, examine
+
+    findings = examine(Settings.from_env())
+    _print([finding.row() for finding in findings], format)
+    if any(finding.verdict is Verdict.blocks for finding in findings):
+        raise typer.Exit(1)
 
 
 @group.command("up")
@@ -74,13 +88,16 @@ def _say(name: str, news: str) -> None:
 def _print(rows: list[dict[str, object]], format: Format) -> None:
     import json
 
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     if format is Format.json:
         typer.echo(json.dumps(rows))
         return
-    table = Table(*(rows[0] if rows else ()))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in rows[0] if rows else ():
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console(width=None).print(table)
+    Console().print(table)

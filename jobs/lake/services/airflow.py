@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
@@ -21,7 +22,7 @@ class Airflow(Service):
     """The scheduler, its page, and the workers that run our commands."""
 
     name = "airflow"
-    patience_seconds = 180.0
+    patience_seconds = 300.0
 
     @property
     def outside(self) -> str:
@@ -52,6 +53,14 @@ class Airflow(Service):
         if not (self._bin / "airflow").is_file():
             raise SettingsError(f"no Airflow in {self._bin.parent}; run `make setup`")
         self.folder.chmod(0o700)
+        if not self._secret.is_file():
+            self._secret.write_text(secrets.token_hex(64))
+            self._secret.chmod(0o600)
+
+    @property
+    def _secret(self) -> Path:
+        """Signs the tokens that tasks show to the API."""
+        return self.folder / "jwt-secret"
 
     def command(self) -> list[str]:
         """Standalone, by way of our starter."""
@@ -66,6 +75,7 @@ class Airflow(Service):
             "AIRFLOW_HOME": str(self.folder),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self._own_address}/execution/",
+            "AIRFLOW__API_AUTH__JWT_SECRET": self._secret.read_text(),
             "AIRFLOW__API__PORT": str(self.settings.airflow_port),
             "AIRFLOW__API__BASE_URL": self._own_address,
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.folder}/airflow.db",

@@ -20,7 +20,7 @@ class Connect(Service):
     """Spark, kept warm."""
 
     name = "connect"
-    patience_seconds = 120.0
+    patience_seconds = 240.0
 
     @property
     def outside(self) -> str:
@@ -74,6 +74,19 @@ class Connect(Service):
             "PYSPARK_DRIVER_PYTHON": sys.executable,
             "PYTHONPATH": str(ROOT),
         }
+
+    def warm(self) -> None:
+        """Load what every job needs: Delta's writer, its MERGE and its reader; some ten seconds the first time."""
+        from jobs.lake.session import open_session
+
+        spark = open_session(self.settings.model_copy(update={"spark_remote": self.address}))
+        table = f"{self.folder}/tmp/warm"
+        row = spark.range(1)
+        row.write.format("delta").mode("overwrite").save(table)
+        row.createOrReplaceTempView("incoming")
+        spark.sql(f"MERGE INTO delta.`{table}` t USING incoming s ON t.id = s.id WHEN NOT MATCHED THEN INSERT *")
+        spark.read.format("delta").load(table).count()
+        spark.stop()
 
     def is_well(self) -> bool:
         """The server takes gRPC calls; an outside cluster (SPARK_MASTER) is taken at its word."""

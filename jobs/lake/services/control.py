@@ -14,6 +14,7 @@ from jobs.lake.services.service import Service, answers
 
 Say = Callable[[str, str], None]  # told the service's name and what happens to it
 LOOK_EVERY_SECONDS = 0.5
+TELL_EVERY_SECONDS = 15.0
 LOG_TAIL_LINES = 12
 
 
@@ -56,9 +57,10 @@ def _up(service: Service, say: Say) -> None:
         record = process.recorded(service.folder)
         if record and process.is_alive(record):
             say(service.name, "runs already")
+            _wait_until_well(service, record, say)
         else:
-            record = _start(service, say)
-        _wait_until_well(service, record)
+            _wait_until_well(service, _start(service, say), say)
+            service.warm()
     service.settle()
     say(service.name, f"serves at {service.address} after {time.monotonic() - began:.0f} s")
 
@@ -83,14 +85,18 @@ def _start(service: Service, say: Say) -> process.Record:
     return process.start(service.command(), service.environment(), service.folder, service.log)
 
 
-def _wait_until_well(service: Service, record: process.Record) -> None:
-    deadline = time.monotonic() + service.patience_seconds
+def _wait_until_well(service: Service, record: process.Record, say: Say) -> None:
+    began = told = time.monotonic()
     while not service.is_well():
+        now = time.monotonic()
         if not process.is_alive(record):
             raise ServiceError(f"{service.name}: it ended while starting; see {service.log}\n{_tail(service)}")
-        if time.monotonic() > deadline:
+        if now - began > service.patience_seconds:
             waited = f"not well after {service.patience_seconds:.0f} s"
             raise ServiceError(f"{service.name}: {waited}; see {service.log}\n{_tail(service)}")
+        if now - told > TELL_EVERY_SECONDS:
+            say(service.name, f"still starting after {now - began:.0f} s")
+            told = now
         time.sleep(LOOK_EVERY_SECONDS)
 
 

@@ -78,7 +78,7 @@ def members(folder: Path) -> list[psutil.Process]:
 
 
 def memory_bytes(processes: Sequence[psutil.Process]) -> int:
-    """Resident memory of some processes together; shared pages count once each."""
+    """Resident memory of some processes together; a page that two of them share counts twice."""
     total = 0
     for process in processes:
         with suppress(psutil.Error):

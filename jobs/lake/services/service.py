@@ -14,7 +14,7 @@ class Service(ABC):
     """
 
     name: str
-    patience_seconds: float = 90.0
+    patience_seconds: float = 120.0
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -59,6 +59,10 @@ class Service(ABC):
     @abstractmethod
     def is_well(self) -> bool:
         """Say whether clients are being served; never raises, never takes more than a few seconds."""
+
+    def warm(self) -> None:
+        """What a fresh start is made to do at once, so that its first client need not wait for it."""
+        return
 
     def settle(self) -> None:
         """What is due once the service is well; harmless when done before."""
