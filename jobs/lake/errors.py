@@ -33,6 +33,10 @@ class SliceError(UsageError):
     """A slice is not a day, or not one the table has."""
 
 
+class QueryError(UsageError):
+    """A query is misspelt, or asks for what readers may not see or change."""
+
+
 class LeaseError(ReelhouseError):
     """Another run holds the lease of this table family or ingest."""
 
