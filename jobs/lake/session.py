@@ -4,6 +4,9 @@
 (default `local[<cores>]`). Nothing else in the code knows which.
 """
 
+import os
+import sys
+
 from pyspark.sql import SparkSession
 
 from jobs.lake.errors import SettingsError
@@ -49,6 +52,7 @@ def open_session(settings: Settings, name: str = "reelhouse") -> SparkSession:
         for key, value in SESSION_CONF.items():
             spark.conf.set(key, value)
         return spark
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need our packages, not the first python3 on PATH
     builder = SparkSession.builder.appName(name).master(settings.spark_master or f"local[{settings.spark_cores}]")
     for key, value in static_conf(settings).items():
         builder = builder.config(key, value)

@@ -48,11 +48,17 @@ class Airflow(Service):
     def _bin(self) -> Path:
         return ROOT / ".venv-airflow" / "bin"
 
+    @property
+    def _home(self) -> Path:
+        """Airflow's database, its keys and the logs of its tasks."""
+        return self.folder / "home"
+
     def prepare(self) -> None:
         """Airflow makes its database and its keys itself; nobody else may read them."""
         if not (self._bin / "airflow").is_file():
             raise SettingsError(f"no Airflow in {self._bin.parent}; run `make setup`")
-        self.folder.chmod(0o700)
+        self._home.mkdir(parents=True, exist_ok=True)
+        self._home.chmod(0o700)
         if not self._secret.is_file():
             self._secret.write_text(secrets.token_hex(64))
             self._secret.chmod(0o600)
@@ -60,7 +66,7 @@ class Airflow(Service):
     @property
     def _secret(self) -> Path:
         """Signs the tokens that tasks show to the API."""
-        return self.folder / "jwt-secret"
+        return self._home / "jwt-secret"
 
     def command(self) -> list[str]:
         """Standalone, by way of our starter."""
@@ -72,14 +78,14 @@ class Airflow(Service):
 
     def _places(self) -> dict[str, str]:
         return {
-            "AIRFLOW_HOME": str(self.folder),
+            "AIRFLOW_HOME": str(self._home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self._own_address}/execution/",
             "AIRFLOW__API_AUTH__JWT_SECRET": self._secret.read_text(),
             "AIRFLOW__API__PORT": str(self.settings.airflow_port),
             "AIRFLOW__API__BASE_URL": self._own_address,
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.folder}/airflow.db",
-            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(self.folder / "bundles"),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._home}/airflow.db",
+            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(self._home / "bundles"),
             "PATH": f"{self._bin}{os.pathsep}{os.environ.get('PATH', '')}",
             "PYTHONPATH": str(ROOT),
             "NO_PROXY": "127.0.0.1,localhost",
