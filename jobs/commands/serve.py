@@ -1,0 +1,77 @@
+"""`reelhouse sql` and `reelhouse tables`: the published tables, for people who only read."""
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.lake.settings import Settings
+
+PANEL = "Reading"
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    json = "json"
+
+
+class FileFormat(StrEnum):
+    """How an answer is printed or written."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    parquet = "parquet"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this group."""
+    app.command("sql", rich_help_panel=PANEL)(sql)
+    app.command("tables", rich_help_panel=PANEL)(tables)
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT over gold.* and ops.*, in DuckDB's SQL.")],
+    format: Annotated[FileFormat, typer.Option("--format", help="How the answer is written.")] = FileFormat.table,
+    output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write it there.")] = None,
+    as_of: Annotated[str, typer.Option("--as-of", metavar="ISO", help="Gold as it was published then.")] = "",
+    with_silver: Annotated[bool, typer.Option("--with-silver", help="Silver too: it is about people.")] = False,
+) -> None:
+    """Ask the published tables; no server, no Spark, and nothing can be changed.
+
+    Example: reelhouse sql "SELECT * FROM gold.funnel_daily LIMIT 5" --format json
+    """
+    from jobs.serve.query import answer, write_answer
+    from jobs.serve.tables import readable
+
+    settings = Settings.from_env()
+    versions = readable(settings, with_silver=with_silver, as_of=_instant(as_of))
+    write_answer(answer(settings, query, versions), format, output)
+
+
+def tables(format: Annotated[Format, typer.Option("--format", help="Table or JSON.")] = Format.table) -> None:
+    """List the public tables: grain, rows, how fresh they are, and the verdict of their last checks.
+
+    Example: reelhouse tables --format json
+    """
+    from jobs.serve.printing import print_rows
+    from jobs.serve.tables import list_tables
+
+    rows = list_tables(Settings.from_env())
+    print_rows(rows, [name for name in rows[0] if format is Format.json or name != "meaning"] if rows else [], format)
+
+
+def _instant(text: str) -> datetime | None:
+    from jobs.lake.errors import UsageError
+
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+    except ValueError as wrong:
+        raise UsageError(f"--as-of {text!r} is no instant; write it as 2026-11-23T03:00:00Z") from wrong
+    if moment is not None and moment.tzinfo is None:
+        raise UsageError(f"--as-of {text!r} has no zone; end it in Z or an offset such as +08:00")
+    return moment

@@ -1,0 +1,73 @@
+"""DuckDB over the lake: no server, no network, nothing to write to.
+
+Each table is a view on one pinned Delta version; the extension that reads Delta comes from its wheel, never from a
+download. What a query may open is closed down to the folders of the tables it was given.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+
+from jobs.lake.ledger import Ledger
+from jobs.lake.settings import Settings
+
+MEMORY_LIMIT = "2GB"
+OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+}
+
+
+def connect(settings: Settings, versions: Mapping[str, int]) -> duckdb.DuckDBPyConnection:
+    """A connection that sees exactly these tables at these versions (-1: an empty table), and locked settings."""
+    connection = duckdb.connect(config=OFFLINE)
+    connection.execute(f"LOAD '{extension()}'")
+    for table, version in sorted(versions.items()):
+        _add_view(connection, settings, table, version)
+    for statement in lockdown(settings, versions):
+        connection.execute(statement)
+    return connection
+
+
+def extension() -> Path:
+    """The Delta extension's file in its wheel."""
+    import duckdb_extension_delta  # type: ignore[import-untyped]
+
+    root = Path(duckdb_extension_delta.__file__).parent
+    return root / "extensions" / f"v{duckdb.__version__}" / "delta.duckdb_extension"
+
+
+def lockdown(settings: Settings, versions: Mapping[str, int]) -> list[str]:
+    """Statements after which a query reads these tables, and nothing else of this machine."""
+    folders = ", ".join(_quoted(f"{settings.table_path(table)}/") for table in sorted(versions))
+    return [
+        "SET TimeZone = 'UTC'",
+        f"SET memory_limit = '{MEMORY_LIMIT}'",
+        f"SET threads = {settings.spark_cores}",
+        f"SET temp_directory = {_quoted(str(settings.home / 'tmp' / 'duckdb'))}",
+        f"SET allowed_directories = [{folders}]",
+        "SET enable_external_access = false",
+        "SET lock_configuration = true",
+    ]
+
+
+def _add_view(connection: duckdb.DuckDBPyConnection, settings: Settings, table: str, version: int) -> None:
+    """A view named as the table, on its pinned version."""
+    layer, name = table.split(".")
+    source, path = f'"{layer}__{name}"', settings.table_path(table)
+    if version < 0:
+        connection.register(f"{layer}__{name}", Ledger(settings).schema(table).empty_table())
+    elif "://" in path:  # DuckDB reads object stores by an extension that is not in the wheel
+        from deltalake import DeltaTable
+
+        connection.register(f"{layer}__{name}", DeltaTable(path, version=version).to_pyarrow_dataset())
+    else:
+        connection.execute(f"ATTACH {_quoted(path)} AS {source} (TYPE delta, VERSION {version}, PIN_SNAPSHOT)")
+    connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{layer}"')
+    connection.execute(f'CREATE VIEW "{layer}"."{name}" AS SELECT * FROM {source}')  # noqa: S608 (names of contracts)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,107 @@
+"""One SQL query over the published tables, and its answer in the format asked for."""
+
+import csv
+import io
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.lake.errors import QueryError, UsageError
+from jobs.lake.settings import Settings
+from jobs.serve.printing import plain, print_rows
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?\b", re.IGNORECASE)
+
+
+def answer(settings: Settings, text: str, versions: Mapping[str, int]) -> "pa.Table":
+    """All rows of one reading statement; QueryError, in one line, for anything else."""
+    import duckdb
+
+    from jobs.serve.duck import connect
+
+    try:
+        connection = connect(settings, versions)
+        refuse_writing(connection, text)
+        return connection.execute(text).to_arrow_table()
+    except duckdb.Error as error:
+        raise QueryError(one_line(str(error))) from error
+
+
+def refuse_writing(connection: "duckdb.DuckDBPyConnection", text: str) -> None:
+    """QueryError unless the text is exactly one statement, and one that reads (DESCRIBE and SUMMARIZE do)."""
+    statements = connection.extract_statements(text)
+    if len(statements) != 1:
+        raise QueryError(f"{len(statements)} statements were given; write exactly one")
+    kind = statements[0].type.name
+    if kind == "EXPLAIN":  # EXPLAIN ANALYZE runs what it explains
+        refuse_writing(connection, EXPLAIN.sub("", text, count=1))
+    elif kind != "SELECT":
+        raise QueryError(f"{kind} is not for readers: the tables change by releases only; write a SELECT")
+
+
+def one_line(message: str) -> str:
+    """What went wrong and DuckDB's hint, without the drawing of the query."""
+    told = [line.strip() for line in message.splitlines() if line.strip()]
+    kept = [line for line in told if not line.startswith(("LINE ", "^"))]
+    return " ".join(kept) or message
+
+
+def write_answer(rows: "pa.Table", format: str, output: Path | None) -> None:
+    """The answer on stdout or in a file; Parquet only goes where bytes may go."""
+    if format == "parquet":
+        _write_parquet(rows, output)
+    elif output is None:
+        _print(rows, format)
+    elif format == "table":
+        raise UsageError("--output needs a format for files; add --format csv, json or parquet")
+    else:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(as_csv(rows) if format == "csv" else as_json(rows), encoding="utf-8")
+
+
+def as_csv(rows: "pa.Table") -> str:
+    """Comma-separated values with a header; lists, maps and structs as JSON."""
+    import json
+
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(rows.column_names)
+    for row in rows.to_pylist(maps_as_pydicts="strict"):
+        values = (plain(value) for value in row.values())
+        writer.writerow(json.dumps(v, ensure_ascii=False) if isinstance(v, dict | list) else v for v in values)
+    return buffer.getvalue()
+
+
+def as_json(rows: "pa.Table") -> str:
+    """An array of objects."""
+    import json
+
+    return (
+        json.dumps([plain(row) for row in rows.to_pylist(maps_as_pydicts="strict")], ensure_ascii=False, indent=1)
+        + "\n"
+    )
+
+
+def _print(rows: "pa.Table", format: str) -> None:
+    if format == "csv":
+        sys.stdout.write(as_csv(rows))
+    elif format == "json":
+        sys.stdout.write(as_json(rows))
+    else:
+        print_rows(rows.to_pylist(maps_as_pydicts="strict"), rows.column_names, format)
+
+
+def _write_parquet(rows: "pa.Table", output: Path | None) -> None:
+    import pyarrow.parquet as pq
+
+    if output is None and sys.stdout.isatty():
+        raise UsageError("Parquet is not for the terminal; add --output FILE")
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(rows, output if output is not None else sys.stdout.buffer)
