@@ -191,6 +191,18 @@ def test_orphans_are_found_without_their_record(family: process.Record, tmp_path
     assert process.stop(tmp_path / "family") == 3
 
 
+def test_an_orphan_that_overwrote_its_environment_is_found_by_its_session(tmp_path: Path) -> None:
+    """Airflow's parts do: they write a title over it."""
+    child = 'subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env={})'
+    leader = [sys.executable, "-c", f"import subprocess, sys, time; {child}; time.sleep(600)"]
+    record = process.start(leader, dict(os.environ), tmp_path, tmp_path / "log")
+    wait_until(lambda: len(process.members(tmp_path)) == 2)
+    os.kill(record.pid, signal.SIGKILL)
+    wait_until(lambda: not process.is_alive(record))
+    assert process.stop(tmp_path) == 1
+    assert process.members(tmp_path) == []
+
+
 def test_a_crashed_service_starts_again(listener: Listener) -> None:
     control.up([listener], silent)
     first = process.recorded(listener.folder)
@@ -254,3 +266,24 @@ def test_a_broker_of_our_own_keeps_its_topics_over_a_restart(tmp_path: Path) -> 
     finally:
         control.down(kafka, silent)
     assert process.members(kafka[0].folder) == []
+
+
+def test_tasks_of_airflow_get_the_broker_the_warm_server_and_the_lake_in_use(tmp_path: Path) -> None:
+    (airflow,) = services(
+        Settings(home=tmp_path, kafka_bootstrap_servers="k:9092", spark_connect_port=4711), ["airflow"]
+    )
+    airflow.prepare()
+    given = airflow.environment()
+    assert given["KAFKA_BOOTSTRAP_SERVERS"] == "k:9092"
+    assert given["SPARK_REMOTE"] == "sc://127.0.0.1:4711"
+    assert given["REELHOUSE_HOME"] == str(tmp_path)
+    assert given["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == f"{airflow.address}/execution/"
+
+
+def test_what_makes_everybody_an_administrator_listens_on_loopback_only(tmp_path: Path) -> None:
+    (airflow,) = services(Settings(home=tmp_path), ["airflow"])
+    airflow.prepare()
+    given = airflow.environment()
+    assert given["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] == "True"
+    assert given["AIRFLOW__API__HOST"] == "127.0.0.1"
+    assert (airflow.folder / "home").stat().st_mode & 0o077 == 0
