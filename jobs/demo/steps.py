@@ -1,6 +1,5 @@
 """Run the platform's own commands as named steps: each has a log file, and a failure names step, log and remedy."""
 
-import json
 import os
 import subprocess
 import sys
@@ -8,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -55,13 +53,6 @@ class Steps:
             raise step.failure(printed, remedy)
         self.console.print(f"[green]✓[/] {step.name} [dim]{seconds:.0f} s · reelhouse {' '.join(step.arguments)}[/]")
         return printed
-
-    def rows(self, name: str, *arguments: str, remedy: str, allow: Sequence[int] = (0,)) -> list[dict[str, Any]]:
-        """Run a step with `--format json` and return its rows."""
-        found: list[dict[str, Any]] = json.loads(
-            self.run(name, *arguments, "--format", "json", remedy=remedy, allow=allow)
-        )
-        return found
 
 
 @dataclass(frozen=True)

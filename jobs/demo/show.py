@@ -1,0 +1,58 @@
+"""What came out: the funnel, three profiles, the books, the quarantine, the score, the report and the addresses."""
+
+import json
+
+from jobs.demo.steps import Steps
+from jobs.lake.settings import Settings
+
+BOOKS = (
+    "SELECT topic, sum(received)::BIGINT AS received, sum(accepted)::BIGINT AS accepted, "
+    "sum(duplicate)::BIGINT AS duplicate, sum(quarantined)::BIGINT AS quarantined, bool_and(balanced) AS balanced "
+    "FROM ops.books GROUP BY topic ORDER BY topic"
+)
+QUARANTINE = (
+    "SELECT reason, count(*) AS records, string_agg(DISTINCT topic, ', ') AS topics "
+    "FROM (SELECT topic, unnest(reasons) AS reason FROM silver.quarantine) GROUP BY reason "
+    "ORDER BY records DESC, reason"
+)
+# The richest lives make the best reading: most bought, then most seen; people flagged as bots are left out.
+PEOPLE = (
+    "SELECT user_id FROM gold.user_profiles WHERE NOT coalesce(is_suspected_bot, false) "
+    "ORDER BY order_count DESC, event_count DESC, user_id LIMIT 3"
+)
+
+
+def show(steps: Steps, settings: Settings, source: str, airflow_url: str) -> None:
+    """Print each part by the command a person would use for it."""
+    is_made = source == "simulator"
+    funnel = "content_to_purchase" if is_made else f"log_{source}"
+    show_part(steps, "the funnel", "funnel", "show", funnel)
+    for person in json.loads(steps.run("three people", "sql", PEOPLE, "--format", "json", remedy="see the log")):
+        show_part(steps, "a profile", "profile", person["user_id"])
+    show_part(steps, "the books", "sql", BOOKS)
+    show_part(steps, "the quarantine by reason", "sql", QUARANTINE, "--with-silver")
+    if is_made:
+        show_part(steps, "the score against the truth", "score")
+    steps.run("the report", "report", remedy="see the log")
+    show_addresses(steps, settings, airflow_url)
+
+
+def show_part(steps: Steps, name: str, *arguments: str) -> None:
+    """Run one reading command and print what it says under its name."""
+    steps.console.rule(name)
+    printed = steps.run(name.replace("the ", ""), *arguments, remedy="run the command by hand")
+    steps.console.print(printed.rstrip(), markup=False, highlight=False)
+
+
+def show_addresses(steps: Steps, settings: Settings, airflow_url: str) -> None:
+    """Where to look next."""
+    steps.console.rule("to look at")
+    places = {
+        "report": str(settings.home / "report" / "index.html"),
+        "Airflow": airflow_url,
+        "tables": "reelhouse tables · docs/tables/README.md",
+        "Kafka": settings.bootstrap,
+        "ask": 'reelhouse sql "SELECT * FROM gold.funnel_daily LIMIT 5"',
+    }
+    for name, place in places.items():
+        steps.console.print(f"  {name:8} {place}", markup=False, highlight=False, soft_wrap=True)
