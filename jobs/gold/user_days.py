@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from jobs.definitions.as_of import with_version
 from jobs.definitions.local_time import local_hour
 from jobs.definitions.sessions import is_own_step, starts_session
-from jobs.definitions.watching import is_completed, is_valid_view
+from jobs.definitions.watching import is_completed_view, is_valid_view
 
 SCENES = ("short_video", "live", "mall", "search")
 ACTS = ("like", "unlike", "favourite", "unfavourite", "comment", "share", "follow", "unfollow", "add_to_cart",
@@ -40,7 +40,7 @@ def presence(views: DataFrame, likes: DataFrame, orders: DataFrame, videos: Data
         {
             "watched_ms": F.when(F.col("kind").isin(*WATCHED), watched),
             "is_valid": is_play & F.coalesce(is_valid_view(), F.lit(False)),
-            "is_complete": is_play & F.coalesce(is_completed(), F.lit(False)),
+            "is_complete": is_play & F.coalesce(is_completed_view(), F.lit(False)),
         }
     )
     shared = ["user_id", "event_time", "event_date", "kind", "scene"]

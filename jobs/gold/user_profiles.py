@@ -113,7 +113,7 @@ def bought(orders: DataFrame, day: date) -> DataFrame:
     paid_days = F.sort_array(F.collect_list(F.when(counted, F.col("paid_date"))))
     return (
         settled(orders)
-        .where(~F.col("is_paid") | (F.col("paid_date") <= F.lit(day)))
+        .where((F.col("paid_date") <= F.lit(day)) | (~F.col("is_paid") & (F.col("asked_back_fen") > 0)))
         .groupBy("user_id")
         .agg(
             *columns,
