@@ -9,7 +9,9 @@ from jobs.simulate.catalogue import Catalogue
 from jobs.simulate.columns import Columns, Flags, Ints, height, take
 from jobs.simulate.fulfilment import line_amounts
 from jobs.simulate.period import Period
-from jobs.simulate.world import FACTS, is_valid_play
+from jobs.simulate.world import is_valid_play
+
+OWN_STEPS = (words.PLACED, words.PAID_ORDER, words.RETURN_REQUESTED, words.REVIEWED)  # the others happen to the shopper
 
 
 def profiles(events: Mapping[str, Columns], catalogue: Catalogue, users: int, period: Period) -> Columns:
@@ -68,13 +70,20 @@ def _money(orders: Columns, catalogue: Catalogue, users: int) -> Columns:
 
 
 def _presence(events: Mapping[str, Columns], users: int, period: Period) -> Columns:
-    user = np.concatenate([events[topic]["user"] for topic in FACTS])
-    time = np.concatenate([events[topic]["time"] for topic in FACTS])
+    """When somebody was there: views, likes, and those steps of an order that a shopper takes."""
+    orders = take(events["orders"], np.isin(events["orders"]["kind"], OWN_STEPS))
+    acts = (events["views"], events["likes"], orders)
+    user, time = (np.concatenate([act[name] for act in acts]) for name in ("user", "time"))
     days = np.unique(user * period.days + period.day_of(time))
     first, last = np.full(users, np.iinfo(np.int64).max), np.zeros(users, dtype=np.int64)
     np.minimum.at(first, user, time)
     np.maximum.at(last, user, time)
-    return {"active_days": np.bincount(days // period.days, minlength=users), "first_seen": first, "last_seen": last}
+    return {
+        "event_count": np.bincount(user, minlength=users),
+        "active_days": np.bincount(days // period.days, minlength=users),
+        "first_seen": first,
+        "last_seen": last,
+    }
 
 
 def users(good: Columns, who: Columns, taste: np.ndarray) -> Columns:

@@ -192,10 +192,16 @@ def _moments(keys: Ints, period: Period) -> pa.Array:
     return _instants(np.where(keys == NEVER, NEVER, keys % SPAN + period.start))
 
 
+def _days(keys: Ints, period: Period) -> pa.Array:
+    """The local days of moments, as dates."""
+    return pa.array(period.dates, pa.date32()).take(pa.array(period.day_of(keys % SPAN + period.start)))
+
+
 def _attempts(tries: Columns, names: pa.Array, period: Period) -> pa.Table:
     return pa.table({
         "user_id": names.take(pa.array(tries["user"])),
         **{name: _moments(tries[name], period) for name in ("entry_at", "first_entry_at", "converted_at")},
+        "entry_day": _days(tries["entry_at"], period),
         "entries": pa.array(tries["entries"]),
         "reached": pa.array(tries["reached"]),
     })  # fmt: skip

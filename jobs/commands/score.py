@@ -1,0 +1,46 @@
+"""`reelhouse score`: the lake beside the simulator's truth."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    json = "json"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="Reading")(score)
+
+
+def score(
+    truth: Annotated[Path | None, typer.Option(help="A folder of truth; default: the newest in <home>/truth.")] = None,
+    format: Annotated[Format, typer.Option(help="How to print the checks.")] = Format.table,
+) -> None:
+    """Compare silver, funnel and profiles with what the simulator knows to be true; exit 1 if anything differs.
+
+    Example: reelhouse score --format json
+    """
+    from rich.console import Console
+
+    from jobs.lake.settings import Settings
+    from jobs.serve.printing import print_rows
+    from jobs.serve.score import COLUMNS, score, truth_folder
+
+    settings = Settings.from_env()
+    folder = truth_folder(settings, truth)
+    results = score(settings, folder)
+    print_rows([result.row() for result in results], COLUMNS, format.value)
+    total = sum(result.differences for result in results)
+    said = (
+        f"{total:,} differences in {len(results)} checks against {folder}" if total else f"zero differences: {folder}"
+    )
+    Console(stderr=True, soft_wrap=True).print(said)
+    if total:
+        raise typer.Exit(1)

@@ -1,0 +1,38 @@
+"""What a comparison with the truth is made of."""
+
+# ruff: noqa: S608 (only names of ours are put together; values come in as variables)
+
+from dataclasses import dataclass
+
+WORLD_TOPICS = ("views", "likes", "orders", "users", "videos", "products", "merchants")
+FACTS = WORLD_TOPICS[:3]
+# raw users and their pseudonyms: the registration is the same event on both sides
+PEOPLE = """
+    SELECT DISTINCT truth.user_id AS raw, silver.user_id AS pseudonym
+    FROM true_events AS truth JOIN silver_users AS silver USING (event_id)
+    WHERE truth.topic = 'users' AND truth.fate = 'good'"""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison: `differences` is SQL giving (what, expected, found), `compared` SQL giving one number."""
+
+    name: str
+    needs: tuple[str, ...]
+    differences: str
+    compared: str
+
+
+def columns_differ(key: str, columns: dict[str, tuple[str, str]], expected: str, found: str) -> str:
+    """SQL for one row per column that differs between two relations of one row per `key`; a missing row is one.
+
+    `columns`: name → (expression over `expected` as e, expression over `found` as f).
+    """
+    joined = f"FROM ({expected}) AS e LEFT JOIN ({found}) AS f USING ({key})"
+    absent = f"SELECT {key}::VARCHAR AS what, 'a row' AS expected, 'none' AS found {joined} WHERE f.{key} IS NULL"
+    differ = [
+        f"SELECT {key} || ' ' || '{name}', ({want})::VARCHAR, ({have})::VARCHAR {joined} "
+        f"WHERE f.{key} IS NOT NULL AND ({want}) IS DISTINCT FROM ({have})"
+        for name, (want, have) in columns.items()
+    ]
+    return " UNION ALL ".join([absent, *differ])
