@@ -1,0 +1,102 @@
+"""Charts of the report: rows in, a Vega-Lite drawing out. No data is read here."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+Rows = Sequence[dict[str, Any]]
+Drawing = dict[str, Any]
+WIDTH, HEIGHT = 560, 240
+INK = "#1f5c99"
+OPEN = "#b9cfe4"
+
+
+def _chart(rows: Rows) -> alt.Chart:
+    return alt.Chart({"values": [dict(row) for row in rows]})
+
+
+def _drawn(chart: Any) -> Drawing:
+    drawing: Drawing = chart.to_dict()
+    return drawing
+
+
+def funnel_bars(rows: Rows) -> Drawing:
+    """Rows (step_number, step, attempts, share): a bar a step, labelled with the count and the share of the first."""
+    order = [row["step"] for row in rows]
+    base = _chart(rows).encode(
+        y=alt.Y("step:N", sort=order, title=None), x=alt.X("attempts:Q", title="attempts (they add up over days)")
+    )
+    text = base.mark_text(align="left", dx=4).encode(text="label:N")
+    return _drawn((base.mark_bar(color=INK) + text).properties(width=WIDTH, height=36 * max(len(order), 2)))
+
+
+def conversions_by_day(rows: Rows) -> Drawing:
+    """Rows (entry_date, state, attempts): attempts by day of entry, mature dark, still open light."""
+    return _drawn(
+        _chart(rows)
+        .mark_bar()
+        .encode(
+            x=alt.X("entry_date:O", title="day of entry", axis=alt.Axis(labelAngle=-40)),
+            y=alt.Y("attempts:Q", title="attempts that converted"),
+            color=alt.Color("state:N", title=None, scale=alt.Scale(domain=["mature", "open"], range=[INK, OPEN])),
+            order=alt.Order("state:N"),
+        )
+        .properties(width=WIDTH, height=HEIGHT)
+    )
+
+
+def shares_by(rows: Rows, breakdown: str) -> Drawing:
+    """Rows (breakdown_value, share, attempts): share of attempts that converted, by value of a breakdown."""
+    return _drawn(
+        _chart(rows)
+        .mark_bar(color=INK)
+        .encode(
+            y=alt.Y("breakdown_value:N", sort="-x", title=breakdown),
+            x=alt.X("share:Q", title="attempts that converted", axis=alt.Axis(format=".1%")),
+        )
+        .properties(width=WIDTH / 2, height=alt.Step(22))
+    )
+
+
+def time_to_convert(rows: Rows) -> Drawing:
+    """Rows (minutes, kind): a histogram per kind, decision (from the last entry) and deliberation (from the first)."""
+    return _drawn(
+        _chart(rows)
+        .mark_bar(color=INK)
+        .encode(
+            x=alt.X("minutes:Q", bin=alt.Bin(maxbins=40), title="minutes to convert"),
+            y=alt.Y("count():Q", title="conversions"),
+            row=alt.Row("kind:N", title=None),
+        )
+        .properties(width=WIDTH, height=HEIGHT / 2)
+    )
+
+
+def segments(rows: Rows) -> Drawing:
+    """Rows (generation, lifecycle, people): people by generation, coloured by lifecycle."""
+    return _drawn(
+        _chart(rows)
+        .mark_bar()
+        .encode(
+            y=alt.Y("generation:N", sort="-x", title=None),
+            x=alt.X("people:Q", title="people"),
+            color=alt.Color("lifecycle:N", title="lifecycle", scale=alt.Scale(scheme="tableau10")),
+        )
+        .properties(width=WIDTH, height=alt.Step(24))
+    )
+
+
+def spending(rows: Rows) -> Drawing:
+    """Rows (generation, measure, yuan): gross beside net GMV by generation."""
+    return _drawn(
+        _chart(rows)
+        .mark_bar()
+        .encode(
+            y=alt.Y("generation:N", title=None),
+            yOffset="measure:N",
+            x=alt.X("yuan:Q", title="GMV in yuan"),
+            color=alt.Color("measure:N", title=None, scale=alt.Scale(domain=["gross", "net"], range=[OPEN, INK])),
+        )
+        .properties(width=WIDTH, height=alt.Step(12))
+    )
