@@ -44,7 +44,7 @@ down: ## stop them to the last process, also after a crash
 	@if [ -x $(REELHOUSE) ]; then $(REELHOUSE) services down; fi
 
 status: .venv/.in-step ## how the services are
-	@$(REELHOUSE) services status
+	@$(REELHOUSE) services status || true
 
 doctor: .venv/.in-step ## what this machine lacks, and what to do about it
 	@$(REELHOUSE) doctor
@@ -86,9 +86,9 @@ test-drills: setup ## faults on purpose
 test-dags: setup ## the policy of every DAG, in Airflow's environment
 	@$(PYTEST_AIRFLOW) tests/dags
 
-bench: setup ## measure speed beside its peers, write docs/benchmarks.md
+bench: setup ## measure speed beside its peers; ONLY=B4 SCALE=1 for one at full size, SAVE=1 writes docs/benchmarks.md
 	@infra/setup.sh bench
-	@.venv/bin/python -m tests.bench
+	@.venv/bin/python -m tests.bench $(if $(SAVE),--save)
 
 drill: setup ## more schedules of faults; SEED= for a certain one
 	@$(PYTEST) tests/drills $(if $(SEED),--seed $(SEED))
