@@ -13,8 +13,10 @@ from jobs.lake.settings import Settings
 if TYPE_CHECKING:
     from jobs.lake.releasing import Outcome
     from jobs.lake.runner import Runner
+    from jobs.lake.work import Pending
 
 PANEL = "Gold: build, check, release"
+SHOWN = ("family", "is_waiting", "reasons", "days", "held", "watermark", "last_release")
 
 
 class Format(StrEnum):
@@ -97,18 +99,23 @@ def pending(format: Rows = Format.table) -> None:
     Example: reelhouse pending --format json
     """
     from jobs.lake.ledger import Ledger
-    from jobs.lake.publications import families, release_id
+    from jobs.lake.publications import families
     from jobs.lake.work import pending as left
     from jobs.serve.printing import print_rows
 
     settings = Settings.from_env()
-    rows: list[dict[str, Any]] = []
-    for family in families(settings.schemas_dir):
-        found = left(Ledger(settings), settings, family)
-        facts = {name: value for name, value in asdict(found).items() if name != "last"}
-        last = release_id(family, found.last.number) if found.last else None
-        rows.append({**facts, "is_waiting": found.is_waiting, "last_release": last})
-    print_rows(rows, list(rows[0]) if rows else [], format)
+    rows = [_left(left(Ledger(settings), settings, family)) for family in families(settings.schemas_dir)]
+    names = list(rows[0]) if rows else []
+    print_rows(rows, names if format is Format.json else [name for name in names if name in SHOWN], format)
+
+
+def _left(found: "Pending") -> dict[str, Any]:
+    """What is unreleased of one family, as a row."""
+    from jobs.lake.publications import release_id
+
+    facts = {name: value for name, value in asdict(found).items() if name != "last"}
+    last = release_id(found.family, found.last.number) if found.last else None
+    return {**facts, "is_waiting": found.is_waiting, "last_release": last}
 
 
 def _step(name: str, target: str, run_id: str, result: Path | None, work: "Any") -> None:

@@ -10,6 +10,7 @@ import typer
 from jobs.lake.settings import Settings
 
 PANEL = "Reading"
+SHOWN = ("table", "grain", "rows", "complete_until", "released_at", "verdict")
 
 
 class Format(StrEnum):
@@ -62,7 +63,8 @@ def tables(format: Annotated[Format, typer.Option("--format", help="Table or JSO
     from jobs.serve.tables import list_tables
 
     rows = list_tables(Settings.from_env())
-    print_rows(rows, [name for name in rows[0] if format is Format.json or name != "meaning"] if rows else [], format)
+    names = list(rows[0]) if rows else []
+    print_rows(rows, names if format is Format.json else [name for name in names if name in SHOWN], format)
 
 
 def _instant(text: str) -> datetime | None:

@@ -7,6 +7,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+PIPE_WIDTH = 400
+
 
 def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], format: str) -> None:
     """Print on stdout and nothing else; JSON keeps every digit of a decimal, as text."""
@@ -21,7 +23,8 @@ def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], format
     table = Table(*(str(column) for column in columns), box=box.SIMPLE, pad_edge=False)
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in columns))
-    Console(markup=False, highlight=False, soft_wrap=False).print(table)
+    # A pipe has no edge to wrap at.
+    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 
 
 def plain(value: Any) -> Any:
