@@ -1,0 +1,21 @@
+"""Who was first: of several arrivals of one event, the least by (Kafka time, partition, offset)."""
+
+from pyspark.sql import Column, Window, WindowSpec
+from pyspark.sql import functions as F
+
+ARRIVAL = ("kafka_time", "kafka_partition", "kafka_offset")
+
+
+def by_arrival(*keys: str) -> WindowSpec:
+    """All arrivals with the same keys, first arrival first; a total order, for no two records share a place."""
+    return Window.partitionBy(*keys).orderBy(*ARRIVAL)
+
+
+def nth_arrival(*keys: str) -> Column:
+    """1 for the first arrival, 2 for the next…"""
+    return F.row_number().over(by_arrival(*keys))
+
+
+def of_first(column: str, *keys: str) -> Column:
+    """A column's value in the first arrival."""
+    return F.first(column).over(by_arrival(*keys).rowsBetween(Window.unboundedPreceding, Window.currentRow))

@@ -1,0 +1,69 @@
+"""When an event really happened, told from three clocks: the device's, the sender's and the broker's.
+
+The sender stamps `sent_time` at each physical send, the broker its own time at arrival; their difference is how wrong the
+device's clock was. Replays of old logs declare an arrival time of their own, and the range of times they speak about.
+All columns are integer microseconds since 1970 UTC.
+"""
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+MINUTE = 60_000_000
+DAY = 24 * 60 * MINUTE
+SKEW_TOLERATED = 5 * MINUTE
+AHEAD_TOLERATED = 10 * MINUTE
+AGE_BELIEVED = 366 * DAY  # of a fact from a live source
+REPLAY = "replay:"
+
+
+def is_replay(source_uri: Column) -> Column:
+    """Whether the record comes from an old log (or the simulator), whose days lie in the broker's past."""
+    return F.coalesce(source_uri.startswith(REPLAY), F.lit(False))
+
+
+def arrival_by(source_uri: Column, kafka_time: Column, replay_time: Column) -> Column:
+    """The honest clock at arrival: the broker's, or what a replay says of itself; null when a replay says nothing."""
+    return F.when(is_replay(source_uri), replay_time.try_cast("bigint")).otherwise(F.unix_micros(kafka_time))
+
+
+def skew(arrived: Column, sent: Column) -> Column:
+    """How much to add to the device's times: nothing below five minutes, and nothing without an honest clock."""
+    behind = F.try_subtract(arrived, sent)
+    return F.when(~behind.between(-SKEW_TOLERATED, SKEW_TOLERATED), behind).otherwise(F.lit(0))
+
+
+def corrected(event_time: Column, skewed_by: Column) -> Column:
+    """The event's time by an honest clock."""
+    return F.try_add(event_time, skewed_by)
+
+
+def is_ahead(at: Column, arrived: Column) -> Column:
+    """Whether the event claims to be later than it can be, even after correction."""
+    return F.coalesce(at > arrived + AHEAD_TOLERATED, F.lit(False))
+
+
+def is_unbelievably_old(at: Column, arrived: Column, source_uri: Column) -> Column:
+    """Whether a live source tells of something more than a year past."""
+    return F.coalesce(~is_replay(source_uri) & (at < arrived - AGE_BELIEVED), F.lit(False))
+
+
+def range_from(declared: Column) -> Column:
+    """The inclusive start of `<from>/<to>`; null when unreadable."""
+    return F.split_part(declared, F.lit("/"), F.lit(1)).try_cast("bigint")
+
+
+def range_to(declared: Column) -> Column:
+    """The exclusive end of `<from>/<to>`; null when unreadable."""
+    return F.split_part(declared, F.lit("/"), F.lit(2)).try_cast("bigint")
+
+
+def lacks_range(source_uri: Column, declared: Column) -> Column:
+    """Whether a replay fails to say which times it speaks about."""
+    unread = range_from(declared).isNull() | range_to(declared).isNull()
+    return is_replay(source_uri) & F.coalesce(unread, F.lit(True))
+
+
+def is_outside_range(at: Column, source_uri: Column, declared: Column) -> Column:
+    """Whether a replay speaks of another time than it declared."""
+    outside = (at < range_from(declared)) | (at >= range_to(declared))
+    return F.coalesce(is_replay(source_uri) & outside, F.lit(False))

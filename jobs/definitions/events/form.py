@@ -1,0 +1,38 @@
+"""The form of one topic's records: what a reader must know of its contract, as one value."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pyspark.sql import Column
+from pyspark.sql.types import StructType
+
+if TYPE_CHECKING:
+    from jobs.lake.event_contracts import EventField
+
+Pseudonym = Callable[[Column], Column]
+Role = Literal["fact", "entity", "control"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the records of one topic are read.
+
+    `rules` are (reason, condition) over the columns `body` and `schema_version`; a condition is true where the row breaks
+    the rule and never null. `versions` maps ce_type to the contract's version; `columns` are those of the silver table.
+    """
+
+    topic: str
+    role: Role
+    key_field: str
+    versions: Mapping[str, int]
+    fields: "tuple[EventField, ...]"
+    struct: StructType
+    rules: tuple[tuple[str, Column], ...]
+    columns: tuple[str, ...]
+    zone: str
+
+    @property
+    def field(self) -> "dict[str, EventField]":
+        """The body's fields by name."""
+        return {field.name: field for field in self.fields}

@@ -1,0 +1,120 @@
+"""Readings that were taken → the columns of silver; readings that were refused → the columns of quarantine."""
+
+from collections.abc import Iterator
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from jobs.definitions.event_ids import content_hash, id_date, in_key_order
+from jobs.definitions.events.form import Form, Pseudonym
+from jobs.definitions.events.judging import is_taken, reasons
+from jobs.definitions.events.text import is_plain
+from jobs.definitions.local_time import local_date
+
+SHIFT_UNIT = 1000  # µs in a millisecond
+
+
+def taken(readings: DataFrame, form: Form, pseudonym: Pseudonym) -> DataFrame:
+    """One row per reading that keeps every rule, in the columns of the topic's silver table.
+
+    `pseudonym` turns a column of raw ids into pseudonyms; null stays null.
+    """
+    made = {**body_columns(form, pseudonym), **provenance(form)}
+    columns = [made[name].alias(name) for name in form.columns if name in made]
+    return readings.where(is_taken(form)).select(*columns)
+
+
+def changes(readings: DataFrame, form: Form, pseudonym: Pseudonym) -> DataFrame:
+    """One row per accepted change of an entity, tombstones among them, in the silver columns but those of validity.
+
+    A tombstone has no body: its key says who, its headers or else its arrival say when and which.
+    """
+    made = {**body_columns(form, pseudonym), **provenance(form)}
+    gone = F.col("text").isNull()
+    key = F.col("key") if not form.field[form.key_field].is_pseudonym else pseudonym(F.col("key"))
+    place = F.concat_ws(":", F.lit("tombstone"), "kafka_topic_id", "kafka_partition", "kafka_offset")
+    made |= {
+        form.key_field: F.when(gone, key).otherwise(made[form.key_field]),
+        "event_id": F.when(gone, F.coalesce(F.col("ce_id"), place)).otherwise(made["event_id"]),
+        "valid_from": F.when(gone, said_at()).otherwise(made["valid_from"]),
+        "is_deleted": gone,
+        "content_hash": F.when(~gone, made["content_hash"]),
+        "skew_ms": F.when(~gone, made["skew_ms"]),
+        "rest": F.when(~gone, made["rest"]),
+    }
+    columns = [made[name].alias(name) for name in form.columns if name in made]
+    return readings.where(is_taken(form)).select(*columns)
+
+
+def said_at() -> Column:
+    """When a tombstone became true: by its own word, else by a replay's clock, else by the broker's."""
+    replayed = F.timestamp_micros(F.col("replay_time").try_cast("bigint"))
+    return F.coalesce(F.try_to_timestamp("said_time"), replayed, F.col("kafka_time"))
+
+
+def body_columns(form: Form, pseudonym: Pseudonym) -> dict[str, Column]:
+    """The body's own fields: ids of people as pseudonyms, times as instants, unknown fields in `rest`."""
+    columns = {}
+    for field in form.fields:
+        value = F.col(f"body.{field.name}")
+        if field.is_pseudonym:
+            value = pseudonym(value)
+        columns[field.name] = F.timestamp_micros(value) if field.is_time else value
+    plain = is_plain(F.col("text"), F.col("body"), form.fields)
+    unknown = F.when(~plain, unknown_fields(F.col("text"), form))
+    return columns | {"rest": unknown, "event_time": F.timestamp_micros(F.col("at_us"))}
+
+
+def unknown_fields(text: Column, form: Form) -> Column:
+    """The fields that the contract does not know, as a map of JSON text; null when there are none."""
+    known = [field.name for field in form.fields]
+    all_fields = F.from_json(text, "map<string,string>", {"allowSingleQuotes": "false"})
+    rest = F.map_filter(all_fields, lambda name, _: ~name.isin(*known))
+    return F.when(F.size(rest) > 0, rest)
+
+
+def provenance(form: Form) -> dict[str, Column]:
+    """Where the row is from, when it happened and what it is made of."""
+    at = F.timestamp_micros(F.col("at_us"))
+    return {
+        "event_date": local_date(at, form.zone),
+        "id_date": id_date(F.col("body.event_id")),
+        "valid_from": at,
+        "producer_id": F.col("body.producer.id"),
+        "producer_epoch": F.col("body.producer.epoch"),
+        "producer_seq": F.col("body.producer.seq"),
+        "sent_at": F.timestamp_micros(F.col("body.sent_time")),
+        "skew_ms": F.call_function("div", F.col("skew_us"), F.lit(SHIFT_UNIT)),
+        "content_hash": content_hash(hashed_fields(form)),
+        **{name: F.col(name) for name in ("source_uri", "schema_version", "kafka_topic_id", "kafka_partition")},
+        **{name: F.col(name) for name in ("kafka_offset", "kafka_time", "ingest_seq")},
+    }
+
+
+def hashed_fields(form: Form) -> Iterator[tuple[str, Column]]:
+    """The body's raw fields as two equal contents would have them equal, unknown ones included."""
+    for field in form.fields:
+        value = F.col(f"body.{field.name}")
+        yield field.name, in_key_order(value) if field.kind == "map" else value
+    plain = is_plain(F.col("text"), F.col("body"), form.fields)
+    yield "rest", F.when(~plain, in_key_order(unknown_fields(F.col("text"), form)))
+
+
+def refused(readings: DataFrame, form: Form) -> DataFrame:
+    """One row per reading with every reason to refuse it, in the columns of silver.quarantine; the taken have none."""
+    number = F.regexp_extract("ce_type", r"\.v([0-9]{1,9})$", 1)
+    return readings.select(
+        "topic",
+        "kafka_topic_id",
+        "kafka_partition",
+        "kafka_offset",
+        "kafka_time",
+        reasons(form).alias("reasons"),
+        F.concat(F.lit("value of "), F.coalesce(F.octet_length("text"), F.lit(0)).cast("string"), F.lit(" bytes"))
+        .alias("detail"),
+        F.lit(None).cast("struct<partition:int,offset:bigint>").alias("twin"),
+        number.try_cast("int").alias("schema_version"),
+        "source_uri",
+        F.when(id_date(F.col("body.event_id")).isNotNull(), F.col("body.event_id")).alias("event_id"),
+        "ingest_seq",
+    )

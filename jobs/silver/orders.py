@@ -1,0 +1,14 @@
+"""silver.orders: what people bought and what became of it, each step of an order's life an event of its own.
+
+Grain: event_id; the first arrival of each event.
+"""
+
+from pyspark.sql import DataFrame
+
+from jobs.definitions.events.form import Form, Pseudonym
+from jobs.definitions.events.rows import taken
+
+
+def build(readings: DataFrame, *, form: Form, pseudonym: Pseudonym) -> DataFrame:
+    """Readings of first arrivals in, the rows of those that keep every rule out."""
+    return taken(readings, form, pseudonym)

@@ -1,0 +1,33 @@
+"""silver.quarantine: records that could not be read, typed or believed, with every reason; their bytes stay in bronze.
+
+Grain: kafka_topic_id x kafka_partition x kafka_offset.
+"""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.definitions.events.form import Form
+from jobs.definitions.events.rows import refused
+
+
+def build(readings: DataFrame, *, form: Form) -> DataFrame:
+    """Readings of records that made no silver row in, one row each out, with every reason."""
+    return refused(readings, form)
+
+
+def conflicts(verdicts: DataFrame, *, topic: str, ingest_seq: int) -> DataFrame:
+    """Arrivals that repeat an id with another content (columns of `firsts.judged`) as rows of the table."""
+    return verdicts.where("fate = 'conflict'").select(
+        F.lit(topic).alias("topic"),
+        "kafka_topic_id",
+        "kafka_partition",
+        "kafka_offset",
+        "kafka_time",
+        F.array(F.lit("conflict")).alias("reasons"),
+        F.lit("the event of this id that came first has another content").alias("detail"),
+        "twin",
+        F.lit(None).cast("int").alias("schema_version"),
+        F.lit(None).cast("string").alias("source_uri"),
+        "event_id",
+        F.lit(ingest_seq).cast("bigint").alias("ingest_seq"),
+    )
