@@ -91,7 +91,9 @@ BREAKAGES = (
     Breakage("overflow", (TYPE + "event_time",), _raw_field("event_time", b"9223372036854775808")),
     Breakage("beyond_double", (TYPE + "event_time",), _raw_field("event_time", b"1e309")),
     Breakage("two_thousand_digits", (TYPE + "event_time",), _raw_field("event_time", b"7" * 2_000)),
-    Breakage("negative_time", ("out_of_range:sent_time",), _field("sent_time", -1)),
+    Breakage(
+        "negative_count", ("out_of_range:producer.epoch",), _field("producer", {"id": "odd", "epoch": -1, "seq": 0})
+    ),
     Breakage("without_time", ("missing:event_time",), _field("event_time", ...)),
     Breakage("null_kind", ("missing:kind",), _field("kind", None)),
     Breakage("without_user", ("missing:user_id",), _field("user_id", ...), facts_only=True),

@@ -118,15 +118,22 @@ def _spoilt(topic: str, parts: list[pa.Array], records: Columns, is_closed: Flag
     if len(bad):
         changed = [_changed(parts, int(row), int(records["breakage"][row]), bool(is_closed[row])) for row in bad]
         columns = zip(*changed, strict=True)
-        place = np.arange(height(records), dtype=np.int64)
-        place[bad] = height(records) + np.arange(len(bad))
         types = (pa.binary(), pa.binary(), HEADER_TYPE)
         parts = [
-            pa.concat_arrays([part, pa.array(column, kind)]).take(pa.array(place))
+            _spliced(part, pa.array(column, kind), bad)
             for part, column, kind in zip(parts, columns, types, strict=True)
         ]
     topics = pa.array([topic]).take(pa.array(np.zeros(height(records), dtype=np.int32)))
     return pa.table([topics, *parts], names=["topic", *names])
+
+
+def _spliced(whole: pa.Array, others: pa.Array, places: Ints) -> pa.Array:
+    """The array with `others` at the (rising) places: whole stretches are copied, never single rows."""
+    pieces, start = [], 0
+    for number, place in enumerate(places.tolist()):
+        pieces += [whole.slice(start, place - start), others.slice(number, 1)]
+        start = place + 1
+    return pa.concat_arrays([*pieces, whole.slice(start)])
 
 
 def _changed(parts: list[pa.Array], row: int, breakage: int, is_closed: bool) -> tuple[object, object, object]:

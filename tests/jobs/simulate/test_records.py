@@ -26,18 +26,7 @@ def sent(wild: Told) -> pl.DataFrame:
         said = orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()
         times = (body["event_time"], body["sent_time"], int(headers["ce_replaytime"]))
         rows.append((place, topic, body["event_id"], *times, said))
-    names = [
-        "place",
-        "topic",
-        "event_id",
-        "event_time",
-        "sent_time",
-        "replay_time",
-        "content",
-        "producer",
-        "epoch",
-        "seq",
-    ]
+    names = ["place", "topic", "event_id", "event_time", "sent_time", "replay_time", "content"]
     return pl.DataFrame(rows, schema=names, orient="row")
 
 
