@@ -46,7 +46,7 @@ def _definition(draw: Random, kind: str) -> Definition:
         name="drawn",
         version=1,
         steps=tuple(steps),
-        window_us=draw.choice((None, UNIT_US, 3 * UNIT_US, 6 * UNIT_US, 40 * UNIT_US)),
+        window_us=draw.choice((None, None, 2 * UNIT_US, 6 * UNIT_US, 12 * UNIT_US, 40 * UNIT_US)),
         mode=mode,  # type: ignore[arg-type]
         zone=draw.choice(("Asia/Shanghai", "America/New_York", "UTC")),
         hold=("product_id",) if draw.random() < 0.2 else (),
@@ -71,18 +71,23 @@ def _step(draw: Random, number: int, name: str, kind: str, size: int) -> Step:
     )
 
 
-def history(draw: Random, found: Definition, subject: int, most: int = 7) -> list[Event]:
+def history(draw: Random, found: Definition, subject: int, most: int = 9) -> list[Event]:
     """The events of one subject: few instants, so that ties, edges of windows and repeats are common."""
     spread = draw.choice((3, 8, 30))
     start = 1_700_000_000_000_000 // UNIT_US * UNIT_US
-    times = [start + draw.randint(0, spread) * UNIT_US + draw.choice((0, 0, 0, 1)) for _ in range(draw.randint(0, most))]
+    size = draw.randint(most // 3, most)
+    times = [start + draw.randint(0, spread) * UNIT_US + draw.choice((0, 0, 0, 1)) for _ in range(size)]
+    named = [*found.events * 3, *NAMES]  # mostly what the definition is about, or little would happen
     days = local_days(np.array(times, np.int64), found.zone)[0]
     ids = draw.sample(range(100), len(times))
-    return [_event(draw, found, f"{subject}-{n:02}", time, int(day)) for n, time, day in zip(ids, times, days, strict=True)]
+    return [
+        _event(draw, found, draw.choice(named), f"{subject}-{n:02}", time, int(day))
+        for n, time, day in zip(ids, times, days, strict=True)
+    ]
 
 
-def _event(draw: Random, found: Definition, event_id: str, time: int, day: int) -> Event:
-    name, ok = draw.choice(NAMES), draw.random() < 0.7
+def _event(draw: Random, found: Definition, name: str, event_id: str, time: int, day: int) -> Event:
+    ok = draw.random() < 0.8
     return Event(
         id=event_id,
         time=time,

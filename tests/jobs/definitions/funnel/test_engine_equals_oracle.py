@@ -55,7 +55,7 @@ def test_every_entry_and_attempt_equals_brute_force(kind: str) -> None:
     draw = Random(f"{kind} {os.environ.get('FUNNEL_SEED', 1)}")
     for _ in range(max(1, CASES // len(KINDS) // SUBJECTS)):
         found = definition(draw, kind)
-        histories = [history(draw, found, n, 5 if kind == "unordered" else 7) for n in range(SUBJECTS)]
+        histories = [history(draw, found, n, 5 if kind == "unordered" else 9) for n in range(SUBJECTS)]
         entries, attempts = told_by_engine(found, histories, draw)
         expected_entries, expected_attempts = told_by_oracle(found, histories)
         for mine, theirs in zip(entries, expected_entries, strict=True):

@@ -1,0 +1,208 @@
+"""gold.funnel_daily: of the people and attempts that entered a funnel on a day, how many got to each step.
+
+Grain: funnel x funnel_version x entry_date x breakdown x breakdown_value x step_number; breakdown `total`, value `(all)` counts everybody,
+and stands there for every day of the data, with zeros where nothing happened.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from jobs.definitions.funnel.model import Definition
+from jobs.gold.funnel_attempts import NONE
+
+TOTAL, ALL = "total", "(all)"
+GRAIN = ["funnel", "funnel_version", "entry_date", "breakdown", "breakdown_value", "step_number"]
+DAY = ["funnel", "funnel_version", "entry_date"]
+QUANTILES = {"p25": 25, "p75": 75, "p90": 90}
+MEASURES = ("attempt", "mature_attempt", "excluded_attempt", "reversed_attempt", "person", "mature_person",
+            "excluded_person", "reversed_person")  # fmt: skip
+COUNTS = {"person": "people", "attempt": "attempts"}
+
+
+def build(
+    attempts: DataFrame, openings: DataFrame, definitions: Sequence[Definition], days: Sequence[date], *,
+    watermark: datetime | None,
+) -> DataFrame:  # fmt: skip
+    """The ledger and the openings of `days` in, all rows of those days out; mature means below `watermark`."""
+    tries = as_tries(attempts, F.lit(watermark).cast("timestamp")).unionByName(
+        as_tries_of_openings(openings, F.lit(watermark).cast("timestamp"))
+    )
+    counted = count_attempts(tries).unionByName(count_people(tries))
+    steps = _steps(attempts, definitions)
+    found = counted.transform(by_breakdown).join(F.broadcast(steps), on=["funnel", "funnel_version"], how="inner")
+    grid = _days(attempts, days).crossJoin(F.broadcast(steps))
+    return found.transform(_sum_up).transform(_with_zeros, grid).transform(_finish, steps)
+
+
+def as_tries(attempts: DataFrame, watermark: Column) -> DataFrame:
+    """Attempts of the ledger in the shape both kinds share: how far, how many, how many of them mature."""
+    is_mature = F.coalesce(F.col("matures_at") < watermark, F.lit(False))
+    return attempts.select(
+        *DAY, "user_id", "breakdowns", "set_aside", "reached", "decision_us", "deliberation_us",
+        F.col("step_event_ids").alias("filled"),
+        F.lit(1).cast("bigint").alias("attempt"),
+        is_mature.cast("bigint").alias("mature_attempt"),
+        F.col("is_excluded").cast("bigint").alias("excluded_attempt"),
+        F.col("reversed_at").isNotNull().cast("bigint").alias("reversed_attempt"),
+        F.try_element_at("step_times", F.col("reached").cast("int")).alias("got_at"),
+        F.try_element_at("step_times", F.lit(1)).alias("first_at"),
+        F.try_element_at("step_event_ids", F.lit(1)).alias("first_id"),
+    )  # fmt: skip
+
+
+def as_tries_of_openings(openings: DataFrame, watermark: Column) -> DataFrame:
+    """The counted attempts that stayed at the first step, in the same shape."""
+    nothing = F.lit(None).cast("bigint")
+    mature = F.size(F.filter("maturity_times", lambda at: F.coalesce(at < watermark, F.lit(False))))
+    return openings.select(
+        *DAY, "user_id", "breakdowns", "set_aside",
+        F.lit(1).cast("bigint").alias("reached"),
+        nothing.alias("decision_us"),
+        nothing.alias("deliberation_us"),
+        F.array("first_entry_event_id").alias("filled"),
+        F.col("attempt_count").alias("attempt"),
+        mature.cast("bigint").alias("mature_attempt"),
+        F.col("excluded_count").alias("excluded_attempt"),
+        F.lit(0).cast("bigint").alias("reversed_attempt"),
+        F.col("first_entry_at").alias("got_at"),
+        F.col("first_entry_at").alias("first_at"),
+        F.col("first_entry_event_id").alias("first_id"),
+    )  # fmt: skip
+
+
+def count_attempts(tries: DataFrame) -> DataFrame:
+    """Attempts as measures; those set aside count in a column of their own."""
+    kept = F.col("set_aside") == NONE
+    measures = {name: F.when(kept, F.col(name)).otherwise(0) for name in MEASURES if name.endswith("attempt")}
+    people = {name: F.lit(0).cast("bigint") for name in MEASURES if name.endswith("person")}
+    aside = {
+        "set_aside_attempt": F.when(kept, 0).otherwise(F.col("attempt")).cast("bigint"),
+        "set_aside_person": F.lit(0).cast("bigint"),
+        "decision_us": F.when(kept, F.col("decision_us")),
+        "deliberation_us": F.when(kept, F.col("deliberation_us")),
+    }
+    return tries.withColumns(measures | people | aside).select(*_counted())
+
+
+def _counted() -> list[str]:
+    aside = ["set_aside_attempt", "set_aside_person"]
+    return [*DAY, "breakdowns", "reached", "filled", "decision_us", "deliberation_us", *MEASURES, *aside]
+
+
+def count_people(tries: DataFrame) -> DataFrame:
+    """A person once a day, by their best attempt (rules 9a and 9c); mature when all their attempts of the day are."""
+    kept = F.col("set_aside") == NONE
+    best = F.when(kept, F.struct("reached", -F.unix_micros("got_at"), "first_at", "first_id"))
+    what = F.struct("breakdowns", "reached", "filled", "excluded_attempt", "reversed_attempt")
+    people = tries.groupBy(*DAY, "user_id").agg(
+        F.max_by(what, best).alias("best"),
+        F.max(kept).alias("is_kept"),
+        F.max_by("breakdowns", F.when(~kept, F.struct("first_at", "first_id"))).alias("aside_breakdowns"),
+        F.min(F.when(kept, F.col("mature_attempt") == F.col("attempt"))).alias("is_mature"),
+        F.max(~kept).alias("is_aside"),
+    )
+    nothing, one = F.lit(None).cast("bigint"), F.col("is_kept").cast("bigint")
+    measures = {name: F.lit(0).cast("bigint") for name in MEASURES} | {
+        "person": one,
+        "mature_person": F.coalesce(F.col("is_mature").cast("bigint"), F.lit(0)),
+        "excluded_person": F.coalesce(F.least("best.excluded_attempt", F.lit(1)), F.lit(0)).cast("bigint"),
+        "reversed_person": F.coalesce("best.reversed_attempt", F.lit(0)).cast("bigint"),
+        "set_aside_attempt": F.lit(0).cast("bigint"),
+        "set_aside_person": F.col("is_aside").cast("bigint"),
+        "decision_us": nothing,
+        "deliberation_us": nothing,
+        "breakdowns": F.coalesce("best.breakdowns", "aside_breakdowns"),
+        "reached": F.coalesce("best.reached", F.lit(1)).cast("bigint"),
+        "filled": F.coalesce("best.filled", F.array().cast("array<string>")),
+    }
+    return people.withColumns(measures).select(*_counted())
+
+
+def by_breakdown(counted: DataFrame) -> DataFrame:
+    """Each row once for the total and once for every breakdown it has."""
+    total = F.array(F.struct(F.lit(TOTAL).alias("key"), F.lit(ALL).alias("value")))
+    parts = F.concat(total, F.coalesce(F.map_entries("breakdowns"), F.slice(total, 1, 0)))
+    return counted.withColumn("part", F.explode(parts)).withColumns(
+        {"breakdown": F.col("part.key"), "breakdown_value": F.col("part.value")}
+    )
+
+
+def _steps(attempts: DataFrame, definitions: Sequence[Definition]) -> DataFrame:
+    """One row per step of every definition, with what the definition says."""
+    rows = [
+        (one.name, one.version, number + 1, step.name, step.is_optional, number + 1 == len(one.steps), one.zone,
+         one.window_us, one.fingerprint)
+        for one in definitions
+        for number, step in enumerate(one.steps)
+    ]  # fmt: skip
+    schema = (
+        "funnel string, funnel_version bigint, step_number bigint, step string, is_optional boolean, is_last boolean, "
+        "zone string, window_us bigint, definition_hash string"
+    )
+    return attempts.sparkSession.createDataFrame(rows, schema)
+
+
+def _days(attempts: DataFrame, days: Sequence[date]) -> DataFrame:
+    """One row per day."""
+    return attempts.sparkSession.createDataFrame([(day,) for day in days], "entry_date date")
+
+
+def _sum_up(found: DataFrame) -> DataFrame:
+    """Sums per grain: a mandatory step counts who reached it or further, an optional one who filled it."""
+    filled = F.get("filled", F.col("step_number").cast("int") - 1).isNotNull()
+    counts = F.when(F.col("is_optional"), filled).otherwise(F.col("reached") >= F.col("step_number"))
+    undone = ("reversed_attempt", "reversed_person")  # a refund undoes the conversion, not the steps before it
+    sums = [
+        F.sum(F.when(counts & (F.col("is_last") if name in undone else F.lit(True)), F.col(name)).otherwise(0)).alias(name)
+        for name in MEASURES
+    ]
+    aside = [
+        F.sum(F.when(F.col("step_number") == 1, F.col(name)).otherwise(0)).alias(name)
+        for name in ("set_aside_attempt", "set_aside_person")
+    ]
+    times = [
+        F.sort_array(F.collect_list(F.when(counts & F.col("is_last"), F.col(name)))).alias(name)
+        for name in ("decision_us", "deliberation_us")
+    ]
+    return found.groupBy(*GRAIN).agg(*sums, *aside, *times)
+
+
+def _with_zeros(sums: DataFrame, grid: DataFrame) -> DataFrame:
+    """Add the total of days on which nothing was entered."""
+    totals = grid.select(*DAY, "step_number").withColumns({"breakdown": F.lit(TOTAL), "breakdown_value": F.lit(ALL)})
+    return totals.join(sums, on=GRAIN, how="full")
+
+
+def _finish(sums: DataFrame, steps: DataFrame) -> DataFrame:
+    """Name the columns as promised, and put in what the definition says."""
+    count = {name: F.coalesce(name, F.lit(0)).cast("bigint") for name in (*MEASURES, "set_aside_attempt", "set_aside_person")}
+    columns: dict[str, Column] = {}
+    for one, many in COUNTS.items():
+        columns |= {
+            f"{many}_count": count[one],
+            f"mature_{many}_count": count[f"mature_{one}"],
+            f"open_{many}_count": count[one] - count[f"mature_{one}"],
+            f"excluded_{many}_count": count[f"excluded_{one}"],
+            f"reversed_{many}_count": count[f"reversed_{one}"],
+            f"net_{many}_count": count[one] - count[f"reversed_{one}"],
+            f"set_aside_{many}_count": count[f"set_aside_{one}"],
+        }
+    for name in ("decision", "deliberation"):
+        columns |= _quantiles(name)
+    joined = sums.join(F.broadcast(steps), on=["funnel", "funnel_version", "step_number"], how="inner")
+    said_columns = ["step", "is_optional", "zone", "window_us", "definition_hash"]
+    return joined.select(*GRAIN, *said_columns, *[column.alias(name) for name, column in columns.items()])
+
+
+def _quantiles(name: str) -> dict[str, Column]:
+    """Exact quantiles of a sorted list: the doubled median (mean of the middle two), the others by nearest rank."""
+    times = F.col(f"{name}_us")
+    size = F.size(times)
+    middle = F.get(times, F.floor((size - 1) / 2).cast("int")) + F.get(times, F.floor(size / 2).cast("int"))
+    ranks = {f"{name}_{label}_us": F.get(times, F.ceil(size * part / 100).cast("int") - 1) for label, part in QUANTILES.items()}
+    return {f"{name}_median_doubled_us": F.when(size > 0, middle)} | {
+        label: F.when(size > 0, column) for label, column in ranks.items()
+    }
