@@ -27,18 +27,18 @@ NEEDS_PERSONALISATION = (
 )
 
 
-def age(birth_year: Column, day: date) -> Column:
+def age(birth_year: Column, day: date | Column) -> Column:
     """Years of age reached by the end of the day's year; null for a birth year nobody alive has."""
-    years = F.lit(day.year) - birth_year
+    years = (F.lit(day.year) if isinstance(day, date) else F.year(day)) - birth_year
     return F.when(years.between(0, OLDEST_AGE), years)
 
 
-def is_minor(birth_year: Column, day: date) -> Column:
+def is_minor(birth_year: Column, day: date | Column) -> Column:
     """Under 18, by calendar years: only the year of birth is known. Null when that is unknown or absurd."""
     return age(birth_year, day) < ADULT_AGE
 
 
-def generation(birth_year: Column, day: date) -> Column:
+def generation(birth_year: Column, day: date | Column) -> Column:
     """Name of the generation as of the day; `unknown` for no birth year or an absurd one."""
     years = age(birth_year, day)
     named = F.when(years.isNull(), UNKNOWN).when(years >= SILVER_AGE, SILVER)
