@@ -10,7 +10,8 @@ from jobs.serve.score_checks import PEOPLE, Check, columns_differ
 ACTS = ("like", "unlike", "favourite", "unfavourite", "comment", "share", "follow", "unfollow", "add_to_cart",
         "remove_from_cart", "not_interested", "report")  # fmt: skip
 WINDOW_DAYS = 90  # the widest window of a profile: it must hold all days of the world
-SILVER_AGE = 60
+STEPS = 5  # of the funnel
+SILVER_AGE, ADULT_AGE = 60, 18
 GENERATIONS = (("gen_x", 1965, 1979), ("millennial", 1980, 1994), ("gen_z", 1995, 2010), ("gen_alpha", 2011, 9999))
 
 
@@ -35,12 +36,18 @@ def funnel_checks() -> Iterator[Check]:
         _openings(),
         "SELECT count(*) FROM true_attempts WHERE reached = 1",
     )
+    yield Check(
+        "gold.funnel_daily: people and attempts by day and step",
+        ("gold.funnel_daily",),
+        _daily(),
+        f"SELECT {STEPS} * count(DISTINCT entry_day) FROM true_attempts",
+    )
 
 
 def _newest(table: str) -> str:
     """The rows of the funnel's newest version."""
     mine = "funnel = getvariable('funnel')"
-    return f"{mine} AND version = (SELECT max(version) FROM {table} WHERE {mine})"
+    return f"{mine} AND funnel_version = (SELECT max(funnel_version) FROM {table} WHERE {mine})"
 
 
 def _attempts() -> str:
@@ -90,6 +97,34 @@ def _openings() -> str:
             concat_ws(' of ', have.attempts, have.entries) AS found
         FROM want FULL JOIN have USING (user_id, entry_day)
         WHERE want.attempts IS DISTINCT FROM have.attempts OR want.entries IS DISTINCT FROM have.entries"""
+
+
+def _daily() -> str:
+    """The total of each day and step; staff and minors are set aside, and counted so on the first step."""
+    counts = {"attempts_count": "attempts", "people_count": "people"}
+    aside = {"set_aside_attempts_count": "aside_attempts", "set_aside_people_count": "aside_people"}
+    differ = [
+        f"SELECT concat_ws(' ', day, 'step', step_number, '{name}') AS what, coalesce({true}, 0)::VARCHAR AS expected, "
+        f"have.{name}::VARCHAR AS found FROM want FULL JOIN have USING (day, step_number) "
+        f"WHERE have.{name} IS DISTINCT FROM coalesce({true}, 0)"
+        for name, true in {**counts, **aside}.items()
+    ]
+    return f"""
+        WITH tries AS (
+            SELECT entry_day AS day, user_id, reached,
+                is_staff OR coalesce(year(entry_day) - birth_year < {ADULT_AGE}, false) AS is_aside
+            FROM true_attempts JOIN true_users USING (user_id)),
+        want AS (
+            SELECT day, step_number, count(*) FILTER (NOT is_aside) AS attempts,
+                count(DISTINCT user_id) FILTER (NOT is_aside) AS people,
+                count(*) FILTER (is_aside AND step_number = 1) AS aside_attempts,
+                count(DISTINCT user_id) FILTER (is_aside AND step_number = 1) AS aside_people
+            FROM tries JOIN (SELECT unnest(range(1, {STEPS + 1})) AS step_number) ON reached >= step_number
+            GROUP BY day, step_number),
+        have AS (
+            SELECT entry_date AS day, * FROM gold_funnel_daily
+            WHERE breakdown = 'total' AND {_newest("gold_funnel_daily")})
+        {" UNION ALL ".join(differ)}"""
 
 
 def profile_checks(world: Mapping[str, Any]) -> Iterator[Check]:

@@ -103,17 +103,17 @@ def books(events: pl.DataFrame) -> pl.DataFrame:
 
 def gold(told: Told) -> Lake:
     attempts = told.truth["attempts"].with_columns(
-        pseudonym("user_id"), funnel=pl.lit("content_to_purchase"), version=pl.lit(1)
+        pseudonym("user_id"), funnel=pl.lit("content_to_purchase"), funnel_version=pl.lit(1)
     )
     openings = (
         attempts.filter(pl.col("reached") == 1)
-        .group_by("user_id", "funnel", "version", entry_date="entry_day")
+        .group_by("user_id", "funnel", "funnel_version", entry_date="entry_day")
         .agg(pl.len().cast(pl.Int64).alias("attempt_count"), pl.col("entries").sum().alias("entry_count"))
     )
     ledger = attempts.filter(pl.col("reached") > 1).select(
         "user_id",
         "funnel",
-        "version",
+        "funnel_version",
         "entry_at",
         "reached",
         "converted_at",
@@ -121,7 +121,27 @@ def gold(told: Told) -> Lake:
         deliberation_at="first_entry_at",
         is_converted=pl.col("reached") == 5,
     )
-    return {"gold.funnel_attempts": ledger, "gold.funnel_openings": openings, "gold.user_profiles": profiles(told)}
+    return {
+        "gold.funnel_attempts": ledger,
+        "gold.funnel_openings": openings,
+        "gold.funnel_daily": daily(told),
+        "gold.user_profiles": profiles(told),
+    }
+
+
+def daily(told: Told) -> pl.DataFrame:
+    tries = told.truth["attempts"].join(told.truth["users"], on="user_id")
+    aside = pl.col("is_staff") | (2026 - pl.col("birth_year") < 18).fill_null(False)
+    rows = []
+    for day in tries["entry_day"].unique():
+        of_day = tries.filter(pl.col("entry_day") == day)
+        for step in range(1, 6):
+            got = of_day.filter(~aside & (pl.col("reached") >= step))
+            set_aside = of_day.filter(aside & (step == 1))
+            counts = [(part.height, part["user_id"].n_unique()) for part in (got, set_aside)]
+            rows.append(("content_to_purchase", 1, day, "total", step, *counts[0], *counts[1]))
+    names = ["funnel", "funnel_version", "entry_date", "breakdown", "step_number", "attempts_count", "people_count"]
+    return pl.DataFrame(rows, schema=[*names, "set_aside_attempts_count", "set_aside_people_count"], orient="row")
 
 
 def profiles(told: Told) -> pl.DataFrame:
@@ -245,6 +265,11 @@ WRONGS: dict[
         "gold.funnel_openings",
         lambda rows: rows.with_columns(pl.col("attempt_count") + 1),
         "gold.funnel_openings: attempts that went no further",
+    ),
+    "a day counts one too many": (
+        "gold.funnel_daily",
+        lambda rows: with_first(rows, "people_count", pl.col("people_count") + 1),
+        "gold.funnel_daily: people and attempts by day and step",
     ),
     "a fen is missing": (
         "gold.user_profiles",
