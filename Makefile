@@ -63,7 +63,7 @@ check: setup ## format, lint, import borders, types, contracts, docs in step: wh
 	@$(REELHOUSE) contracts check
 
 # Suites in the order in which a mistake is cheapest to find. Airflow's run first, apart: they need its environment.
-SUITES := tests/schemas tests/jobs tests/lake tests/stream tests/drills
+SUITES := tests/schemas tests/jobs tests/lake tests/stream tests/drills tests/whole
 
 test: setup ## every suite, in both environments
 	@failed=0; $(PYTEST_AIRFLOW) tests/dags || failed=1; $(PYTEST) $(SUITES) || failed=1; exit $$failed

@@ -1,0 +1,82 @@
+"""The main job, end to end: events through Kafka, Spark and Airflow become checked, published tables."""
+
+import json
+
+import pytest
+
+from tests.whole.conftest import PEOPLE
+
+PARTS = (
+    "the funnel",
+    "a profile",
+    "the books",
+    "the quarantine by reason",
+    "the score against the truth",
+    "to look at",
+)
+
+
+def rows(shop, query):
+    answer = shop.run("sql", query, "--format", "json")
+    assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout)
+
+
+def test_the_demo_shows_every_part(shop):
+    assert [part for part in PARTS if part not in shop.printed] == []
+
+
+def test_airflow_released_both_families(shop):
+    found = rows(shop, "SELECT family, any_value(run_id) AS run FROM ops.publications GROUP BY family ORDER BY family")
+    assert [row["family"] for row in found] == ["funnels", "profiles"]
+    assert all(row["run"].startswith("gold_") for row in found)
+
+
+def test_every_gold_table_has_rows_and_passed_its_checks(shop):
+    tables = json.loads(shop.run("tables", "--format", "json").stdout)
+    assert {row["table"]: row["verdict"] for row in tables if row["verdict"] != "passed" or not row["rows"]} == {}
+
+
+def test_the_books_balance_and_nothing_is_left(shop):
+    assert (
+        rows(
+            shop,
+            "SELECT count(*) AS n FROM ops.books WHERE NOT balanced OR received <> accepted + duplicate + quarantined",
+        )[0]["n"]
+        == 0
+    )
+    pending = json.loads(shop.run("pending", "--format", "json").stdout)
+    assert [row["family"] for row in pending if row["is_waiting"]] == []
+
+
+def test_the_lake_agrees_with_the_simulators_truth(shop):
+    score = shop.run("score", "--format", "json")
+    assert score.returncode == 0, score.stdout
+
+
+def test_the_report_is_one_file_that_fetches_nothing(shop):
+    page = (shop.home / "report" / "index.html").read_text(encoding="utf-8")
+    assert page.count("<svg") >= 4
+    assert "<script" not in page
+    assert "https://" not in page.replace("https://www.w3.org", "")
+
+
+@pytest.mark.parametrize("name", ["views", "likes", "orders"])
+def test_silver_holds_no_raw_user(shop, name):
+    found = shop.run(
+        "sql",
+        f"SELECT count(*) AS n FROM silver.{name} WHERE user_id NOT LIKE '%:%'",
+        "--with-silver",
+        "--format",
+        "json",
+    )
+    assert json.loads(found.stdout) == [{"n": 0}]
+
+
+def test_a_second_demo_says_quickly_that_all_is_done(shop):
+    publications = "SELECT release_id, version FROM ops.publications ORDER BY ALL"
+    before = rows(shop, publications)
+    again = shop.run("demo", f"SIZE={PEOPLE}", command=("make",))
+    assert again.returncode == 0, again.stderr
+    assert "sent by an earlier demo" in again.stdout
+    assert rows(shop, publications) == before
