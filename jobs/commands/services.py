@@ -86,18 +86,6 @@ def _say(name: str, news: str) -> None:
 
 
 def _print(rows: list[dict[str, object]], format: Format) -> None:
-    import json
+    from jobs.serve.printing import print_rows
 
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    if format is Format.json:
-        typer.echo(json.dumps(rows))
-        return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in rows[0] if rows else ():
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console().print(table)
+    print_rows(rows, list(rows[0]), format.value)

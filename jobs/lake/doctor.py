@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from jobs.lake.errors import ReelhouseError, SettingsError
+from jobs.lake.errors import SettingsError
 from jobs.lake.jars import allowed_jars, wrong_jars
 from jobs.lake.java import GOOD_MAJORS, REMEDY, complaint, find_java
 from jobs.lake.services import process, services
@@ -168,10 +168,3 @@ def cores(settings: Settings) -> Finding:
     if there < settings.spark_cores:
         return Finding("cores", Verdict.warning, said, "set REELHOUSE_SPARK_CORES lower; all will be slow")
     return Finding("cores", Verdict.ok, said)
-
-
-def require_healthy(settings: Settings) -> None:
-    """Raise the first thing that blocks, with its remedy; warnings pass."""
-    for finding in examine(settings):
-        if finding.verdict is Verdict.blocks:
-            raise ReelhouseError(f"{finding.subject}: {finding.found}; {finding.remedy}")

@@ -20,7 +20,9 @@ def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], format
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*(str(column) for column in columns), box=box.SIMPLE, pad_edge=False)
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for column in columns:
+        table.add_column(str(column), overflow="fold")  # a path or an address cut short is of no use
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in columns))
     # A pipe has no edge to wrap at.
