@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jobs.lake.column_types import parse
 from jobs.lake.contracts import Check, Column, Contract, all_tables, contract
 from jobs.lake.errors import ContractError
 from jobs.lake.event_contracts import all_topics
@@ -24,16 +25,22 @@ PERSONAL = re.compile(r"(^|_)(user_id|device_id)$")
 def check_tables(schemas_dir: Path) -> list[Problem]:
     """Everything wrong with any table's contract or with what they share."""
     problems, contracts = [], []
+    try:
+        terms = glossary(schemas_dir)
+    except ContractError as bad:
+        path = schemas_dir / "glossary.yaml"
+        return [_refused(str(path.relative_to(schemas_dir.parent)), str(path), bad)]
     for table in all_tables(schemas_dir):
         path = schemas_dir / (table.replace(".", "/") + ".yaml")
         file = str(path.relative_to(schemas_dir.parent))
         try:
             promised = contract(table, schemas_dir)
-            problems += [*_against_standard(file, read_yaml(path)), *_own_rules(file, promised, schemas_dir)]
+            raw = read_yaml(path)
+            problems += [*_against_standard(file, raw), *_logical(file, raw), *_own_rules(file, promised, schemas_dir)]
             contracts.append((file, promised))
         except ContractError as bad:
             problems.append(_refused(file, str(path), bad))
-    return problems + list(_shared(contracts, glossary(schemas_dir)))
+    return problems + list(_shared(contracts, terms))
 
 
 def _refused(file: str, path: str, bad: ContractError) -> Problem:
@@ -51,6 +58,17 @@ def _against_standard(file: str, raw: Any) -> Iterator[Problem]:
             seen.add((error.json_path, error.message))
             yield Problem(
                 file, _place(error, raw), error.message[:200], "write it as ODCS 3.1 does, see schemas/README.md"
+            )
+
+
+def _logical(file: str, raw: Any) -> Iterator[Problem]:
+    """The logical type of every column is the one that goes with its physical type."""
+    for column in raw["schema"][0]["properties"]:
+        wanted = parse(column["physicalType"]).logical
+        if column.get("logicalType") != wanted:
+            found = f"logicalType is {column.get('logicalType')!r}"
+            yield Problem(
+                file, f"column {column.get('name')}", found, f"write {wanted}, which goes with the physicalType"
             )
 
 

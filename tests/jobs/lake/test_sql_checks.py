@@ -1,0 +1,76 @@
+"""The SQL checks of contracts can be asked of their tables, and find the row they are there to find."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from jobs.lake.contracts import all_tables, contract
+from jobs.lake.settings import ROOT
+
+SCHEMAS = ROOT / "schemas"
+NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
+OPEN = {"valid_from": NOON, "is_current": True, "is_deleted": False, "is_superseded": False}
+OWN_LAYERS = ("bronze.", "silver.", "ops.")
+ORDER = {"event_id": "019caeb0-7a80-7004-8a5b-0242ac120004", "user_id": "k1:0a", "source_uri": "app:ios"}
+WRONG = {  # check -> rows of which exactly one, or one key, is wrong
+    ("silver.views", "ids_are_v7"): [{"event_id": "019caeb0-7a80-4004-8a5b-0242ac120004"}, {"event_id": ORDER["event_id"]}],
+    ("silver.views", "users_are_pseudonyms"): [{"user_id": "u-1"}, {"user_id": "k1:0a"}],
+    ("silver.views", "not_ahead_of_the_broker"): [
+        {"source_uri": "app:ios", "event_time": NOON + timedelta(minutes=11), "kafka_time": NOON},
+        {"source_uri": "replay:olist", "event_time": NOON + timedelta(minutes=11), "kafka_time": NOON},
+        {"source_uri": "app:ios", "event_time": NOON + timedelta(minutes=10), "kafka_time": NOON},
+    ],
+    ("silver.views", "watch_not_negative"): [{"watch_ms": -1}, {"watch_ms": 0}, {}],
+    ("silver.likes", "acts_have_an_object"): [{}, {"video_id": "v"}, {"creator_id": "c"}],
+    ("silver.orders", "bought_things_are_listed"): [{"kind": "paid", "lines": []}, {"kind": "shipped"}],
+    ("silver.orders", "money_not_negative"): [{"freight_fen": -1}, {"refund_fen": 0}, {}],
+    ("silver.users", "validity_in_order"): [{"valid_from": NOON, "valid_to": NOON - timedelta(1)}, {"valid_from": NOON}],
+    ("silver.users", "current_is_open"): [OPEN, OPEN | {"is_current": False}, OPEN | {"valid_to": NOON, "is_current": False}],
+    ("silver.users", "one_open_row"): [OPEN | {"user_id": "k1:a"}, OPEN | {"user_id": "k1:a"}, OPEN | {"user_id": "k1:b"}],
+    ("silver.quarantine", "always_a_reason"): [{"reasons": []}, {"reasons": ["tombstone"]}],
+    ("silver.quarantine", "conflicts_name_their_twin"): [{"reasons": ["conflict"]}, {"reasons": ["conflict"], "twin": (0, 5)}],
+    ("ops.books", "books_balance"): [
+        {"received": 3, "accepted": 1, "duplicate": 1, "quarantined": 1, "balanced": True},
+        {"received": 4, "accepted": 1, "duplicate": 1, "quarantined": 1, "balanced": True},
+    ],
+    ("ops.books", "conflicts_are_quarantined"): [{"conflict": 2, "quarantined": 1}, {"conflict": 1, "quarantined": 1}],
+    ("ops.books", "ranges_in_order"): [{"offset_from": 5, "offset_to": 4}, {"offset_from": 5, "offset_to": 5}],
+    ("ops.check_results", "severities_known"): [{"severity": "error"}, {"severity": "info"}],
+    ("bronze.events", "offsets_not_negative"): [{"offset": -1}, {"offset": 0}],
+}  # fmt: skip
+
+
+def query_of(table, name):
+    """The query of one check."""
+    return next(check.query for check in contract(table, SCHEMAS).checks if check.name == name)
+
+
+@pytest.mark.parametrize("name", all_tables(SCHEMAS))
+def test_every_sql_check_knows_the_columns_it_asks_for(spark, table, name):
+    table(name, []).createOrReplaceTempView("asked")
+    for check in contract(name, SCHEMAS).checks:
+        if check.query:
+            assert len(spark.sql(check.query.replace("{table}", "asked")).columns) == 1, check.name
+
+
+@pytest.fixture(scope="module")
+def counts(spark, table):
+    """How many rows each check of `WRONG` finds, in one job."""
+    asked = []
+    for number, ((name, check), rows) in enumerate(WRONG.items()):
+        table(name, rows).createOrReplaceTempView(f"wrong_{number}")
+        asked.append(query_of(name, check).replace("{table}", f"wrong_{number}"))
+    found = [row[0] for row in spark.sql(" UNION ALL ".join(f"({query})" for query in asked)).collect()]
+    return dict(zip(WRONG, found, strict=True))
+
+
+@pytest.mark.parametrize("case", WRONG, ids=".".join)
+def test_a_check_finds_the_wrong_row_and_no_other(counts, case):
+    assert counts[case] == 1
+
+
+def test_every_check_of_silver_and_ops_is_tried():
+    """Shared checks once: those of the three facts on views, of the four entities on users."""
+    tried = {name for _, name in WRONG}
+    own = [name for name in all_tables(SCHEMAS) if name.startswith(OWN_LAYERS)]
+    assert {check.name for name in own for check in contract(name, SCHEMAS).checks if check.query} == tried
