@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 REQUEST_BYTES = 64 << 20  # well below the broker's limit of a request: beyond that it hangs up without a word
 REQUEST_SECONDS = 10
 DELIVERY_SECONDS = 30  # then a record comes back to us and is stamped anew: far below the 5 minutes of skew allowed
-CONNECT_SECONDS = 5
+CONNECT_SECONDS = 3
 BATCH_BYTES = 256 << 10
 LINGER_MS = 10
 
@@ -33,6 +33,12 @@ class Outcome:
     refused: list[tuple[Record, str]] = field(default_factory=list)
     again: list[Record] = field(default_factory=list)
     trouble: str = ""
+
+    def refuse_largest(self) -> None:
+        """Give up on the one record that is surely too large; the client blames its neighbours in the batch as well."""
+        largest = max(self.again, key=lambda record: len(record.value or b""))
+        self.again = [record for record in self.again if record is not largest]
+        self.refused.append((largest, f"{len(largest.value or b'')} bytes: above the broker's limit"))
 
 
 @dataclass(slots=True)
@@ -69,17 +75,18 @@ class Delivery:
         """Wait for a batch and look at each result."""
         from kafka.errors import MessageSizeTooLargeError
 
-        outcome = Outcome()
+        outcome, is_too_large = Outcome(), False
         for record, future in zip(flight.records, flight.futures, strict=True):
             error = _error(future)
             if error is None:
                 outcome.acknowledged += 1
                 self._note(future.value)
-            elif isinstance(error, MessageSizeTooLargeError):
-                outcome.refused.append((record, f"{len(record.value or b'')} bytes: above the broker's limit"))
             else:
                 outcome.again.append(record)
                 outcome.trouble = f"{type(error).__name__}: {error}"
+                is_too_large |= isinstance(error, MessageSizeTooLargeError)
+        if is_too_large:
+            outcome.refuse_largest()
         return outcome
 
     def abandon(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.produce.envelope import id_of
 from jobs.produce.producer import Producer
-from jobs.produce.records import Record, headers, key, now_us, shared_headers
+from jobs.produce.records import Record, key, now_us, rfc3339, shared_headers
 
 LATEST_TIME = 253_402_300_800_000_000  # µs: the year 10000
 UNSIGNED = ("sent_time", "producer", "event_id")  # what does not make an event the one it is
@@ -54,16 +54,15 @@ def send_raw(producer: Producer, topic: str, lines: Iterable[bytes]) -> Sent:
 def raw_record(topic: str, source: str, line: bytes) -> Record:
     """A line as a record: key from `user_id` or the entity's id, `ce_id` and `ce_time` from the body, where readable.
 
-    A line that is no JSON object has no key, and headers without `ce_id` and `ce_time`.
+    A line that cannot be read has no key; an id that cannot be read is made from the line, a time is left out.
     """
-    body, _ = read_body(line)
-    if body is None:
-        return Record(topic, None, line, shared_headers(topic, source))
+    body = read_body(line)[0] or {}
     event_id, event_time = body.get("event_id"), body.get("event_time")
-    if type(event_id) is str and type(event_time) is int and 0 <= event_time < LATEST_TIME:
-        safe = event_id.encode(errors="replace").decode()
-        return Record(topic, key(topic, body), line, headers(topic, source, safe, event_time))
-    return Record(topic, key(topic, body), line, shared_headers(topic, source))
+    name = event_id if type(event_id) is str else id_of(f"{topic}/{line!r}", 0)
+    own = [*shared_headers(topic, source), ("ce_id", name.encode(errors="replace"))]
+    if type(event_time) is int and 0 <= event_time < LATEST_TIME:
+        own.append(("ce_time", rfc3339(event_time).encode()))
+    return Record(topic, key(topic, body), line, own)
 
 
 def read_body(line: bytes) -> tuple[dict[str, Any] | None, dict[str, str]]:

@@ -3,8 +3,8 @@
     with Producer(settings, source="app:ios", spool=folder) as producer:
         producer.send("likes", {"kind": "like", "event_time": …, "user_id": "u1", …})
 
-What `send` accepted is on disk within 2,000 records or a fifth of a second of sending, and with the broker once
-`flush()` has returned. What a killed process left on disk, the next producer on its spool sends under the same ids.
+What `send` accepted is on disk after 2,000 records, a fifth of a second of sending or `secure()`, and with the broker
+once `flush()` has returned. What a killed process left on disk, the next producer on its spool sends, ids unchanged.
 """
 
 import time
@@ -159,9 +159,15 @@ class Producer:
                 raise ContractError(f"control: {', '.join(self.refused.reasons)} in {body}; see {self.refused.path}")
         self.flush()
 
+    def secure(self) -> None:
+        """Return when all that was accepted is on disk, whatever the broker does."""
+        if self._buffer:
+            records, self._buffer = self._buffer, []
+            self._outbox.put(records)
+
     def flush(self, patience_seconds: float | None = None) -> None:
         """Return when all that was accepted is with the broker; BrokerError when nothing moves for so long."""
-        self._commit()
+        self.secure()
         patience = self.patience_seconds if patience_seconds is None else patience_seconds
         self._outbox.deliver(leaving=0, patience_seconds=patience)
         self.refused.sync()
@@ -172,7 +178,7 @@ class Producer:
             if waiting:
                 self.flush()
             else:
-                self._commit()
+                self.secure()
         finally:
             self._delivery.abandon()
             self._spool.close(is_empty=not self.waiting)
@@ -184,12 +190,7 @@ class Producer:
             self._buffered_at = now
         self._buffer.append(record)
         if len(self._buffer) >= BATCH_RECORDS or now - self._buffered_at > BATCH_SECONDS:
-            self._commit()
+            self.secure()
             self._outbox.advance()
             if patience_seconds is not None:
                 self._outbox.deliver(leaving=IN_FLIGHT, patience_seconds=patience_seconds)
-
-    def _commit(self) -> None:
-        if self._buffer:
-            records, self._buffer = self._buffer, []
-            self._outbox.put(records)
