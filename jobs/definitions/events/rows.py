@@ -31,10 +31,10 @@ def changes(readings: DataFrame, form: Form, pseudonym: Pseudonym) -> DataFrame:
     """
     made = {**body_columns(form, pseudonym), **provenance(form)}
     gone = F.col("text").isNull()
-    key = F.col("key") if not form.field[form.key_field].is_pseudonym else pseudonym(F.col("key"))
+    raw_id = F.when(gone, F.col("key")).otherwise(F.col(f"body.{form.key_field}"))
     place = F.concat_ws(":", F.lit("tombstone"), "kafka_topic_id", "kafka_partition", "kafka_offset")
     made |= {
-        form.key_field: F.when(gone, key).otherwise(made[form.key_field]),
+        form.key_field: pseudonym(raw_id) if form.field[form.key_field].is_pseudonym else raw_id,
         "event_id": F.when(gone, F.coalesce(F.col("ce_id"), place)).otherwise(made["event_id"]),
         "valid_from": F.when(gone, said_at()).otherwise(made["valid_from"]),
         "is_deleted": gone,

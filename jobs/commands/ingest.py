@@ -1,0 +1,61 @@
+"""`reelhouse ingest`: what lies on the topics into bronze and silver, once or for ever."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jobs.lake.settings import Settings
+
+if TYPE_CHECKING:
+    from jobs.lake.ingest.steps import Done
+
+PANEL = "Events in"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this group."""
+    app.command(rich_help_panel=PANEL)(ingest)
+
+
+def ingest(
+    continuous: Annotated[bool, typer.Option("--continuous", help="Go on for ever, looking once a second.")] = False,
+    result: Annotated[Path | None, typer.Option("--result", metavar="FILE", help="Write how it ended as JSON.")] = None,
+    run_id: Annotated[str, typer.Option("--run-id", help="Name of the run in the ledger.")] = "",
+    max_batches: Annotated[int | None, typer.Option("--max-batches", min=1, help="Stop after so many batches.")] = None,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Book what retention took before it was read, and go on.")
+    ] = False,
+    at: Annotated[str, typer.Option("--at", metavar="ISO", help="The run's time; only recorded.")] = "",
+) -> None:
+    """Read what is new on the topics into bronze and silver, until nothing is left.
+
+    Example: reelhouse ingest --result /tmp/ingest.json
+    """
+    from jobs.lake.clock import now
+    from jobs.lake.ingest.loop import Ingest, ended_by_sigterm
+    from jobs.lake.ingest.outcome import outcome
+    from jobs.lake.ledger import Ledger
+    from jobs.lake.runs import report
+    from jobs.lake.session import open_session
+
+    settings = Settings.from_env()
+    name = run_id or f"by-hand-{now():%Y%m%dT%H%M%S}"
+    run = Ingest(settings, name, now, lambda known: open_session(known, "reelhouse ingest"), accept_loss)
+    ledger = Ledger(settings)
+
+    def work() -> dict[str, Any]:
+        if continuous:
+            run.forever(tell)
+            return {"outcome": "done", "message": "ended as asked"}
+        return outcome(run.until_caught_up(max_batches), ledger, settings)
+
+    with ended_by_sigterm(run, gently=continuous):
+        ended = report(ledger, "ingest", "silver", name, result, work)
+    typer.echo(f"ingest: {ended['message']}", err=True)
+
+
+def tell(batch: "Done") -> None:
+    """One line for each batch, on stderr."""
+    received = sum(line["received"] for line in batch.books)
+    typer.echo(f"batch {batch.ingest_seq}: {received} records", err=True)

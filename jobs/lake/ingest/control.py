@@ -1,0 +1,105 @@
+"""What sources say on the control topic: how far their topics are complete, believed once the offsets named are read."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from jobs.definitions.events.judging import is_taken
+from jobs.definitions.events.reading import read
+from jobs.lake.ingest.batch import Batch
+from jobs.lake.ingest.forms import form
+from jobs.lake.ingest.progress import APP, BRONZE
+from jobs.lake.topics import CONTROL
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+WATERMARKS = "ops.watermarks"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One record of the control topic: `topic` is complete strictly below the time, once `offsets` are read."""
+
+    source: str
+    topic: str
+    complete_until: datetime
+    is_final: bool
+    offsets: tuple[tuple[int, int], ...]
+    partition: int
+
+    def is_reached(self, read_to: dict[str, dict[int, int]]) -> bool:
+        """Whether ingest has read what the statement is about."""
+        there = read_to.get(self.topic, {})
+        return all(there.get(partition, 0) >= next_offset for partition, next_offset in self.offsets)
+
+
+def statements(batch: Batch, *, before: Iterable[int] = ()) -> list[Statement]:
+    """What was said in this batch, or in these older ones; refused records say nothing."""
+    how = form(CONTROL, batch.lake.settings)
+    numbers = list(before)
+    records = batch.records(CONTROL) if not numbers else older(batch, numbers)
+    said = read(records, how).where(is_taken(how)).select("kafka_partition", "kafka_offset", "body.*")
+    lines = sorted(said.collect(), key=lambda line: (line.kafka_partition, line.kafka_offset))
+    return [statement(line) for line in lines]
+
+
+def older(batch: Batch, numbers: list[int]) -> "DataFrame":
+    """The control records of older batches."""
+    wanted = (F.col("topic") == CONTROL) & F.col("ingest_seq").isin(*numbers)
+    return batch.lake.read(BRONZE).where(wanted)
+
+
+def statement(line: Any) -> Statement:
+    """One parsed body as a statement."""
+    return Statement(
+        line.source,
+        line.topic,
+        EPOCH + timedelta(microseconds=line.complete_until),
+        line.is_final,
+        tuple((each.partition, each.next_offset) for each in line.offsets),
+        line.kafka_partition,
+    )
+
+
+def write_watermarks(batch: Batch, said: list[Statement], recorded_at: datetime) -> None:
+    """Record what the batch heard, and what it had heard before and has now reached; the last word of a source counts."""
+    read_to = {topic: {n: end for n, (_, end) in parts.items()} for topic, parts in batch.plan.ranges.items()}
+    waiting = unreached(batch)
+    heard = (statements(batch, before=waiting) if waiting else []) + said
+    last = {(each.source, each.topic): each for each in heard if each.is_reached(read_to)}
+    last |= {(each.source, each.topic): each for each in said if (each.source, each.topic) not in last}
+    rows = [
+        {
+            "ingest_seq": batch.seq,
+            "source": each.source,
+            "topic": each.topic,
+            "complete_until": each.complete_until,
+            "is_final": each.is_final,
+            "offsets_reached": each.is_reached(read_to),
+            "recorded_at": recorded_at,
+        }
+        for each in last.values()
+    ]
+    if rows:
+        batch.ledger.append(WATERMARKS, rows, app=APP, version=batch.seq)
+
+
+def unreached(batch: Batch) -> list[int]:
+    """The older batches with a statement whose offsets were not read yet."""
+    import pyarrow.compute as pc
+
+    lines = batch.ledger.read(WATERMARKS, filter=pc.field("ingest_seq") < batch.seq).to_pylist()
+    reached = {(line["source"], line["topic"]): line["ingest_seq"] for line in lines if line["offsets_reached"]}
+    return sorted(
+        {
+            line["ingest_seq"]
+            for line in lines
+            if not line["offsets_reached"]
+            and reached.get((line["source"], line["topic"]), -1) < line["ingest_seq"]
+        }
+    )

@@ -1,0 +1,43 @@
+"""Kafka → bronze: exactly the planned offsets, in one append."""
+
+import json
+from typing import TYPE_CHECKING
+
+from jobs.bronze.events import build
+from jobs.lake.ingest.planning import Plan
+from jobs.lake.ingest.progress import APP, BRONZE
+from jobs.lake.tables import Lake
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+SMALL = 50_000  # records; fewer go into few files, more keep one file for each partition
+
+
+def land(lake: Lake, plan: Plan) -> None:
+    """Read what the plan names and append it as batch `plan.ingest_seq`."""
+    rows = build(records(lake, plan), topic_ids=plan.topic_ids, ingest_seq=plan.ingest_seq)
+    if plan.size <= SMALL:
+        rows = rows.coalesce(lake.settings.spark_cores)
+    noted = json.dumps(plan.note(), separators=(",", ":"))
+    lake.append(BRONZE, rows, app=APP, version=plan.ingest_seq, metadata=noted)
+
+
+def records(lake: Lake, plan: Plan) -> "DataFrame":
+    """The planned ranges as Spark's Kafka source gives them; a range the broker no longer has fails the read."""
+    read = {topic: plan.ranges[topic] for topic in plan.topics_to_read()}
+    edges = [
+        {topic: {str(n): bounds[side] for n, bounds in parts.items()} for topic, parts in read.items()}
+        for side in (0, 1)
+    ]
+    return (
+        lake.spark.read.format("kafka")
+        .option("kafka.bootstrap.servers", lake.settings.bootstrap)
+        .option("kafka.isolation.level", "read_committed")
+        .option("assign", json.dumps({topic: list(parts) for topic, parts in read.items()}))
+        .option("startingOffsets", json.dumps(edges[0]))
+        .option("endingOffsets", json.dumps(edges[1]))
+        .option("includeHeaders", "true")
+        .option("failOnDataLoss", "true")
+        .load()
+    )

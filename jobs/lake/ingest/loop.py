@@ -1,0 +1,142 @@
+"""`reelhouse ingest`: batch after batch until everything is read, or for ever."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from jobs.lake.ingest.counting import landed_plan, received
+from jobs.lake.ingest.planning import Plan, plan
+from jobs.lake.ingest.progress import Progress, progress
+from jobs.lake.ingest.steps import Done
+from jobs.lake.kill_points import reach
+from jobs.lake.leases import Lease, Leases
+from jobs.lake.ledger import Ledger
+from jobs.lake.settings import Settings
+
+LEASE = "ingest"
+TRIGGER_SECONDS = 1.0
+ENDED = 143  # what a process says that SIGTERM ended
+
+# Generated code beyond 8,000 bytes is never compiled by the JVM; better to cut it up. And few open files spare a sort.
+INGEST_CONF = {
+    "spark.sql.codegen.hugeMethodLimit": "8000",
+    "spark.sql.maxConcurrentOutputFileWriters": "16",
+}
+
+
+@dataclass
+class Ingest:
+    """One run of ingest over one lake; Spark is opened with the first batch that has something in it."""
+
+    settings: Settings
+    run_id: str
+    now: Callable[[], datetime]
+    open_spark: Callable[[Settings], Any]
+    accept_loss: bool = False
+    stop: threading.Event = field(default_factory=threading.Event)
+    spark: Any = None
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.settings)
+        self.leases = Leases(self.ledger, self.now)
+
+    def until_caught_up(self, max_batches: int | None = None) -> list[Done]:
+        """Do batches until there is nothing new, or so many."""
+        done: list[Done] = []
+        with self.leases.held(LEASE, self.run_id) as lease:
+            while max_batches is None or len(done) < max_batches:
+                batch = self.once(lease)
+                if batch is None:
+                    break
+                done.append(batch)
+        return done
+
+    def forever(self, told: Callable[[Done], None]) -> None:
+        """Do batches as they come, looking once a second, until `stop` is set; a batch begun is ended."""
+        with self.leases.held(LEASE, self.run_id) as lease:
+            while not self.stop.is_set():
+                batch = self.once(lease)
+                if batch is None:
+                    self.stop.wait(TRIGGER_SECONDS)
+                else:
+                    told(batch)
+
+    def once(self, lease: Lease) -> Done | None:
+        """End the batch that was begun, or do the next; null when there is nothing."""
+        reached = progress(self.ledger)
+        if reached.is_unfinished:
+            return self.finish(landed_plan(self.ledger, reached.landed), lease)
+        planned = plan(self.settings, reached, accept_loss=self.accept_loss)
+        return self.begin(planned, lease) if planned.size else None
+
+    def begin(self, planned: Plan, lease: Lease) -> Done:
+        """Land a batch in bronze, then take it to its end."""
+        from jobs.lake.ingest.landing import land
+
+        lake = self.lake()
+        reach("ingest.before_bronze")
+        self.leases.check(lease)
+        land(lake, planned)
+        reach("ingest.after_bronze")
+        return self.finish(planned, lease)
+
+    def finish(self, planned: Plan, lease: Lease) -> Done:
+        """Take a batch that lies in bronze to its end."""
+        from jobs.lake.identity import ensure_key_file, pseudonym_function
+        from jobs.lake.ingest.batch import Batch
+        from jobs.lake.ingest.steps import run_batch
+
+        ensure_key_file(self.settings.keys_path)
+        pseudonym = pseudonym_function(self.settings.keys_path)
+        counts = received(self.ledger, planned.ingest_seq)
+        batch = Batch(self.lake(), self.ledger, planned, self.run_id, counts, pseudonym)
+        return run_batch(batch, self.now, lambda: self.leases.check(lease))
+
+    def lake(self) -> Any:
+        """The lake with a Spark session, opened at first need; its jobs carry the run's tag."""
+        from jobs.lake.tables import Lake
+
+        if self.spark is None:
+            self.spark = self.open_spark(self.settings)
+            for key, value in INGEST_CONF.items():
+                self.spark.conf.set(key, value)
+            self.spark.addTag(self.tag)
+        return Lake(self.settings, self.spark)
+
+    @property
+    def tag(self) -> str:
+        """The name under which Spark knows this run's jobs."""
+        return f"ingest-{self.run_id}".replace(",", "_")
+
+    def interrupt(self) -> None:
+        """End this run's jobs, on a Spark Connect server too."""
+        if self.spark is not None:
+            self.spark.interruptTag(self.tag)
+
+
+@contextmanager
+def ended_by_sigterm(ingest: Ingest, *, gently: bool) -> Iterator[None]:
+    """Turn SIGTERM into the end of the run: after the batch (`gently`), or at once; the second time always at once."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if gently and not ingest.stop.is_set():
+            ingest.stop.set()
+            return
+        raise SystemExit(ENDED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except SystemExit:
+        ingest.interrupt()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+

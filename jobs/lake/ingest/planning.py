@@ -1,0 +1,117 @@
+"""Which offsets the next batch reads, and what must be true of the topics before it may."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from jobs.lake import topics
+from jobs.lake.errors import TopicError
+from jobs.lake.ingest.progress import Progress
+from jobs.lake.settings import Settings
+from jobs.lake.topics import CONTROL, TOPICS, Offsets
+
+Range = tuple[int, int]  # offsets from (inclusive), to (exclusive)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One batch: its number, what to read of each partition (empty ranges included), and what retention took before."""
+
+    ingest_seq: int
+    ranges: dict[str, dict[int, Range]]
+    topic_ids: dict[str, str]
+    lost: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Offsets to read; records are fewer where transactions or compaction left gaps."""
+        return sum(end - start for parts in self.ranges.values() for start, end in parts.values())
+
+    def note(self) -> dict[str, Any]:
+        """The plan as JSON can hold it, for the commit that carries it out."""
+        return {
+            "ingest_seq": self.ingest_seq,
+            "ranges": {topic: {str(n): bounds for n, bounds in parts.items()} for topic, parts in self.ranges.items()},
+            "topic_ids": self.topic_ids,
+            "lost": [[topic, number, count] for (topic, number), count in self.lost.items()],
+        }
+
+    @classmethod
+    def from_note(cls, note: Mapping[str, Any]) -> Self:
+        """The plan that `note` was made of."""
+        ranges = {
+            topic: {int(n): (start, end) for n, (start, end) in parts.items()} for topic, parts in note["ranges"].items()
+        }
+        lost = {(topic, number): count for topic, number, count in note["lost"]}
+        return cls(note["ingest_seq"], ranges, note["topic_ids"], lost)
+
+    def topics_to_read(self) -> list[str]:
+        """The topics that have anything."""
+        return [topic for topic, parts in self.ranges.items() if any(end > start for start, end in parts.values())]
+
+
+def plan(settings: Settings, progress: Progress, *, accept_loss: bool = False) -> Plan:
+    """Everything there is, up to the size of a batch.
+
+    What the control topic says is read only together with all it speaks of: its end is asked for first, and it waits
+    while the facts do not fit into the batch. TopicError if a topic was re-created, lost records, or is gone.
+    """
+    ends = topics.end_offsets(settings, [CONTROL])
+    ends |= topics.end_offsets(settings, [topic for topic in TOPICS if topic != CONTROL])
+    ids = topics.topic_ids(settings, TOPICS)
+    check_identity(progress, ids)
+    starts, lost = first_offsets(settings, progress, ends, accept_loss=accept_loss)
+    whole = {topic: {n: (starts[topic][n], end) for n, end in parts.items()} for topic, parts in ends.items()}
+    return Plan(progress.complete + 1, capped(whole, settings.max_records_per_batch), ids, lost)
+
+
+def check_identity(progress: Progress, ids: Mapping[str, str]) -> None:
+    """A topic we have read must still be the same one."""
+    for topic, known in progress.topic_ids.items():
+        if topic not in ids:
+            raise TopicError(f"topic {topic} is gone; bring it back, or begin a new lake")
+        if ids[topic] != known:
+            raise TopicError(
+                f"topic {topic} was deleted and made anew (its id was {known}, now {ids[topic]}), so its offsets mean other "
+                "records; nothing was read. Restore the topic, or begin a new lake"
+            )
+
+
+def first_offsets(
+    settings: Settings, progress: Progress, ends: Offsets, *, accept_loss: bool
+) -> tuple[Offsets, dict[tuple[str, int], int]]:
+    """Where to read on in each partition, and how many offsets retention took from us before we came."""
+    begins = topics.begin_offsets(settings, list(ends))
+    starts: Offsets = {topic: {} for topic in ends}
+    lost: dict[tuple[str, int], int] = {}
+    for topic, parts in ends.items():
+        for number, end in parts.items():
+            known, begin = progress.next_offsets.get(topic, {}).get(number), begins[topic][number]
+            if known is not None and end < known:
+                raise TopicError(
+                    f"{topic}/{number} ends at offset {end}, but {known} was read before: the broker lost its tail. "
+                    "Restore the broker's data, or begin a new lake"
+                )
+            if known is not None and begin > known:
+                if not accept_loss:
+                    raise TopicError(
+                        f"{topic}/{number}: offsets {known} to {begin - 1} are gone, retention outran ingest. "
+                        "Restore them, or book the loss with `reelhouse ingest --accept-loss`"
+                    )
+                lost[topic, number] = begin - known
+            starts[topic][number] = begin if known is None else max(known, begin)
+    return starts, lost
+
+
+def capped(ranges: dict[str, dict[int, Range]], most: int) -> dict[str, dict[int, Range]]:
+    """The same ranges, or a like share of each when they hold more than a batch may; control then waits."""
+    size = sum(end - start for parts in ranges.values() for start, end in parts.values())
+    if size <= most:
+        return ranges
+
+    def share(topic: str, start: int, end: int) -> Range:
+        return start, start if topic == CONTROL else start + -((start - end) * most // size)
+
+    return {
+        topic: {number: share(topic, *bounds) for number, bounds in parts.items()} for topic, parts in ranges.items()
+    }

@@ -1,0 +1,58 @@
+"""How far ingest has come, told by the tables alone: complete batches by the books, an unfinished one by bronze.
+
+The books of a batch hold one line for every partition, read or not, so the newest batch says where each one stands.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.lake.ledger import Ledger
+
+APP = "ingest"
+BOOKS = "ops.books"
+BRONZE = "bronze.events"
+NOTHING = -1
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The newest complete batch and where it left each partition; `landed` is the newest batch in bronze."""
+
+    complete: int
+    landed: int
+    next_offsets: dict[str, dict[int, int]] = field(default_factory=dict)
+    topic_ids: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a batch lies in bronze that the books do not know yet."""
+        return self.landed > self.complete
+
+
+def progress(ledger: Ledger) -> Progress:
+    """Read the state of ingest; no Spark, no Kafka."""
+    complete, landed = committed(ledger, BOOKS), committed(ledger, BRONZE)
+    offsets: dict[str, dict[int, int]] = {}
+    ids: dict[str, str] = {}
+    for line in lines_of(ledger, complete):
+        offsets.setdefault(line["topic"], {})[line["partition"]] = line["offset_to"]
+        ids[line["topic"]] = line["topic_id"]
+    return Progress(complete, landed, offsets, ids)
+
+
+def committed(ledger: Ledger, table: str) -> int:
+    """The newest batch that ingest has committed to a table."""
+    if not ledger.exists(table):
+        return NOTHING
+    version = ledger.open(table).transaction_version(APP)
+    return NOTHING if version is None else version
+
+
+def lines_of(ledger: Ledger, batch: int) -> list[dict[str, Any]]:
+    """The books of one batch."""
+    import pyarrow.compute as pc
+
+    if batch == NOTHING:
+        return []
+    columns = ["topic", "topic_id", "partition", "offset_to"]
+    return list(ledger.read(BOOKS, columns, pc.field("ingest_seq") == batch).to_pylist())

@@ -1,0 +1,50 @@
+"""What made no silver row goes to quarantine, whole: the records of the batch that silver does not have and that repeat
+nothing. So a record cannot be lost between two rules that disagree; one that has no reason stops the run.
+"""
+
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from jobs.definitions.events.form import Form
+from jobs.definitions.events.reading import read
+from jobs.definitions.firsts import PLACE
+from jobs.lake.ingest.batch import Batch
+from jobs.lake.ingest.contests import Contest
+from jobs.lake.ingest.forms import form, silver_table
+from jobs.lake.ingest.progress import APP
+from jobs.lake.ingest.writing import AS_IN_SILVER, noted
+from jobs.silver import quarantine
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+QUARANTINE = "silver.quarantine"
+
+
+def write_quarantine(batch: Batch, contests: dict[str, Contest], missing: dict[str, int]) -> None:
+    """Append every record of the batch that was refused; `missing` counts by topic those that silver does not have."""
+    parts = []
+    for topic in batch.topics:
+        how, judged = form(topic, batch.lake.settings), contests.get(topic, Contest())
+        if missing.get(topic, 0) > 0:
+            readings = read(left_over(batch, how, judged), how)
+            parts.append(quarantine.build(readings, form=how))
+        if judged.verdicts is not None and judged.conflicts:
+            parts.append(quarantine.conflicts(judged.verdicts, topic=topic, ingest_seq=batch.seq))
+    if parts:
+        rows = reduce(lambda one, other: one.unionByName(other), parts).where(F.size("reasons") > 0)
+        batch.lake.append(QUARANTINE, rows, app=APP, version=batch.seq, metadata=noted(batch))
+
+
+def left_over(batch: Batch, how: Form, contest: Contest) -> "DataFrame":
+    """The topic's records that neither silver has nor the contest explains."""
+    records = batch.records(how.topic)
+    if how.role == "control":
+        return records
+    silver = batch.lake.read(silver_table(how.topic)).where(F.col("ingest_seq") == batch.seq).select(*PLACE)
+    late = contest.places(is_new=True)
+    explained = silver if late is None else silver.union(late.select(*PLACE))
+    in_bronze = {there: here for here, there in AS_IN_SILVER.items()}
+    return records.join(explained.withColumnsRenamed(in_bronze), on=list(AS_IN_SILVER), how="left_anti")

@@ -1,0 +1,95 @@
+"""All steps of one batch in their order; each is idempotent, so a batch killed anywhere is simply done again.
+
+Bronze comes first and fixes what the batch is; the books come last and say that it is whole.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from jobs.lake.ingest.accounts import Accounts, add_quarantined, taken_in, write_books, write_touched
+from jobs.lake.ingest.batch import Batch
+from jobs.lake.ingest.contests import Contest, IdRange, contest, id_ranges
+from jobs.lake.ingest.control import Statement, statements, write_watermarks
+from jobs.lake.ingest.forms import OUTPUTS, form
+from jobs.lake.ingest.refusals import write_quarantine
+from jobs.lake.ingest.writing import write_entities, write_facts
+from jobs.lake.kill_points import reach
+from jobs.lake.topics import CONTROL, ENTITIES, FACTS
+
+KILL_POINTS = (
+    "ingest.before_bronze",
+    "ingest.after_bronze",
+    *(f"ingest.after_{topic}" for topic in (*FACTS, *ENTITIES)),
+    "ingest.after_quarantine",
+    "ingest.after_touched",
+    "ingest.after_watermarks",
+    "ingest.before_books",
+    "ingest.after_books",
+)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a batch did: its books and the (table, day)s it touched."""
+
+    ingest_seq: int
+    books: list[dict[str, Any]]
+    touched: list[tuple[str, date]]
+
+
+def run_batch(batch: Batch, now: Callable[[], datetime], still_ours: Callable[[], None]) -> Done:
+    """Take a landed batch to its end; `still_ours` raises when the lease was lost."""
+    try:
+        contests = write_silver(batch)
+        said = statements(batch) if CONTROL in batch.topics else []
+        accounts = taken_in(batch, contests, Counter(each.partition for each in said))
+        write_quarantine(batch, contests, missing(batch, accounts))
+        reach("ingest.after_quarantine")
+        return close(batch, accounts, said, now(), still_ours)
+    finally:
+        batch.let_go()
+
+
+def write_silver(batch: Batch) -> dict[str, Contest]:
+    """Judge what is contested and write each topic's table."""
+    outputs = [topic for topic in OUTPUTS if topic in batch.topics]
+    ranges: dict[str, list[IdRange]] = id_ranges(batch, outputs) if outputs else {}
+    contests = {}
+    for topic in outputs:
+        how = form(topic, batch.lake.settings)
+        contests[topic] = contest(batch, how, ranges[topic])
+        if how.role == "fact":
+            write_facts(batch, how, contests[topic], ranges[topic])
+        else:
+            write_entities(batch, how, contests[topic])
+        reach(f"ingest.after_{topic}")
+    return contests
+
+
+def missing(batch: Batch, accounts: Accounts) -> dict[str, int]:
+    """By topic, the records that neither made a row nor repeat one: they were refused."""
+    found = {}
+    for topic in batch.topics:
+        accepted = accounts.of_topic(accounts.accepted, topic)
+        repeated = accounts.of_topic(accounts.duplicate, topic) + accounts.of_topic(accounts.conflict, topic)
+        found[topic] = batch.count(topic) - accepted - repeated
+    return found
+
+
+def close(
+    batch: Batch, accounts: Accounts, said: list[Statement], at: datetime, still_ours: Callable[[], None]
+) -> Done:
+    """Write the ledger: touched days, watermarks, and last the books."""
+    add_quarantined(batch, accounts)
+    touched = write_touched(batch, accounts, at)
+    reach("ingest.after_touched")
+    write_watermarks(batch, said, at)
+    reach("ingest.after_watermarks")
+    still_ours()
+    reach("ingest.before_books")
+    books = write_books(batch, accounts, at)
+    reach("ingest.after_books")
+    return Done(batch.seq, books, touched)

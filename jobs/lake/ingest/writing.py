@@ -1,0 +1,73 @@
+"""A batch's rows into the silver tables, each table in one commit that carries the batch's number."""
+
+import json
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from jobs.definitions.events.form import Form
+from jobs.definitions.events.reading import read
+from jobs.definitions.events.rows import changes
+from jobs.definitions.firsts import PLACE, without
+from jobs.lake.ingest.batch import Batch
+from jobs.lake.ingest.contests import Contest, IdRange
+from jobs.lake.ingest.counting import version_before
+from jobs.lake.ingest.forms import silver_table
+from jobs.lake.ingest.progress import APP
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+AS_IN_SILVER = {"topic_id": "kafka_topic_id", "partition": "kafka_partition", "offset": "kafka_offset"}
+
+
+def firsts(batch: Batch, form: Form, contest: Contest) -> "DataFrame":
+    """Readings of the topic's records but those that were not first; the late are left out before anything is parsed."""
+    records, late = batch.records(form.topic), contest.places(is_new=True)
+    if late is not None:
+        in_bronze = {there: here for here, there in AS_IN_SILVER.items()}
+        places = late.select(*PLACE).withColumnsRenamed(in_bronze)
+        records = records.join(F.broadcast(places), on=list(AS_IN_SILVER), how="left_anti")
+    return read(records, form)
+
+
+def write_facts(batch: Batch, form: Form, contest: Contest, ranges: list[IdRange]) -> None:
+    """Append the batch's facts; when one of them came before a row that is there, replace that row in the same commit."""
+    table = silver_table(form.topic)
+    build = import_module(f"jobs.silver.{form.topic}").build
+    rows = build(firsts(batch, form, contest), form=form, pseudonym=batch.pseudonym)
+    note = noted(batch)
+    if not contest.displaced:
+        batch.lake.append(table, rows, app=APP, version=batch.seq, metadata=note)
+        return
+    days = sorted({each.day.isoformat() for each in ranges if each.day is not None})
+    bounds = f"t.id_date BETWEEN DATE'{days[0]}' AND DATE'{days[-1]}'"
+    batch.lake.merge(table, rows, ["event_id", "id_date"], app=APP, version=batch.seq, metadata=note, bounds=bounds)
+
+
+def write_entities(batch: Batch, form: Form, contest: Contest) -> None:
+    """Work out the histories of the keys that changed anew, and put them in place of what is there."""
+    table, key = silver_table(form.topic), form.key_field
+    build = import_module(f"jobs.silver.{form.topic}").build
+    new = batch.keep(changes(firsts(batch, form, contest), form, batch.pseudonym))
+    before = version_before(batch.ledger, table, APP, batch.seq)
+    known = batch.lake.read(table, before if before >= 0 else None)
+    if before < 1:  # nothing is there that a change could alter
+        batch.lake.append(table, build(new, known), app=APP, version=batch.seq, metadata=noted(batch))
+        return
+    displaced = contest.places(is_new=False)
+    keys, removed = new.select(key), None
+    if displaced is not None:
+        gone = known.join(displaced.select(*PLACE), on=list(PLACE), how="left_semi").select(key, "event_id")
+        keys = keys.union(gone.select(key))
+        removed = gone.join(new.select(key, "event_id"), on=[key, "event_id"], how="left_anti")
+        known = without(known, displaced)
+    rows = build(new, known.join(keys.distinct(), on=[key], how="left_semi"))
+    lake = batch.lake
+    lake.merge(table, rows, [key, "event_id"], app=APP, version=batch.seq, metadata=noted(batch), removed=removed)
+
+
+def noted(batch: Batch) -> str:
+    """What a commit says of its batch, for whoever resumes it."""
+    return json.dumps({"ingest_seq": batch.seq, "run_id": batch.run_id})
