@@ -4,7 +4,7 @@ Grain: funnel x funnel_version x entry_date x breakdown x breakdown_value x step
 and stands there for every day of the data, with zeros where nothing happened.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 from pyspark.sql import Column, DataFrame
@@ -23,17 +23,17 @@ COUNTS = {"person": "people", "attempt": "attempts"}
 
 
 def build(
-    attempts: DataFrame, openings: DataFrame, definitions: Sequence[Definition], days: Sequence[date], *,
+    attempts: DataFrame, openings: DataFrame, definitions: Sequence[Definition], days: Mapping[str, Sequence[date]], *,
     watermark: datetime | None,
 ) -> DataFrame:  # fmt: skip
-    """The ledger and the openings of `days` in, all rows of those days out; mature means below `watermark`."""
+    """The ledger and the openings of `days` (by zone) in, all rows of those days out; mature means below `watermark`."""
     tries = as_tries(attempts, F.lit(watermark).cast("timestamp")).unionByName(
         as_tries_of_openings(openings, F.lit(watermark).cast("timestamp"))
     )
     counted = count_attempts(tries).unionByName(count_people(tries))
     steps = _steps(attempts, definitions)
     found = counted.transform(by_breakdown).join(F.broadcast(steps), on=["funnel", "funnel_version"], how="inner")
-    grid = _days(attempts, days).crossJoin(F.broadcast(steps))
+    grid = _days(attempts, days).join(F.broadcast(steps), on=["zone"], how="inner")
     return found.transform(_sum_up).transform(_with_zeros, grid).transform(_finish, steps)
 
 
@@ -145,9 +145,10 @@ def _steps(attempts: DataFrame, definitions: Sequence[Definition]) -> DataFrame:
     return attempts.sparkSession.createDataFrame(rows, schema)
 
 
-def _days(attempts: DataFrame, days: Sequence[date]) -> DataFrame:
-    """One row per day."""
-    return attempts.sparkSession.createDataFrame([(day,) for day in days], "entry_date date")
+def _days(attempts: DataFrame, days: Mapping[str, Sequence[date]]) -> DataFrame:
+    """One row per zone and day."""
+    rows = [(zone, day) for zone, its_days in days.items() for day in its_days]
+    return attempts.sparkSession.createDataFrame(rows, "zone string, entry_date date")
 
 
 def _sum_up(found: DataFrame) -> DataFrame:

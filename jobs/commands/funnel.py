@@ -1,0 +1,177 @@
+"""`reelhouse funnel evaluate | check | explain | show`: funnels on a file, in words, and as published."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jobs.lake.errors import UsageError
+from jobs.lake.settings import Settings
+
+if TYPE_CHECKING:
+    from jobs.definitions.funnel.model import Definition
+    from jobs.definitions.funnel.views import Judged
+    from jobs.serve.event_file import EventFile
+
+PANEL = "Reading"
+FEW_EVENTS = 3_000  # up to here plain Python is faster than loading the compiler
+app = typer.Typer(help="Funnels: try a definition on a file, have it explained, see the published numbers.")
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    json = "json"
+
+
+class View(StrEnum):
+    """What to look at."""
+
+    subject_best = "subject_best"
+    attempts = "attempts"
+    subject_period = "subject_period"
+    steps = "steps"
+
+
+File = Annotated[Path, typer.Argument(metavar="DEFINITION.yaml", help="A funnel definition.")]
+Events = Annotated[Path, typer.Option("--events", metavar="FILE", help="JSON Lines or Parquet, one event a row.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out bad lines, and list them.")]
+Rows = Annotated[Format, typer.Option("--format", help="A table for people, or an array of JSON objects.")]
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the commands of this group."""
+    parent.add_typer(app, name="funnel", rich_help_panel=PANEL)
+
+
+@app.command()
+def evaluate(
+    definition: File,
+    events: Events,
+    view: Annotated[View, typer.Option("--view", help="Best per subject, attempts, per day, or counts.")] = View.steps,
+    watermark: Annotated[str, typer.Option("--watermark", metavar="T", help="Complete strictly below T.")] = "",
+    skip_bad: SkipBad = False,
+    format: Rows = Format.table,
+) -> None:
+    """Try a definition on a file of events: no server, no Spark.
+
+    Example: reelhouse funnel evaluate schemas/funnels/content_to_purchase.yaml --events events.jsonl --view steps
+    """
+    from jobs.definitions.funnel.language import read_definition
+
+    meant, until = read_definition(definition), _instant(watermark)
+    found = _read(events, skip_bad)
+    judged = _judged(meant, definition, found, until)
+    from jobs.definitions.funnel.views import view as rows_of
+    from jobs.serve.printing import print_rows
+
+    rows = rows_of(judged, view)
+    print_rows(rows, list(rows[0]) if rows else [], format)
+
+
+@app.command()
+def check(definition: File) -> None:
+    """Say in sentences what a definition means, or what is wrong with it and on which line.
+
+    Example: reelhouse funnel check schemas/funnels/content_to_purchase.yaml
+    """
+    from jobs.definitions.funnel.checking import check_words
+    from jobs.definitions.funnel.language import read_definition
+    from jobs.definitions.funnel.sentences import told
+
+    meant = read_definition(definition)
+    check_words(meant, str(definition), Settings.from_env().schemas_dir)
+    for sentence in told(meant):
+        typer.echo(sentence)
+
+
+@app.command()
+def explain(
+    definition: File,
+    events: Events,
+    subject: Annotated[str, typer.Option("--subject", help="Whose events.")],
+    skip_bad: SkipBad = False,
+    format: Rows = Format.table,
+) -> None:
+    """Tell event by event why a subject got as far as they did.
+
+    Example: reelhouse funnel explain funnel.yaml --events events.jsonl --subject u1
+    """
+    from jobs.definitions.funnel.language import read_definition
+
+    meant, found = read_definition(definition), _read(events, skip_bad)
+    found.events = [event for event in found.events if str(event.subject) == subject]
+    if not found.events:
+        raise UsageError(f"{events}: has no event of subject {subject!r}; name one that it has")
+    judged = _judged(meant, definition, found, None)
+    from jobs.definitions.funnel.explaining import explained
+    from jobs.serve.printing import print_rows
+
+    print_rows(explained(judged, found.events), ["time", "event", "event_id", "fits", "told"], format)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A published funnel.")],
+    by: Annotated[str, typer.Option("--by", metavar="BREAKDOWN", help="One table per value, such as scene.")] = "total",
+    first: Annotated[str, typer.Option("--from", metavar="DAY", help="First entry day.")] = "",
+    last: Annotated[str, typer.Option("--to", metavar="DAY", help="Last entry day.")] = "",
+    version: Annotated[int, typer.Option("--version", help="Version of the definition; default the newest.")] = 0,
+    format: Rows = Format.table,
+) -> None:
+    """Show a published funnel: a bar per step, what is still open, and how long people took.
+
+    Example: reelhouse funnel show content_to_purchase --by scene --from 2026-11-01
+    """
+    from jobs.serve.funnel_board import draw, funnel_rows
+    from jobs.serve.printing import print_rows
+
+    rows = funnel_rows(Settings.from_env(), name, by, first, last, version)
+    if format is Format.json:
+        print_rows(rows, list(rows[0]) if rows else [], format)
+    else:
+        draw(name, rows)
+
+
+def _read(events: Path, skip_bad: bool) -> EventFile:
+    """The file's events; what was left out is told on stderr."""
+    from jobs.serve.event_file import listed, read_event_file
+
+    found = read_event_file(events, skip_bad=skip_bad)
+    if found.bad:
+        typer.echo(f"{len(found.bad)} bad lines left out: {listed(found.bad)}", err=True)
+    if found.repeats:
+        typer.echo(f"{found.repeats} identical repeats dropped", err=True)
+    return found
+
+
+def _judged(meant: Definition, file: Path, found: EventFile, watermark: int | None) -> Judged:
+    """The engine over the file's events."""
+    from jobs.definitions.funnel import compiled
+
+    compiled.is_plain = len(found.events) <= FEW_EVENTS
+    from jobs.definitions.funnel.engine import judge
+    from jobs.definitions.funnel.on_file import as_events, subjects_of
+    from jobs.definitions.funnel.views import Judged
+
+    arrays = as_events(meant, str(file), found.events, Settings.from_env().schemas_dir)
+    entries, attempts = judge(meant, arrays)
+    ids, times = [event.event_id for event in found.events], [event.time for event in found.events]
+    return Judged(meant, entries, attempts, subjects_of(found.events), ids, times, watermark)
+
+
+def _instant(text: str) -> int | None:
+    """Epoch microseconds of the option, in either of its forms."""
+    from jobs.serve.event_file import instant
+
+    if not text:
+        return None
+    value: Any = int(text) if text.lstrip("-").isdigit() else text
+    try:
+        return instant(value)
+    except ValueError as bad:
+        raise UsageError(f"--watermark: {str(bad).replace('event_time ', '')}") from bad

@@ -1,0 +1,126 @@
+"""`where`: a SQL predicate over an event's properties, checked and evaluated by DuckDB outside Spark.
+
+Only expressions that depend on the one event are let through: no subquery, no clock, no chance.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from jobs.definitions.watching import ASKED, COMPLETED_VIEW, VALID_VIEW
+from jobs.lake.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+UNSTEADY = {
+    "random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "now", "today", "current_date", "current_time",
+    "current_timestamp", "current_localtime", "current_localtimestamp", "get_current_time", "get_current_timestamp",
+    "transaction_timestamp", "nextval", "currval", "setseed", "current_user", "version", "getenv",
+}  # fmt: skip
+UNFIT = {"SUBQUERY": "a subquery", "WINDOW": "a window function", "STAR": "a star", "PARAMETER": "a parameter"}
+DUCK = {
+    "bigint": "BIGINT", "int": "INTEGER", "string": "VARCHAR", "boolean": "BOOLEAN", "double": "DOUBLE", "date": "DATE",
+    "timestamp": "TIMESTAMP",
+}  # fmt: skip
+DERIVED = {"is_valid_view": VALID_VIEW, "is_completed_view": COMPLETED_VIEW}
+
+
+@cache
+def _duck() -> DuckDBPyConnection:
+    """A database in memory that can touch nothing outside."""
+    import duckdb
+
+    return duckdb.connect(config={"enable_external_access": "false", "threads": "1"})
+
+
+def properties_of(where: str) -> set[str]:
+    """The properties a predicate asks about; DefinitionError when it is none, or depends on more than the event."""
+    text = _duck().execute("SELECT json_serialize_sql(?)", [f"SELECT ({where}\n)"]).fetchone()
+    tree = json.loads(text[0]) if text else {"error": True}
+    if tree["error"]:
+        raise DefinitionError(f"is no SQL predicate: {tree.get('error_message', where)}; see docs/funnels.md")
+    node = tree["statements"][0]["node"] if len(tree["statements"]) == 1 else {}
+    if node.get("type") != "SELECT_NODE" or len(node["select_list"]) != 1 or node["from_table"]["type"] != "EMPTY":
+        raise DefinitionError("is more than one predicate; join conditions with AND")
+    names: set[str] = set()
+    for part in _parts(node["select_list"][0]):
+        if part.get("class") in UNFIT:
+            raise DefinitionError(f"has {UNFIT[part['class']]}; ask only about the event's own properties")
+        if part.get("class") == "FUNCTION" and part["function_name"].lower() in UNSTEADY:
+            raise DefinitionError(f"calls {part['function_name']}(), which differs from run to run; remove it")
+        if part.get("class") == "COLUMN_REF":
+            names.add(part["column_names"][0])
+    return names
+
+
+def _parts(node: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a syntax tree."""
+    if isinstance(node, dict):
+        yield node
+        for value in node.values():
+            yield from _parts(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _parts(value)
+
+
+def refuse_unfit(where: str, types: Mapping[str, str]) -> None:
+    """Raise unless the predicate is a boolean over columns of these DuckDB types."""
+    import duckdb
+
+    columns = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in types.items()) or "1 AS nothing"
+    try:
+        found = _duck().execute(f"DESCRIBE SELECT ({where}\n) FROM (SELECT {columns}) WHERE ({where}\n)").fetchone()
+    except duckdb.Error as bad:
+        first = str(bad).splitlines()[0]
+        raise DefinitionError(f"cannot be evaluated: {first}; see docs/funnels.md") from bad
+    if found and found[1] not in ("BOOLEAN", '"NULL"', "NULL"):
+        raise DefinitionError(f"gives {found[1]}, not true or false; compare it with something")
+
+
+def duck_type(spark: str) -> str:
+    """DuckDB's word for a Spark type; what is nested becomes JSON."""
+    if spark.startswith("decimal"):
+        return spark.upper()
+    if spark.startswith("array<") and spark[6:-1] in DUCK:
+        return f"{DUCK[spark[6:-1]]}[]"
+    if spark == "map<string,string>":
+        return "MAP(VARCHAR, VARCHAR)"
+    return DUCK.get(spark, "JSON")
+
+
+def needed(names: set[str]) -> set[str]:
+    """The properties to read for those asked about: a derived one needs those it is derived from."""
+    return names | set(ASKED) if names & set(DERIVED) else names
+
+
+def evaluate(
+    wheres: Sequence[str], rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]
+) -> list[tuple[bool, ...]]:
+    """For each row whether it passes each predicate, null being no; `types` are DuckDB types of the properties read."""
+    import duckdb
+
+    if not wheres or not rows:
+        return [()] * len(rows)
+    shape = json.dumps([types or {"nothing": "BOOLEAN"}])
+    derived = [f'coalesce("{name}", {rule}) AS "{name}"' for name, rule in DERIVED.items() if name in types]
+    replaced = f"REPLACE ({', '.join(derived)})" if derived else ""
+    asked = ", ".join(f"coalesce(({where}\n), false)" for where in wheres)
+    source = f"(SELECT unnest(from_json(?::JSON, '{_quoted(shape)}')) AS one)"
+    sql = f"SELECT {asked} FROM (SELECT * {replaced} FROM (SELECT one.* FROM {source}))"
+    found: list[tuple[bool, ...]] = []
+    for begin in range(0, len(rows), 20_000):
+        some = [{name: row.get(name) for name in types} for row in rows[begin : begin + 20_000]]
+        try:
+            found += _duck().execute(sql, [json.dumps(some, default=str)]).fetchall()
+        except duckdb.Error as bad:
+            raise DefinitionError(f"where: cannot be evaluated on these events: {str(bad).splitlines()[0]}") from bad
+    return found
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
