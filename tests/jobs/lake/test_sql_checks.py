@@ -13,7 +13,10 @@ OPEN = {"valid_from": NOON, "is_current": True, "is_deleted": False, "is_superse
 OWN_LAYERS = ("bronze.", "silver.", "ops.")
 ORDER = {"event_id": "019caeb0-7a80-7004-8a5b-0242ac120004", "user_id": "k1:0a", "source_uri": "app:ios"}
 WRONG = {  # check -> rows of which exactly one, or one key, is wrong
-    ("silver.views", "ids_are_v7"): [{"event_id": "019caeb0-7a80-4004-8a5b-0242ac120004"}, {"event_id": ORDER["event_id"]}],
+    ("silver.views", "ids_are_v7"): [
+        {"event_id": "019caeb0-7a80-4004-8a5b-0242ac120004"},
+        {"event_id": ORDER["event_id"]},
+    ],
     ("silver.views", "users_are_pseudonyms"): [{"user_id": "u-1"}, {"user_id": "k1:0a"}],
     ("silver.views", "not_ahead_of_the_broker"): [
         {"source_uri": "app:ios", "event_time": NOON + timedelta(minutes=11), "kafka_time": NOON},
@@ -24,11 +27,25 @@ WRONG = {  # check -> rows of which exactly one, or one key, is wrong
     ("silver.likes", "acts_have_an_object"): [{}, {"video_id": "v"}, {"creator_id": "c"}],
     ("silver.orders", "bought_things_are_listed"): [{"kind": "paid", "lines": []}, {"kind": "shipped"}],
     ("silver.orders", "money_not_negative"): [{"freight_fen": -1}, {"refund_fen": 0}, {}],
-    ("silver.users", "validity_in_order"): [{"valid_from": NOON, "valid_to": NOON - timedelta(1)}, {"valid_from": NOON}],
-    ("silver.users", "current_is_open"): [OPEN, OPEN | {"is_current": False}, OPEN | {"valid_to": NOON, "is_current": False}],
-    ("silver.users", "one_open_row"): [OPEN | {"user_id": "k1:a"}, OPEN | {"user_id": "k1:a"}, OPEN | {"user_id": "k1:b"}],
+    ("silver.users", "validity_in_order"): [
+        {"valid_from": NOON, "valid_to": NOON - timedelta(1)},
+        {"valid_from": NOON},
+    ],
+    ("silver.users", "current_is_open"): [
+        OPEN,
+        OPEN | {"is_current": False},
+        OPEN | {"valid_to": NOON, "is_current": False},
+    ],
+    ("silver.users", "one_open_row"): [
+        OPEN | {"user_id": "k1:a"},
+        OPEN | {"user_id": "k1:a"},
+        OPEN | {"user_id": "k1:b"},
+    ],
     ("silver.quarantine", "always_a_reason"): [{"reasons": []}, {"reasons": ["tombstone"]}],
-    ("silver.quarantine", "conflicts_name_their_twin"): [{"reasons": ["conflict"]}, {"reasons": ["conflict"], "twin": (0, 5)}],
+    ("silver.quarantine", "conflicts_name_their_twin"): [
+        {"reasons": ["conflict"]},
+        {"reasons": ["conflict"], "twin": (0, 5)},
+    ],
     ("ops.books", "books_balance"): [
         {"received": 3, "accepted": 1, "duplicate": 1, "quarantined": 1, "balanced": True},
         {"received": 4, "accepted": 1, "duplicate": 1, "quarantined": 1, "balanced": True},
@@ -37,7 +54,7 @@ WRONG = {  # check -> rows of which exactly one, or one key, is wrong
     ("ops.books", "ranges_in_order"): [{"offset_from": 5, "offset_to": 4}, {"offset_from": 5, "offset_to": 5}],
     ("ops.check_results", "severities_known"): [{"severity": "error"}, {"severity": "info"}],
     ("bronze.events", "offsets_not_negative"): [{"offset": -1}, {"offset": 0}],
-}  # fmt: skip
+}
 
 
 def query_of(table, name):
