@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -93,40 +93,36 @@ def show(
 
     Example: reelhouse contracts show silver.views --format json
     """
-    from dataclasses import asdict
-
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
     from jobs.lake.contracts import contract
+    from jobs.serve.printing import print_rows
 
     promised = contract(table, Settings.from_env().schemas_dir)
-    rows = [asdict(column) | {"grain": column.name in promised.grain} for column in promised.columns]
-    if format is Format.json:
-        _print(rows)
-        return
-    typer.echo(f"{table} {promised.version}: {promised.description}\n{promised.row_meaning}", err=True)
-    shown = Table("column", "type", "", "privacy", "meaning", box=SIMPLE)
-    for row in rows:
-        part = "grain" if row["grain"] else "required" if row["required"] else ""
-        shown.add_row(row["name"], row["type"], part, row["privacy"], row["description"])
-    Console().print(shown)
+    rows = [
+        {
+            "column": column.name,
+            "type": column.type,
+            "grain": column.name in promised.grain,
+            "required": column.required,
+            "privacy": column.privacy,
+            "unit": column.unit,
+            "meaning": column.description,
+        }
+        for column in promised.columns
+    ]
+    if format is Format.table:
+        typer.echo(f"{table} {promised.version}: {promised.description}\n{promised.row_meaning}", err=True)
+    print_rows(rows, list(rows[0]), format.value)
 
 
 def _report(problems: list[Problem], format: Format) -> None:
     """One line per problem; exit code 2 when there is one."""
     from dataclasses import asdict
 
+    from jobs.serve.printing import print_rows
+
     if format is Format.json:
-        _print([asdict(problem) for problem in problems])
+        print_rows([asdict(problem) for problem in problems], ("file", "place", "message", "remedy"), "json")
     for problem in problems:
         typer.echo(f"ContractError: {problem}", err=True)
     if problems:
         raise typer.Exit(2)
-
-
-def _print(rows: list[dict[str, Any]]) -> None:
-    import json
-
-    typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))

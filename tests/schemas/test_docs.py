@@ -80,5 +80,5 @@ def test_problems_come_as_json_alone_on_stdout(reelhouse, edit):
 def test_a_table_is_shown(reelhouse):
     code, out, _ = reelhouse("contracts", "show", "ops.leases", "--format", "json")
     assert code == 0
-    assert [column["name"] for column in json.loads(out) if column["grain"]] == ["name", "token", "expires_at"]
+    assert [column["column"] for column in json.loads(out) if column["grain"]] == ["name", "token", "expires_at"]
     assert "grain" in reelhouse("contracts", "show", "ops.leases")[1]
