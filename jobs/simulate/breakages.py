@@ -71,6 +71,10 @@ def _with(name: str, suffix: bytes) -> Callable[[Parts], Parts]:
     return lambda parts: (*parts[:2], [(n, c.rsplit(b".v", 1)[0] + suffix if n == name else c) for n, c in parts[2]])
 
 
+def _twice_kind(value: bytes) -> bytes:
+    return value[:-1] + b',"kind":' + orjson.dumps(orjson.loads(value)["kind"]) + b"}"
+
+
 JSON, TYPE, UTF8 = ("malformed_json",), "wrong_type:", ("invalid_utf8",)
 BREAKAGES = (
     Breakage("empty_value", JSON, _value(lambda value: b"")),
@@ -81,7 +85,7 @@ BREAKAGES = (
     Breakage("byte_order_mark", JSON, _value(lambda value: b"\xef\xbb\xbf" + value)),
     Breakage("not_an_object", JSON, _value(lambda value: b"[" + value + b"]")),
     Breakage("not_a_number", JSON, _raw_field("sent_time", b"NaN")),
-    Breakage("repeated_field", ("duplicate_field:kind",), _value(lambda value: value[:-1] + b',"kind":"play"}')),
+    Breakage("repeated_field", ("duplicate_field:kind",), _value(_twice_kind)),
     Breakage("bad_utf8", UTF8, _raw_field("region", b'"\xff\xfe"')),
     Breakage("lone_surrogate", UTF8, _raw_field("region", b'"\\ud800"')),
     Breakage("text_for_number", (TYPE + "event_time",), _field("event_time", "yesterday")),
