@@ -1,6 +1,5 @@
 """`reelhouse sql` and `reelhouse tables`: the published tables, for people who only read."""
 
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -46,11 +45,12 @@ def sql(
 
     Example: reelhouse sql "SELECT * FROM gold.funnel_daily LIMIT 5" --format json
     """
+    from jobs.serve.instants import as_of_instant
     from jobs.serve.query import answer, write_answer
     from jobs.serve.tables import readable
 
     settings = Settings.from_env()
-    versions = readable(settings, with_silver=with_silver, as_of=_instant(as_of))
+    versions = readable(settings, with_silver=with_silver, as_of=as_of_instant(as_of))
     write_answer(answer(settings, query, versions), format, output)
 
 
@@ -65,15 +65,3 @@ def tables(format: Annotated[Format, typer.Option("--format", help="Table or JSO
     rows = list_tables(Settings.from_env())
     names = list(rows[0]) if rows else []
     print_rows(rows, names if format is Format.json else [name for name in names if name in SHOWN], format)
-
-
-def _instant(text: str) -> datetime | None:
-    from jobs.lake.errors import UsageError
-
-    try:
-        moment = datetime.fromisoformat(text) if text else None
-    except ValueError as wrong:
-        raise UsageError(f"--as-of {text!r} is no instant; write it as 2026-11-23T03:00:00Z") from wrong
-    if moment is not None and moment.tzinfo is None:
-        raise UsageError(f"--as-of {text!r} has no zone; end it in Z or an offset such as +08:00")
-    return moment

@@ -24,7 +24,11 @@ def with_version(facts: DataFrame, versions: DataFrame, key: str, at: str, colum
     At most one version of a key holds at an instant, by contract, so no fact is doubled; where none did, nulls.
     """
     narrow = versions.where(~F.col("is_deleted")).select(
-        F.col(key).alias("_key"), "valid_from", "valid_to", "is_deleted", *(F.col(c).alias(n) for c, n in columns.items())
+        F.col(key).alias("_key"),
+        "valid_from",
+        "valid_to",
+        "is_deleted",
+        *(F.col(c).alias(n) for c, n in columns.items()),
     )
     joined = facts.join(narrow, on=[facts[key] == narrow["_key"], held_at(facts[at])], how="left")
     return joined.drop("_key", "valid_from", "valid_to", "is_deleted")

@@ -1,7 +1,7 @@
 """gold.user_interest_days: how much did a user's acts of a day say for a topic.
 
-Grain: user_id x topic_kind x topic_name x day x fact (the kind of silver fact the acts are from, so that each is rebuilt on
-its own). An act that was taken back, whenever, is gone from the day it was done on.
+Grain: user_id x topic_kind x topic_name x day x fact (the silver fact the acts are from, so that each is rebuilt on its
+own). An act that was taken back, whenever, is gone from the day it was done on.
 """
 
 from functools import reduce
@@ -36,9 +36,7 @@ def build(views: DataFrame, likes: DataFrame, orders: DataFrame, videos: DataFra
 def from_views(views: DataFrame) -> DataFrame:
     """Plays, product views and rooms entered."""
     telling = views.where(F.col("kind").isin("play", "product_view", "live_enter"))
-    return telling.select(
-        *_act("views"), "kind", "video_id", "product_id", F.col("watch_ms"), F.col("duration_ms")
-    )
+    return telling.select(*_act("views"), "kind", "video_id", "product_id", F.col("watch_ms"), F.col("duration_ms"))
 
 
 def from_standing_likes(likes: DataFrame) -> DataFrame:

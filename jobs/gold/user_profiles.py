@@ -70,7 +70,9 @@ def done(days: DataFrame, day: date) -> DataFrame:
     """What user_days sums up to."""
     recent = F.col("day") > F.date_sub(F.lit(day), RECENT_DAYS)
     lately = F.col("day") > F.date_sub(F.lit(day), HABIT_DAYS)
-    hours = F.array(*[F.coalesce(F.sum(F.when(lately, F.get("events_by_hour", F.lit(h)))), F.lit(0)) for h in range(24)])
+    hours = F.array(
+        *[F.coalesce(F.sum(F.when(lately, F.get("events_by_hour", F.lit(h)))), F.lit(0)) for h in range(24)]
+    )
     sums = [column for window in WINDOWS for column in _window_sums(day, window)]
     return (
         days.where(F.col("day") <= F.lit(day))
@@ -84,7 +86,9 @@ def done(days: DataFrame, day: date) -> DataFrame:
             F.min(F.when(recent, F.col("day"))).alias("returned_day"),
             F.max(F.when(~recent, F.col("day"))).alias("earlier_day"),
             hours.alias("hours"),
-            F.array(*[F.coalesce(F.sum(F.when(lately, F.col(f"{s}_event_count"))), F.lit(0)) for s in SCENES]).alias("scenes"),
+            F.array(*[F.coalesce(F.sum(F.when(lately, F.col(f"{s}_event_count"))), F.lit(0)) for s in SCENES]).alias(
+                "scenes"
+            ),
             F.coalesce(F.sum(F.when(lately, F.col("play_count"))), F.lit(0)).alias("plays"),
             F.coalesce(F.sum(F.when(lately, F.col("valid_view_count"))), F.lit(0)).alias("valid_views"),
             *sums,
@@ -142,7 +146,11 @@ def _spend(counted: Column, day: date, window: int | None) -> list[Column]:
 
 def with_rhythm(spend: DataFrame) -> DataFrame:
     """Average value and the days between orders, as whole numbers that lose nothing but the stated rounding."""
-    first, second, last = F.get("paid_days", F.lit(0)), F.get("paid_days", F.lit(1)), F.get("paid_days", F.size("paid_days") - 1)
+    first, second, last = (
+        F.get("paid_days", F.lit(0)),
+        F.get("paid_days", F.lit(1)),
+        F.get("paid_days", F.size("paid_days") - 1),
+    )
     value = F.call_function("div", F.col("gross_gmv_fen"), F.nullif(F.col("order_count"), F.lit(0)))
     return spend.withColumns(
         {
@@ -167,7 +175,9 @@ def chosen(interest_days: DataFrame, day: date) -> DataFrame:
         .groupBy("user_id")
         .agg(
             _listed(F.col("topic_kind") == "category", F.col("topic_name")).alias("preferred_categories"),
-            F.get(_listed(F.col("topic_kind") == "price_band", F.col("topic_name")), F.lit(0)).alias("preferred_price_band"),
+            F.get(_listed(F.col("topic_kind") == "price_band", F.col("topic_name")), F.lit(0)).alias(
+                "preferred_price_band"
+            ),
         )
     )
 
@@ -211,7 +221,9 @@ def with_state(known: DataFrame, *, day: date) -> DataFrame:
         .withColumns({name: F.coalesce(name, F.lit(False)) for name in flags})
         .withColumn("generation", F.coalesce("generation", F.lit("unknown")))
         .withColumn("as_of_day", F.lit(day))
-        .drop("returned_day", "earlier_day", "hours", "scenes", "plays", "valid_views", "first_seen_day", "last_seen_day")
+        .drop(
+            "returned_day", "earlier_day", "hours", "scenes", "plays", "valid_views", "first_seen_day", "last_seen_day"
+        )
     )
 
 

@@ -20,7 +20,9 @@ def build(profiles: DataFrame, history: DataFrame, *, known_from: datetime) -> D
         F.max_by("profile_hash", F.struct("known_from", "as_of_day")).alias("latest_hash")
     )
     hashed = profiles.withColumn("profile_hash", profile_hash(profiles.columns))
-    changed = hashed.join(latest, on=["user_id"], how="left").where(~F.col("profile_hash").eqNullSafe(F.col("latest_hash")))
+    changed = hashed.join(latest, on=["user_id"], how="left").where(
+        ~F.col("profile_hash").eqNullSafe(F.col("latest_hash"))
+    )
     return changed.drop("latest_hash").withColumn("known_from", F.lit(known_from))
 
 

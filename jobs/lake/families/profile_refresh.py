@@ -10,14 +10,13 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
-
 from jobs.definitions.as_of import as_of
 from jobs.definitions.local_time import last_instant, local_date
 from jobs.definitions.sessions import reach
 from jobs.gold import user_days, user_interest_days, user_interests, user_profiles, user_profiles_history
 from jobs.lake.work import Staged
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
 
 USER, PAIR = ["user_id"], ["user_id", "day"]
 Keep = Callable[[DataFrame], DataFrame]
@@ -99,7 +98,9 @@ def newest_day(silver: Silver) -> DataFrame:
 
 def first_redescribed_day(silver: Silver, since: int, zone: str) -> DataFrame:
     """One row, one column: the first day about whose videos or products batches after `since` say something else."""
-    changed = [things.where(F.col("ingest_seq") > since).select("valid_from") for things in (silver.videos, silver.products)]
+    changed = [
+        things.where(F.col("ingest_seq") > since).select("valid_from") for things in (silver.videos, silver.products)
+    ]
     return _union(changed).agg(F.min(local_date(F.col("valid_from"), zone)))
 
 
@@ -117,13 +118,15 @@ def touched_pairs(silver: Silver, since: int, zone: str, *, redescribed_from: da
 
 def pairs_of_days(silver: Silver, days: Sequence[date], zone: str) -> DataFrame:
     """(user_id, day), perhaps repeated, of everybody who was there on the days."""
-    return _union([_pairs(f.where(F.col("event_date").isin(*days)), zone) for f in (silver.views, silver.likes, silver.orders)])
+    return _union(
+        [_pairs(f.where(F.col("event_date").isin(*days)), zone) for f in (silver.views, silver.likes, silver.orders)]
+    )
 
 
 def touched_users(silver: Silver, pairs: DataFrame, since: int) -> DataFrame:
     """Distinct users of the pairs, and those whose own entity changed."""
     changed = silver.users.where(F.col("ingest_seq") > since).select(*USER)
-    return pairs.select(*USER).union(changed).groupBy(*USER).agg()
+    return pairs.select(*USER).union(changed).distinct()
 
 
 def _pairs(facts: DataFrame, zone: str) -> DataFrame:

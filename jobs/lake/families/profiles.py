@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from datetime import date
 
-from pyspark.sql import DataFrame
-
 from jobs.definitions.local_time import last_complete_day
 from jobs.lake.families.profile_refresh import (
     AsOf,
@@ -23,6 +21,7 @@ from jobs.lake.families.profile_refresh import (
 )
 from jobs.lake.tables import Lake
 from jobs.lake.work import Staged, Work
+from pyspark.sql import DataFrame
 
 
 def stage(lake: Lake, work: Work) -> Iterator[Staged]:

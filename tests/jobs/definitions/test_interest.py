@@ -36,7 +36,9 @@ def test_the_table_is_rounded_to_the_nearest_integer(kind: str) -> None:
 def test_columns_fade_as_the_function_does(spark: SparkSession) -> None:
     ages = [(kind, age) for kind, life in HALF_LIFE_DAYS.items() for age in range(-1, last_age(life) + 2)]
     ages.append(("colour", 1))
-    rows = spark.createDataFrame(ages, "kind string, age int").select("*", faded(F.col("kind"), F.col("age")).alias("left"))
+    rows = spark.createDataFrame(ages, "kind string, age int").select(
+        "*", faded(F.col("kind"), F.col("age")).alias("left")
+    )
     for kind, age, left in rows.collect():
         life = HALF_LIFE_DAYS.get(kind, 1)
         expected = fade(age, life) if kind in HALF_LIFE_DAYS and 0 <= age <= last_age(life) else None

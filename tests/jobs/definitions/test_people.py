@@ -35,12 +35,16 @@ BORN = {  # birth year -> generation, minor
 @pytest.fixture(scope="module")
 def born(spark: SparkSession) -> dict[int | None, tuple[str, bool | None]]:
     years = spark.createDataFrame([(year,) for year in BORN], "year bigint")
-    rows = years.select("year", generation(F.col("year"), DAY).alias("g"), is_minor(F.col("year"), DAY).alias("m")).collect()
+    rows = years.select(
+        "year", generation(F.col("year"), DAY).alias("g"), is_minor(F.col("year"), DAY).alias("m")
+    ).collect()
     return {row.year: (row.g, row.m) for row in rows}
 
 
 @pytest.mark.parametrize("year", BORN)
-def test_a_birth_year_names_a_generation_and_who_is_a_minor(born: dict[int | None, tuple[str, bool | None]], year: int | None) -> None:
+def test_a_birth_year_names_a_generation_and_who_is_a_minor(
+    born: dict[int | None, tuple[str, bool | None]], year: int | None
+) -> None:
     assert born[year] == BORN[year]
 
 
@@ -60,7 +64,9 @@ STANDINGS = {  # days known, days absent, days of silence before this week -> st
 
 @pytest.fixture(scope="module")
 def standings(spark: SparkSession) -> dict[str, str]:
-    frame = spark.createDataFrame([(n, *days) for n, (days, _) in STANDINGS.items()], "name string, known int, absent int, gap int")
+    frame = spark.createDataFrame(
+        [(n, *days) for n, (days, _) in STANDINGS.items()], "name string, known int, absent int, gap int"
+    )
     rows = frame.select("name", lifecycle(F.col("known"), F.col("absent"), F.col("gap")).alias("state")).collect()
     return {row.name: row.state for row in rows}
 
@@ -73,17 +79,34 @@ def test_lifecycle_follows_from_days_of_silence(standings: dict[str, str], name:
 @pytest.fixture(scope="module")
 def judged(spark: SparkSession) -> dict[int, Row]:
     """Prices, plays and consents side by side, one job for all."""
-    rows = [(0, -1, 99, 0, None), (1, 0, 100, 5, []), (2, 1_999, 100, 6, ["sharing"]), (3, 2_000, 0, 0, ["personalisation"]),
-            (4, 99_999, 1_000, 50, None), (5, 100_000, 1_000, 51, None), (6, None, 1, 1, None)]  # fmt: skip
+    rows = [
+        (0, -1, 99, 0, None),
+        (1, 0, 100, 5, []),
+        (2, 1_999, 100, 6, ["sharing"]),
+        (3, 2_000, 0, 0, ["personalisation"]),
+        (4, 99_999, 1_000, 50, None),
+        (5, 100_000, 1_000, 51, None),
+        (6, None, 1, 1, None),
+    ]
     frame = spark.createDataFrame(rows, "case int, price bigint, plays bigint, valid bigint, consent array<string>")
     bot = is_suspected_bot(F.col("plays"), F.col("valid"))
-    found = frame.select("case", price_band(F.col("price")).alias("band"), bot.alias("bot"), may("personalisation").alias("may"))
+    found = frame.select(
+        "case", price_band(F.col("price")).alias("band"), bot.alias("bot"), may("personalisation").alias("may")
+    )
     return {row.case: row for row in found.collect()}
 
 
 def test_price_bands_begin_where_the_one_before_ends(judged: dict[int, Row]) -> None:
     bands = [judged[case].band for case in range(7)]
-    assert bands == [None, "under_20_yuan", "under_20_yuan", "20_to_50_yuan", "300_to_1000_yuan", "from_1000_yuan", None]
+    assert bands == [
+        None,
+        "under_20_yuan",
+        "under_20_yuan",
+        "20_to_50_yuan",
+        "300_to_1000_yuan",
+        "from_1000_yuan",
+        None,
+    ]
 
 
 def test_a_bot_starts_many_videos_and_watches_none(judged: dict[int, Row]) -> None:

@@ -1,0 +1,36 @@
+"""`reelhouse profile`: what we know about one person, now or at a past time."""
+
+from typing import Annotated
+
+import typer
+
+from jobs.commands.serve import PANEL, Format
+from jobs.lake.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this group."""
+    app.command("profile", rich_help_panel=PANEL)(profile)
+
+
+def profile(
+    user: Annotated[str, typer.Argument(metavar="USER", help="The id as the app sends it, or a pseudonym.")],
+    as_of: Annotated[str, typer.Option("--as-of", metavar="ISO", help="As it was known then.")] = "",
+    format: Annotated[Format, typer.Option("--format", help="A card, or JSON with every column.")] = Format.table,
+) -> None:
+    """Show who a person is, what they do, buy and like.
+
+    Example: reelhouse profile u-000042 --as-of 2026-06-05T12:00:00Z
+    """
+    from jobs.serve.instants import as_of_instant
+    from jobs.serve.profile_card import card, find_profile
+
+    found = find_profile(Settings.from_env(), user, as_of_instant(as_of))
+    if format is Format.json:
+        from jobs.serve.printing import print_rows
+
+        print_rows([found], list(found), "json")
+        return
+    from rich.console import Console
+
+    Console(markup=False, highlight=False).print(card(found))

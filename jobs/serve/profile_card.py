@@ -1,0 +1,189 @@
+"""One person's profile, newest or as it was known at a past time, as a row and as a card a person can read."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from jobs.lake.errors import UsageError
+from jobs.lake.settings import Settings
+
+Row = dict[str, Any]
+NEWEST, HISTORY, INTERESTS = "gold.user_profiles", "gold.user_profiles_history", "gold.user_interests"
+KNOWN_NOW = "SELECT * FROM gold.user_profiles WHERE user_id = $user"
+KNOWN_THEN = """
+SELECT * EXCLUDE (profile_hash) FROM gold.user_profiles_history WHERE user_id = $user AND known_from <= $at
+ORDER BY known_from DESC, as_of_day DESC LIMIT 1
+"""
+LIKED_NOW = "SELECT * EXCLUDE (user_id) FROM gold.user_interests WHERE user_id = $user ORDER BY topic_kind, rank"
+PSEUDONYM = re.compile(r"[^:\s]+:[0-9a-f]{32}")
+WINDOWS = (7, 30, 90)
+BAR = 20
+COUNTED = {  # what the card shows by window, of what user_profiles counts
+    "active days": "active_days",
+    "sessions": "session_count",
+    "watched": "watch_seconds",
+    "completed views": "completed_view_count",
+    "likes": "like_count",
+    "favourites": "favourite_count",
+    "comments": "comment_count",
+    "shares": "share_count",
+    "follows": "follow_count",
+    "put into the cart": "add_to_cart_count",
+    "orders paid": "order_count",
+    "gross": "gross_gmv_fen",
+    "net of refunds": "net_gmv_fen",
+}
+FLAGS = {
+    "is_suspected_bot": "suspected bot",
+    "is_minor": "minor",
+    "is_staff": "staff",
+    "is_repeat_buyer": "repeat buyer",
+}
+ODD = {
+    "over_refunded_order_count": "orders refunded above their payment",
+    "unbelievable_order_count": "orders left out: no order can come to that",
+    "unmatched_refund_count": "refunds without a payment",
+}
+
+
+def find_profile(settings: Settings, user: str, as_of: datetime | None) -> Row:
+    """The profile of a raw id or a pseudonym, its topics under `interests`; UsageError when there is none.
+
+    As of a past time it is the last row known by then; interests in numbers are kept for the newest day only.
+    """
+    from jobs.serve.duck import connect
+    from jobs.serve.tables import published_version
+
+    pseudonym = user if PSEUDONYM.fullmatch(user) else _pseudonym(settings, user)
+    tables = (HISTORY if as_of else NEWEST, INTERESTS)
+    connection = connect(settings, {name: published_version(settings, name, None, None) for name in tables})
+    if as_of:
+        rows = _rows(connection.execute(KNOWN_THEN, {"user": pseudonym, "at": as_of}))
+    else:
+        rows = _rows(connection.execute(KNOWN_NOW, {"user": pseudonym}))
+    if not rows:
+        when = f" known at {as_of.isoformat()}" if as_of else ""
+        raise UsageError(f"no profile of {pseudonym}{when}; give the id as the app sends it, or a pseudonym as printed")
+    interests = [] if as_of else _rows(connection.execute(LIKED_NOW, {"user": pseudonym}))
+    return rows[0] | {"interests": interests}
+
+
+def card(profile: Mapping[str, Any], topics: int = 5) -> RenderableType:
+    """The profile for people; up to `topics` of each kind of interest."""
+    parts: list[RenderableType] = [
+        _title(profile),
+        _person(profile),
+        _counts(profile),
+        _buying(profile),
+        _habits(profile),
+    ]
+    return Group(*parts, _interests(profile["interests"], topics) if profile["interests"] else _named(profile))
+
+
+def _pseudonym(settings: Settings, raw_id: str) -> str:
+    from jobs.lake.identity import pseudonym_of
+
+    return pseudonym_of(raw_id, settings.keys_path)
+
+
+def _rows(result: Any) -> list[Row]:
+    rows: list[Row] = result.to_arrow_table().to_pylist()
+    return rows
+
+
+def _title(p: Mapping[str, Any]) -> Text:
+    flags = [word for name, word in FLAGS.items() if p[name]]
+    return Text(f"{p['user_id']} · as of {p['as_of_day']} · {', '.join([p['lifecycle'] or 'never seen', *flags])}")
+
+
+def _person(p: Mapping[str, Any]) -> Text:
+    where = _listed(
+        p["generation"], p["region"], p["city_tier"], f"{p['member_tier']} member" if p["member_tier"] else None
+    )
+    if not p["is_registered"]:
+        return Text(f"{where} · not registered with us{_seen(p)}")
+    came = _listed(
+        f"registered {p['registered_on']}", p["acquisition_channel"], "invited" if p["referred_by"] else None
+    )
+    return Text(f"{where}\n{came} · consent: {', '.join(p['consent'] or []) or 'none'}{_seen(p)}")
+
+
+def _seen(p: Mapping[str, Any]) -> str:
+    if not p["first_seen_at"]:
+        return ""
+    first, last = (f"{p[name]:%Y-%m-%d %H:%M}" for name in ("first_seen_at", "last_seen_at"))
+    return f"\nfirst seen {first}, last {last} UTC, {p['event_count']} acts"
+
+
+def _counts(p: Mapping[str, Any]) -> Table:
+    table = Table("", *(f"{days} days" for days in WINDOWS), "ever", box=box.SIMPLE, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for label, name in COUNTED.items():
+        values = [*(p[f"{name}_{days}d"] for days in WINDOWS), p.get(name)]
+        if any(values):
+            table.add_row(label, *(_amount(name, value) for value in values))
+    return table
+
+
+def _buying(p: Mapping[str, Any]) -> Text:
+    odd = [f"! {p[name]} {words}" for name, words in ODD.items() if p[name]]
+    if not p["order_count"]:
+        return Text("\n".join(["no order paid", *odd]))
+    dates = f"first paid {p['first_order_at']:%Y-%m-%d}, last {p['last_order_at']:%Y-%m-%d}"
+    words = [f"average order {_yuan(p['average_order_value_fen'])}", dates]
+    words.append(f"{p['returned_order_count']} of {p['order_count']} returned")
+    return Text("\n".join([" · ".join(words), *odd]))
+
+
+def _habits(p: Mapping[str, Any]) -> Text:
+    """What needs consent; nothing without it."""
+    habits = [p["preferred_scene"], f"around {p['habit_hour']}:00" if p["habit_hour"] is not None else None]
+    bought = [*(p["preferred_categories"] or []), p["preferred_price_band"]]
+    lines = [f"is found in {_listed(*habits)}"] if any(habits) else []
+    return Text("\n".join([*lines, f"buys {_listed(*bought)}"] if any(bought) else lines))
+
+
+def _interests(rows: Sequence[Mapping[str, Any]], topics: int) -> Table:
+    table = Table("likes", "", "share", "", "days", box=box.SIMPLE, pad_edge=False)
+    for row in rows:
+        if row["rank"] <= topics and row["share_ppm"] > 0:
+            share = row["share_ppm"] / 10_000
+            bar = "█" * max(1, round(share * BAR / 100))
+            table.add_row(
+                row["topic_kind"] if row["rank"] == 1 else "",
+                row["topic_name"],
+                f"{share:.1f} %",
+                bar,
+                str(row["day_count"]),
+            )
+    return table
+
+
+def _named(p: Mapping[str, Any]) -> Text:
+    """Interests by name: what the history keeps of them."""
+    return Text(f"likes {_listed(*p['top_interests'])}" if p["top_interests"] else "")
+
+
+def _amount(name: str, value: int | None) -> str:
+    if value is None:
+        return ""
+    if name.endswith("_fen"):
+        return _yuan(value)
+    if name == "watch_seconds":
+        return f"{value // 3600}:{value // 60 % 60:02d}:{value % 60:02d}"
+    return str(value)
+
+
+def _yuan(fen: int) -> str:
+    return f"¥{fen // 100:,}.{fen % 100:02d}"
+
+
+def _listed(*words: str | None) -> str:
+    return " · ".join(word for word in words if word)

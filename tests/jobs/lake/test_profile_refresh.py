@@ -1,0 +1,203 @@
+"""Profiles of random histories: what plain Python says, and the same whether built at once or piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame
+
+from jobs.lake.families.profile_refresh import (
+    AsOf,
+    Gold,
+    Silver,
+    Touched,
+    first_redescribed_day,
+    rebuild,
+    refresh,
+    tables,
+    touched_pairs,
+    touched_users,
+)
+from jobs.lake.work import Staged
+from tests.jobs.lake import profile_oracle as oracle
+from tests.jobs.lake.profile_histories import AS_OF, STEPS, Histories
+
+TableMaker = Callable[[str, list[dict[str, Any]]], DataFrame]
+State = dict[str, list[dict[str, Any]]]
+COUNT, SEED = 300, 7
+ZONE = "Asia/Shanghai"
+BEGIN = datetime(2026, 9, 1, tzinfo=UTC)
+KEYS = {
+    "gold.user_days": ("user_id", "day"),
+    "gold.user_interest_days": ("user_id", "topic_kind", "topic_name", "day", "fact"),
+    "gold.user_interests": ("user_id", "topic_kind", "topic_name"),
+    "gold.user_profiles": ("user_id",),
+}
+
+
+@pytest.fixture(scope="module")
+def histories() -> Histories:
+    return Histories(COUNT, SEED)
+
+
+@pytest.fixture(scope="module")
+def at_once(histories: Histories, table: TableMaker) -> State:
+    """Everything built from the finished silver."""
+    silver, gold = _silver(table, histories, STEPS[-1]), _gold(table, {})
+    return _applied({}, rebuild(silver, gold, _as_of(STEPS[-1])))
+
+
+@pytest.fixture(scope="module")
+def piece_by_piece(histories: Histories, table: TableMaker) -> list[State]:
+    """The state after each step: built whole once, then refreshed."""
+    states = [_applied({}, rebuild(_silver(table, histories, 1), _gold(table, {}), _as_of(1)))]
+    for step in STEPS[1:]:
+        silver, gold = _silver(table, histories, step), _gold(table, states[-1])
+        is_new_day = AS_OF[step] != AS_OF[step - 1]
+        staged = refresh(silver, gold, _touched(silver, step - 1), _as_of(step), is_new_day=is_new_day)
+        states.append(_applied(states[-1], staged))
+    return states
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_piece_by_piece_equals_at_once(name: str, at_once: State, piece_by_piece: list[State]) -> None:
+    """Late, taken back, refunded, corrected, deleted, consent withdrawn, days gone by: bit for bit the same."""
+    built, refreshed = _by_key(name, at_once), _by_key(name, piece_by_piece[-1])
+    assert len(built) > COUNT / 2
+    assert {key: row for key, row in refreshed.items() if built.get(key) != row} == {}
+    assert built.keys() - refreshed.keys() == set()
+
+
+def test_what_users_do_is_what_plain_python_counts(histories: Histories, at_once: State) -> None:
+    told = oracle.activity(histories.silver(STEPS[-1]), AS_OF[STEPS[-1]])
+    profiles = {row["user_id"]: row for row in at_once["gold.user_profiles"]}
+    wrong = {}
+    for user, expected in told.items():
+        if "personalisation" not in (profiles[user]["consent"] or []):
+            expected["habit_hour"] = None
+        wrong |= _differences(user, expected, profiles[user])
+    assert wrong == {}
+
+
+def test_what_users_buy_is_what_plain_python_counts(histories: Histories, at_once: State) -> None:
+    told = oracle.money(histories.silver(STEPS[-1]), AS_OF[STEPS[-1]])
+    profiles = {row["user_id"]: row for row in at_once["gold.user_profiles"]}
+    nobody = {"order_count": 0, "gross_gmv_fen": 0}
+    wrong = {}
+    for user, expected in told.items():
+        wrong |= _differences(
+            user,
+            expected,
+            profiles.get(user, nobody | dict.fromkeys(expected, 0)) if any(expected.values()) else expected,
+        )
+    assert wrong == {}
+
+
+def test_interests_are_the_decayed_sums_of_plain_python(histories: Histories, at_once: State) -> None:
+    """Exactly the same topics of those who agreed; the values but for the rounding of the table of fades."""
+    consent = {row["user_id"]: row["consent"] or [] for row in at_once["gold.user_profiles"]}
+    told = oracle.interests(histories.silver(STEPS[-1]), AS_OF[STEPS[-1]])
+    agreed = {key: value for key, value in told.items() if "personalisation" in consent.get(key[0], [])}
+    built = {(r["user_id"], r["topic_kind"], r["topic_name"]): r["interest"] for r in at_once["gold.user_interests"]}
+    assert len(built) > COUNT / 2
+    assert {key for key in agreed if abs(agreed[key]) > Fraction(1, 1000)} ^ built.keys() <= _nearly_nothing(agreed)
+    for key, interest in built.items():
+        assert abs(Fraction(interest) / 2**40 - agreed[key]) < Fraction(1, 1000), key
+
+
+def test_the_history_ends_with_what_the_profiles_say(piece_by_piece: list[State]) -> None:
+    """And every step added only what differs from the step before."""
+    for before, after in pairwise(piece_by_piece):
+        assert (
+            after["gold.user_profiles_history"][: len(before["gold.user_profiles_history"])]
+            == before["gold.user_profiles_history"]
+        )
+    latest: dict[str, dict[str, Any]] = {}
+    for row in piece_by_piece[-1]["gold.user_profiles_history"]:
+        same = latest.get(row["user_id"], {}).get("profile_hash") == row["profile_hash"]
+        assert not same, row["user_id"]
+        latest[row["user_id"]] = row
+    for profile in piece_by_piece[-1]["gold.user_profiles"]:
+        known = latest[profile["user_id"]]
+        assert {name: known[name] for name in profile if name != "as_of_day"} == {
+            n: v for n, v in profile.items() if n != "as_of_day"
+        }
+
+
+def _differences(user: str, expected: dict[str, Any], row: dict[str, Any]) -> dict[tuple[str, str], tuple[Any, Any]]:
+    shown = {name: _aware(row[name]) for name in expected}
+    return {(user, name): (expected[name], shown[name]) for name in expected if expected[name] != shown[name]}
+
+
+def _nearly_nothing(told: dict[tuple[str, str, str], Fraction]) -> set[tuple[str, str, str]]:
+    return {key for key, value in told.items() if abs(value) <= Fraction(1, 1000)}
+
+
+def _aware(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+
+
+def _as_of(step: int) -> AsOf:
+    return AsOf(AS_OF[step], ZONE, BEGIN + timedelta(hours=step))
+
+
+def _silver(table: TableMaker, histories: Histories, step: int) -> Silver:
+    rows = histories.silver(step)
+    return Silver(*(table(name, rows[name.split(".")[1]]).persist() for name in tables(Silver)))
+
+
+def _gold(table: TableMaker, state: State) -> Gold:
+    return Gold(*(table(name, state.get(name, [])).persist() for name in tables(Gold)))
+
+
+def _touched(silver: Silver, since: int) -> Touched:
+    row = first_redescribed_day(silver, since, ZONE).first()
+    pairs = touched_pairs(silver, since, ZONE, redescribed_from=row[0] if row else None).distinct().persist()
+    days = tuple(sorted(found["day"] for found in pairs.select("day").distinct().collect()))
+    return Touched(pairs, touched_users(silver, pairs, since).persist(), days)
+
+
+def _applied(state: State, staged: Any) -> State:
+    """The state after writing what was staged, as a release would."""
+    after = dict(state)
+    for part in staged:
+        after[part.table] = _written(state.get(part.table, []), part)
+    return after
+
+
+def _written(old: list[dict[str, Any]], part: Staged) -> list[dict[str, Any]]:
+    fresh = [_plain(row.asDict()) for row in part.frame.collect()]
+    if part.mode == "append":
+        return old + fresh
+    if part.mode == "replace_all":
+        return fresh
+    assert part.removed is not None
+    keys = KEYS[part.table]
+    gone = {tuple(row) for row in part.removed.select(*keys).collect()}
+    news = {tuple(row[key] for key in keys) for row in fresh}
+    assert not gone & news
+    assert len(news) == len(fresh)
+    return [row for row in old if tuple(row[key] for key in keys) not in gone | news] + fresh
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Spark hands back naive timestamps of the session's zone; rows put in again need to say UTC."""
+    return {name: _aware(value) for name, value in row.items()}
+
+
+def _by_key(name: str, state: State) -> dict[tuple[Any, ...], dict[str, Any]]:
+    rows = {tuple(row[key] for key in KEYS[name]): row for row in state[name]}
+    assert len(rows) == len(state[name])
+    return rows
+
+
+def test_sums_stay_integers(at_once: State) -> None:
+    assert all(
+        isinstance(row["interest"], Decimal) and row["interest"] % 1 == 0 for row in at_once["gold.user_interests"]
+    )
