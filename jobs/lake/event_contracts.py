@@ -40,6 +40,7 @@ class EventField:
     item: EventField | None = None
     is_time: bool = False
     is_pseudonym: bool = False
+    description: str = ""
 
     def ddl(self, *, silver: bool = False) -> str:
         """The field's Spark type as parsed, or as silver promises it (`silver=True`: times are timestamps)."""
@@ -197,6 +198,7 @@ def _field(name: str, node: dict[str, Any], required: bool, where: str) -> Event
         item=_field(name, inside, False, where) if inside else None,
         is_time=node.get("format") == "epoch-us",
         is_pseudonym=bool(node.get("x-pseudonym")),
+        description=node.get("description", ""),
     )
 
 

@@ -1,11 +1,16 @@
-"""The generator of `docs/tables/`: a page per promised table and an index, written from the contracts alone."""
+"""The generator of `docs/tables/`: a page per promised table and event, the reasons for refusal, and an index.
+
+Everything on them comes from `schemas/`.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from jobs.lake.contracts import COMPARISONS, LAYERS, Check, Contract, all_tables, contract
+from jobs.lake.event_contracts import EventField, all_topics, event_contract, versions
 from jobs.lake.promises.problem import Problem
+from jobs.lake.reasons import reasons
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "s": "seconds"}
 WRITES = {
@@ -26,7 +31,7 @@ def pages(schemas_dir: Path) -> dict[str, str]:
     world = Environment(
         loader=FileSystemLoader(Path(__file__).parent), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )  # Markdown, not HTML: nothing to escape but the bars of tables, which `cell` does
-    world.filters |= {"cell": cell, "rule": rule, "period": period}
+    world.filters |= {"cell": cell, "rule": rule, "period": period, "bounds": bounds, "json_type": json_type}
     contracts = [contract(table, schemas_dir) for table in all_tables(schemas_dir)]
     page = world.get_template("table.md.j2")
     found = {
@@ -34,8 +39,24 @@ def pages(schemas_dir: Path) -> dict[str, str]:
         for each in contracts
     }
     layers = {layer: [each for each in contracts if each.name.startswith(f"{layer}.")] for layer in LAYERS}
-    found["README.md"] = world.get_template("index.md.j2").render(layers=layers)
+    events = [event_contract(topic, version, schemas_dir) for topic in all_topics(schemas_dir)
+              for version in versions(topic, schemas_dir)[-1:]]  # fmt: skip
+    for event in events:
+        meanings = _meanings(event.topic, contracts)
+        found[f"events.{event.topic}.md"] = world.get_template("event.md.j2").render(event=event, meanings=meanings)
+    found["reasons.md"] = world.get_template("reasons.md.j2").render(reasons=reasons(schemas_dir).values())
+    found["README.md"] = world.get_template("index.md.j2").render(layers=layers, events=events)
     return found
+
+
+def _meanings(topic: str, contracts: list[Contract]) -> dict[str, str]:
+    """What silver says about each field of the topic's events."""
+    return {
+        column.name: column.description
+        for each in contracts
+        if each.name == f"silver.{topic}"
+        for column in each.columns
+    }
 
 
 def write_docs(schemas_dir: Path, folder: Path) -> list[str]:
@@ -74,6 +95,27 @@ def rule(check: Check) -> str:
     what = check.query or f"{check.metric}({check.column or ', '.join(check.arguments.get('properties', []))})"
     values = f" {check.arguments}" if check.arguments and "properties" not in check.arguments else ""
     return f"`{cell(what)}`{cell(values)} {WORDS[word]} {bound}{' %' if check.unit == 'percent' else ''}"
+
+
+def json_type(field: EventField) -> str:
+    """The field's type in words of JSON."""
+    inside = f" of {json_type(field.item)}s" if field.item else ""
+    return f"{'object' if field.kind == 'map' else field.kind}{inside}"
+
+
+def bounds(field: EventField) -> str:
+    """What values a field may have, in words."""
+    limits = (field.item or field).limits | field.limits
+    low, high = limits.get("minimum"), limits.get("maximum")
+    said = [
+        ", ".join(limits["enum"]) if "enum" in limits else "",
+        f"{low} to {high}" if low is not None and not field.is_time else "",
+        "microseconds since 1970 UTC" if field.is_time else "",
+        f"at most {limits['maxLength']} characters" if "maxLength" in limits else "",
+        f"at most {limits['maxItems']} items" if "maxItems" in limits else "",
+        "UUIDv7 in lower case" if field.name == "event_id" else "",
+    ]
+    return "; ".join(filter(None, said))
 
 
 def period(promises: dict[str, str]) -> str:
