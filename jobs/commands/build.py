@@ -2,13 +2,13 @@
 
 from dataclasses import asdict
 from datetime import date, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jobs.lake.settings import Settings
+from jobs.serve.printing import Format
 
 if TYPE_CHECKING:
     from jobs.lake.releasing import Outcome
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
 
 PANEL = "Gold: build, check, release"
 SHOWN = ("family", "is_waiting", "reasons", "days", "held", "watermark", "last_release")
-
-
-class Format(StrEnum):
-    """How rows are printed."""
-
-    table = "table"
-    json = "json"
 
 
 Target = Annotated[str, typer.Argument(metavar="FAMILY_OR_TABLE", help="`funnels`, or any table of it.")]

@@ -7,16 +7,10 @@ from typing import Annotated
 import typer
 
 from jobs.lake.settings import Settings
+from jobs.serve.printing import Format
 
 PANEL = "Reading"
 SHOWN = ("table", "grain", "rows", "complete_until", "released_at", "verdict")
-
-
-class Format(StrEnum):
-    """How rows are printed."""
-
-    table = "table"
-    json = "json"
 
 
 class FileFormat(StrEnum):

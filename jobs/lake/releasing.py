@@ -94,6 +94,14 @@ def release_staging(runner: "Runner", manifest: Manifest, verdict: Verdict, leas
     return Outcome.released(release, f"released as {name}")
 
 
+def unfinished(ledger: Ledger, staging: Staging) -> int | None:
+    """The number of a release that was begun and not published; None when there is no such."""
+    manifest, ticket, last = staging.manifest(), staging.ticket(), latest(ledger, staging.family)
+    if manifest is None or ticket is None or ticket.fingerprint != manifest.fingerprint:
+        return None
+    return ticket.number if last is None or last.number < ticket.number else None
+
+
 def refuse_strangers(ledger: Ledger, ticket: Ticket) -> None:
     """WriteError when a table holds a commit that is neither published nor this release's own."""
     for table, base in ticket.base.items():

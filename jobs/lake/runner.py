@@ -74,8 +74,8 @@ class Runner:
             if work is None:
                 return Outcome.nothing("every touched day is released")
             last = latest(self.ledger, self.family)
+            self.staging.clear()  # first: a release that was killed must not go on after its commits were undone
             settle(self.ledger, self._tables, last)
-            self.staging.clear()
             tables = tuple(self._stage(staged, work) for staged in self._staged(work))
             manifest = self._manifest(work, tables, last.facts.run_id if last else "", is_progress=full or not days)
             self.staging.put(manifest)

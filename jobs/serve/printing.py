@@ -5,9 +5,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 PIPE_WIDTH = 400
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    json = "json"
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], format: str) -> None:

@@ -6,7 +6,7 @@
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,13 +14,15 @@ from types import ModuleType
 from typing import Any
 
 import yaml
+from deltalake import DeltaTable
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import ROOT, Settings
 from jobs.lake.tables import Lake
-from jobs.lake.work import Staged, Work
+from jobs.lake.work import Mode, Staged, Work
+
+Row = dict[str, Any]
 
 FAMILY = "toys"
 TABLES = ("gold.toy_days", "gold.toy_log", "gold.toy_users")
@@ -51,7 +53,11 @@ USERS: Columns = {
     "facts": ("map<string,string>", "public"),
     "best": ("struct<day:date,watch_ms:bigint>", "public"),
 }
-LOG: Columns = {"user_id": ("string", "personal"), "known_from": ("timestamp", "public"), "play_count": ("bigint", "public")}
+LOG: Columns = {
+    "user_id": ("string", "personal"),
+    "known_from": ("timestamp", "public"),
+    "play_count": ("bigint", "public"),
+}
 WATCHED_LONG = {
     "name": "watched_long", "type": "sql", "severity": "critical", "description": "Nobody watches a negative time.",
     "query": "SELECT COUNT(*) FROM {table} WHERE watched_rate < 0 OR play_count > 100", "mustBe": 0,
@@ -69,7 +75,6 @@ class Toys:
     settings: Settings
     lake: Lake
     seq: int = 0
-    plays: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def ledger(self) -> Ledger:
@@ -78,16 +83,19 @@ class Toys:
     def ingest(self, *plays: tuple[str, date, int]) -> None:
         """One batch of (user, day, watch_ms), with its touched days and its books, as ingest writes them."""
         self.seq += 1
-        rows = [(f"{self.seq}-{n}", user, day, ms, self.seq) for n, (user, day, ms) in enumerate(plays)]
-        frame = self.lake.spark.createDataFrame(rows, "play_id string, user_id string, event_date date, watch_ms long, ingest_seq long")
-        self.lake.append("silver.plays", frame, app="ingest", version=self.seq)
+        rows = [
+            {"play_id": f"{self.seq}-{n}", "user_id": user, "event_date": day, "watch_ms": ms, "ingest_seq": self.seq}
+            for n, (user, day, ms) in enumerate(plays)
+        ]
+        self.ledger.append("silver.plays", rows)
         touched = sorted({day for _, day, _ in plays})
         self.ledger.append("ops.touched", [self._touched(day, len(plays)) for day in touched])
         self.ledger.append("ops.books", [self._books(len(plays))])
 
     def rows(self, table: str, version: int | None = None) -> list[tuple[Any, ...]]:
-        """Rows of a table, as plain tuples in a stable order."""
-        return sorted(tuple(row) for row in self.lake.read(table, version).collect())
+        """Rows of a table (of its newest version, or an older one) as plain tuples in a stable order."""
+        rows = DeltaTable(self.settings.table_path(table), version=version).to_pyarrow_table().to_pylist()
+        return sorted(tuple(row.values()) for row in rows)
 
     def _touched(self, day: date, rows: int) -> dict[str, Any]:
         facts = {"ingest_seq": self.seq, "table": "silver.plays", "day": day, "cause": "new_facts"}
@@ -108,7 +116,9 @@ def toys(home: Path, spark: Any) -> Toys:
         inputs=["silver.plays"], quality=[WATCHED_LONG, BUSY],
     )  # fmt: skip
     write_contract(schemas, "gold.toy_users", USERS, ["user_id"], write="merge", family=FAMILY, inputs=["silver.plays"])
-    write_contract(schemas, "gold.toy_log", LOG, ["user_id", "known_from"], write="append", family=FAMILY, inputs=["silver.plays"])
+    write_contract(
+        schemas, "gold.toy_log", LOG, ["user_id", "known_from"], write="append", family=FAMILY, inputs=["silver.plays"]
+    )
     (schemas / "ops").mkdir()
     for name in LEDGER:
         (schemas / "ops" / f"{name}.yaml").symlink_to(ROOT / "schemas" / "ops" / f"{name}.yaml")
@@ -124,7 +134,13 @@ def write_contract(
     """A contract file of the shape schemas/README.md shows."""
     layer, name = table.split(".")
     properties = [
-        {"name": column, "logicalType": "string", "physicalType": kind, "classification": privacy, "description": column}
+        {
+            "name": column,
+            "logicalType": "string",
+            "physicalType": kind,
+            "classification": privacy,
+            "description": column,
+        }
         | ({"primaryKey": True} if column in grain else {})
         for column, (kind, privacy) in columns.items()
     ]
@@ -139,35 +155,59 @@ def write_contract(
 
 
 def stage(lake: Lake, work: Work) -> Iterable[Staged]:
-    """The toy family: what `jobs.lake.families.<family>.stage` is for the real ones."""
-    plays = lake.read("silver.plays").where(F.col("ingest_seq") <= work.ingest_seq_to)
-    days = days_of(plays)
-    if not work.full:
-        days = days.where(F.col("event_date").isin(*work.days))
-    yield Staged("gold.toy_days", days, "replace_all" if work.full else "replace_slices", () if work.full else work.days)
-    touched = plays.where(F.col("ingest_seq") > work.ingest_seq_from).select("user_id").distinct()
-    users = users_of(plays.join(touched, on=["user_id"], how="left_semi"))
-    forgotten = touched.where("user_id = 'nobody'")
-    yield Staged("gold.toy_users", users.where("user_id <> 'nobody'"), "merge", removed=forgotten)
-    yield Staged("gold.toy_log", users.select("user_id", F.lit(work.known_from).alias("known_from"), "play_count"), "append")
+    """The toy family: what `jobs.lake.families.<family>.stage` is for the real ones, worked out without Spark."""
+    plays = [
+        row for row in Ledger(lake.settings).read("silver.plays").to_pylist() if row["ingest_seq"] <= work.ingest_seq_to
+    ]
+    days = days_of([row for row in plays if work.full or row["event_date"] in work.days])
+    mode: Mode = "replace_all" if work.full else "replace_slices"
+    yield Staged("gold.toy_days", _frame(lake, "gold.toy_days", days), mode, () if work.full else work.days)
+    touched = {row["user_id"] for row in plays if row["ingest_seq"] > work.ingest_seq_from}
+    users = users_of([row for row in plays if row["user_id"] in touched])
+    forgotten = [user for user in users if user["user_id"] == "nobody"]
+    kept = [user for user in users if user["user_id"] != "nobody"]
+    removed = _frame(lake, "gold.toy_users", forgotten) if forgotten else None
+    yield Staged("gold.toy_users", _frame(lake, "gold.toy_users", kept), "merge", removed=removed)
+    log = [
+        {"user_id": user["user_id"], "known_from": work.known_from, "play_count": user["play_count"]} for user in kept
+    ]
+    yield Staged("gold.toy_log", _frame(lake, "gold.toy_log", log), "append")
 
 
-def days_of(plays: DataFrame) -> DataFrame:
-    watched = F.avg((F.col("watch_ms") > 0).cast("double"))
-    return plays.groupBy("event_date").agg(F.count("*").alias("play_count"), watched.alias("watched_rate"))
+def days_of(plays: Sequence[Row]) -> list[Row]:
+    """One row per day: how many plays, and which share was watched at all."""
+    days = sorted({row["event_date"] for row in plays})
+    found = [[row["watch_ms"] for row in plays if row["event_date"] == day] for day in days]
+    shares = [sum(ms > 0 for ms in watched) / len(watched) for watched in found]
+    return [
+        {"event_date": day, "play_count": len(watched), "watched_rate": share}
+        for day, watched, share in zip(days, found, shares, strict=True)
+    ]
 
 
-def users_of(plays: DataFrame) -> DataFrame:
-    best = F.max_by(F.struct(F.col("event_date").alias("day"), "watch_ms"), F.struct("watch_ms", "play_id"))
-    return plays.groupBy("user_id").agg(
-        F.count("*").alias("play_count"),
-        F.lit(Decimal(10) ** 37).alias("interest"),
-        F.lit(NOON).alias("last_seen_at"),
-        (F.count("*") > 1).alias("is_keen"),
-        F.sort_array(F.collect_set(F.col("event_date").cast("string"))).alias("scenes"),
-        F.create_map(F.lit("plays"), F.count("*").cast("string")).alias("facts"),
-        best.alias("best"),
-    )
+def users_of(plays: Sequence[Row]) -> list[Row]:
+    """One row per user, with one column of each odd type."""
+    users: dict[str, list[Row]] = {}
+    for row in plays:
+        users.setdefault(row["user_id"], []).append(row)
+    return [
+        {
+            "user_id": user,
+            "play_count": len(own),
+            "interest": Decimal(10) ** 37 + len(own),
+            "last_seen_at": NOON,
+            "is_keen": len(own) > 1,
+            "scenes": sorted({str(row["event_date"]) for row in own}),
+            "facts": {"plays": str(len(own))},
+            "best": (max(row["event_date"] for row in own), max(row["watch_ms"] for row in own)),
+        }
+        for user, own in sorted(users.items())
+    ]
+
+
+def _frame(lake: Lake, table: str, rows: Sequence[Row]) -> DataFrame:
+    schema = lake.contract(table).spark_schema(enforced=False)
+    return lake.spark.createDataFrame([tuple(row[name] for name in schema.names) for row in rows], schema).coalesce(1)
 
 
 @contextmanager

@@ -1,0 +1,87 @@
+"""Files of one table: few and large enough, none that no reader can still need. Without Spark, by delta-rs."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from jobs.lake.errors import UsageError
+from jobs.lake.ledger import Ledger
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+TARGET_BYTES = 128 * 1024 * 1024
+SMALL_BYTES = TARGET_BYTES // 4
+MANY_SMALL = 8  # fewer small files are not worth a commit
+KEEP_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Tidied:
+    """What upkeep did to one table, and its statistics afterwards."""
+
+    table: str
+    version: int
+    files: int
+    bytes: int
+    rows: int
+    compacted: int
+    vacuumed: int
+
+    def as_row(self) -> dict[str, Any]:
+        """For the terminal and the result file."""
+        return asdict(self)
+
+
+def compact(ledger: Ledger, table: str) -> int:
+    """Write small files together, partition by partition, as one commit; how many files went into larger ones."""
+    delta = ledger.open(table)
+    if len([size for size in _sizes(delta) if size < SMALL_BYTES]) < MANY_SMALL:
+        return 0
+    return int(delta.optimize.compact(target_size=TARGET_BYTES, max_concurrent_tasks=2)["numFilesRemoved"])
+
+
+def vacuum(delta: "DeltaTable", keep: timedelta, versions: Sequence[int] = ()) -> int:
+    """Remove files that no version younger than `keep`, and none of `versions`, needs; how many went.
+
+    Files of writes that were killed go too, once they are as old.
+    """
+    hours = int(keep.total_seconds() // 3600)
+    wanted = sorted(set(versions)) or None
+    gone = delta.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=True, keep_versions=wanted)
+    if gone:  # a vacuum that removes nothing would still commit
+        delta.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True, keep_versions=wanted)
+    return len(gone)
+
+
+def refresh_log(ledger: Ledger, table: str) -> None:
+    """A checkpoint of the newest version, so that readers replay nothing; expired log files go."""
+    delta = ledger.open(table)
+    delta.create_checkpoint()
+    delta.cleanup_metadata()
+
+
+def statistics(ledger: Ledger, table: str, compacted: int, vacuumed: int) -> Tidied:
+    """Files, bytes and rows of the newest version, from the log alone."""
+    delta = ledger.open(table)
+    sizes = _sizes(delta)
+    return Tidied(table, delta.version(), len(sizes), sum(sizes), delta.count(), compacted, vacuumed)
+
+
+def refuse_too_young(keep: timedelta, oldest_reader: datetime | None, now: datetime) -> None:
+    """UsageError when files that a run at work may still be reading would go."""
+    if oldest_reader is not None and now - keep > oldest_reader:
+        raise UsageError(
+            f"--keep-days: a run at work reads what was there at {oldest_reader:%Y-%m-%d %H:%M} UTC; "
+            "keep more days, or wait until it has ended"
+        )
+
+
+def _sizes(delta: "DeltaTable") -> list[int]:
+    """Bytes of each file."""
+    import pyarrow as pa
+
+    actions = pa.table(delta.get_add_actions(flatten=True))
+    sizes: list[int] = actions["size_bytes"].to_pylist()
+    return sizes

@@ -1,0 +1,141 @@
+"""Rounds of upkeep: who may tidy which tables when, and how readers get to see the tidied files.
+
+Each group of tables has one writer at a time, by its lease. A family of gold tables is published again after a
+compaction: the same rows, under the versions that hold them in fewer files.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from jobs.lake.contracts import all_tables
+from jobs.lake.errors import UsageError
+from jobs.lake.kill_points import reach
+from jobs.lake.leases import Leases, is_held
+from jobs.lake.ledger import Ledger
+from jobs.lake.publications import Release, families, latest, releases
+from jobs.lake.releasing import republish, unfinished
+from jobs.lake.runner import lease_name
+from jobs.lake.settings import Settings
+from jobs.lake.settling import settle
+from jobs.lake.staging import Staging
+from jobs.upkeep.files import Tidied, compact, refresh_log, refuse_too_young, statistics, vacuum
+
+SILVER, LEDGER = "silver", "ledger"
+LEASES = "ops.leases"  # overwritten at every heartbeat: one file to read, many to throw away
+KEEP_LEASES = timedelta(hours=1)
+
+
+@dataclass
+class Round:
+    """One round over some tables, keeping what was readable `keep` ago."""
+
+    settings: Settings
+    run_id: str
+    keep: timedelta
+    now: datetime
+    told: Callable[[str], None]
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The tables, by delta-rs."""
+        return Ledger(self.settings)
+
+    @cached_property
+    def leases(self) -> Leases:
+        """Who may write."""
+        return Leases(self.ledger)
+
+    def tidy(self, tables: Sequence[str]) -> list[Tidied]:
+        """Tidy these tables, group by group; LeaseError when the writer of a group is at work."""
+        held = [lease.acquired_at for lease in self.leases.read().values() if is_held(lease, self.now)]
+        refuse_too_young(self.keep, min(held, default=None), self.now)
+        done: list[Tidied] = []
+        for group, members in groups(self.settings).items():
+            chosen = [table for table in members if table in tables and self.ledger.exists(table)]
+            if chosen:
+                done += self._group(group, chosen)
+        return done
+
+    def _group(self, group: str, tables: Sequence[str]) -> Iterator[Tidied]:
+        lease = lease_of(group)
+        with self.leases.held(lease, self.run_id) if lease else nullcontext():
+            if lease is None or group == SILVER:
+                yield from (self._plain(table) for table in tables)
+            else:
+                yield from self._family(group, tables)
+
+    def _plain(self, table: str) -> Tidied:
+        """A table whose newest version is what readers see. Appends do not collide with a compaction."""
+        compacted = 0 if table == LEASES else compact(self.ledger, table)
+        keep = KEEP_LEASES if table == LEASES else self.keep
+        gone = vacuum(self.ledger.open(table), keep)
+        refresh_log(self.ledger, table)
+        return statistics(self.ledger, table, compacted, gone)
+
+    def _family(self, family: str, tables: Sequence[str]) -> Iterator[Tidied]:
+        """Published tables: compact, publish the new versions, and keep the files of every release kept."""
+        staging, last = Staging(self.settings, family), latest(self.ledger, family)
+        if last is None or unfinished(self.ledger, staging):
+            self.told(
+                f"{family}: nothing is released, or a release is half done; `reelhouse release {family}` comes first"
+            )
+            return
+        settle(self.ledger, families(self.settings.schemas_dir)[family], last)
+        compacted = {table: compact(self.ledger, table) for table in tables}
+        reach("upkeep.before_publications")
+        if any(compacted.values()):
+            versions = {table: self.ledger.version(table) for table, files in compacted.items() if files}
+            last = republish(self.ledger, staging, last, versions)
+        for table in tables:
+            gone = vacuum(self.ledger.open(table), self.keep, self._kept(family, table))
+            refresh_log(self.ledger, table)
+            yield statistics(self.ledger, table, compacted[table], gone)
+        self._sweep(staging, last)
+
+    def _kept(self, family: str, table: str) -> list[int]:
+        """Versions of the releases readers may still name: the younger ones, and always the newest."""
+        found = releases(self.ledger, family)
+        young = [release for release in found[:-1] if release.facts.known_from >= self.now - self.keep]
+        return [release.tables[table].version for release in [*young, found[-1]] if table in release.tables]
+
+    def _sweep(self, staging: Staging, last: Release) -> None:
+        """Staging keeps its newest build only; we hold the lease, so nobody is reading it."""
+        from deltalake import DeltaTable
+
+        for table in last.tables:
+            for path in (staging.path(table), staging.removed_path(table)):
+                if DeltaTable.is_deltatable(path):
+                    vacuum(DeltaTable(path), timedelta(0))
+
+
+def groups(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Group → its tables: what ingest writes, each family of gold tables, and the ledger."""
+    tables = all_tables(settings.schemas_dir)
+    silver = tuple(table for table in tables if table.startswith(("bronze.", "silver.")))
+    ledger = tuple(table for table in tables if table.startswith("ops."))
+    return {LEDGER: ledger, **families(settings.schemas_dir), SILVER: silver}
+
+
+def lease_of(group: str) -> str | None:
+    """Whose lease a group is written under; the ledger needs none, its writers only append."""
+    from jobs.lake.ingest.loop import LEASE
+
+    return {LEDGER: None, SILVER: LEASE}.get(group, lease_name(group))
+
+
+def chosen_tables(settings: Settings, names: Sequence[str], tables: Sequence[str]) -> list[str]:
+    """Tables of the named groups (`silver` brings the ledger) and the tables named one by one; none means all."""
+    known = groups(settings)
+    every = [table for members in known.values() for table in members]
+    unknown = [name for name in names if name not in (*known, "all")] + [
+        table for table in tables if table not in every
+    ]
+    if unknown:
+        raise UsageError(f"{unknown[0]!r} is no group or table; write all, {', '.join(known)}, or --table with a table")
+    if "all" in names or not (names or tables):
+        return every
+    wanted = {*names, *([LEDGER] if SILVER in names else [])}
+    return [table for group in wanted for table in known[group]] + list(tables)
