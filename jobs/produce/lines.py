@@ -106,6 +106,6 @@ def _with_id(topic: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def each_line(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines without their line ends."""
+    """Lines without their line feeds; nothing else is taken from them."""
     for line in chunks:
-        yield line.removesuffix(b"\n").removesuffix(b"\r")
+        yield line.removesuffix(b"\n")

@@ -106,9 +106,11 @@ class Producer:
 
         Never waits for the broker (the spool takes what it does not), unless `waiting`: then as `send_many` does.
         """
+        place = self._seq
         whole = completed(body, self.next_position)
         value, faults = self._judged(topic, whole, is_stamped_late="sent_time" not in body)
         if faults:
+            self._seq = place  # a gap in the count would look like loss
             self.refused.keep(Record(topic, key(topic, whole), value, []), faults)
             return False
         own = headers(topic, self.source, whole["event_id"], whole["event_time"], self._reach)

@@ -1,5 +1,7 @@
 """What tests on a real broker share: one Kafka of their own, its topics, and a way to read what arrived."""
 
+import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.lake.services import control
+from jobs.lake.services import control, process
 from jobs.lake.services.kafka import Kafka
 from jobs.lake.settings import Settings
 from jobs.lake.topics import end_offsets
@@ -38,6 +40,12 @@ class Broker:
     def up(self) -> None:
         """Start it (or see that it runs)."""
         control.up([Kafka(self.settings)], lambda name, news: None)
+
+    def kill(self) -> None:
+        """End it without a word, as a power cut does."""
+        record = process.recorded(Kafka(self.settings).folder)
+        assert record is not None
+        os.kill(record.pid, signal.SIGKILL)
 
     def down(self) -> None:
         """Stop it to its last process; its data stays."""

@@ -147,13 +147,13 @@ def test_events_sent_while_the_broker_is_away_arrive_when_it_is_back(broker: Bro
     assert producer.waiting == 0
 
 
-def test_a_broker_restarted_under_load_loses_nothing(broker: Broker, arrived: Reader, tmp_path: Path):
+def test_a_broker_killed_and_restarted_under_load_loses_nothing(broker: Broker, arrived: Reader, tmp_path: Path):
     total = 30_000
 
     def records():
         for place, record in enumerate(bulk(total)):
             if place == 15_000:
-                broker.down()
+                broker.kill()
                 broker.up()
             yield record
 

@@ -73,7 +73,7 @@ def test_an_event_against_its_contract_is_kept_with_every_reason(kept):
         producer.send("likes", LIKE)
 
     records, (refused,) = kept(work)
-    assert len(records) == 1
+    assert [body_of(record)["producer"]["seq"] for record in records] == [0]  # what is refused leaves no gap
     assert set(refused["reasons"]) == {"not_allowed:kind", "wrong_type:user_id"}
     assert json.loads(refused["value"])["kind"] == "adore"
 
