@@ -93,9 +93,10 @@ class Ingest:
         from jobs.lake.ingest.steps import run_batch
 
         ensure_key_file(self.settings.keys_path)
+        lake = self.lake()  # before any function is made: only a session says whether it is for Connect
         pseudonym = pseudonym_function(self.settings.keys_path)
         counts = received(self.ledger, planned.ingest_seq)
-        batch = Batch(self.lake(), self.ledger, planned, self.run_id, counts, pseudonym)
+        batch = Batch(lake, self.ledger, planned, self.run_id, counts, pseudonym)
         return run_batch(batch, self.now, lambda: self.leases.check(lease))
 
     def lake(self) -> Any:
