@@ -275,7 +275,13 @@ def test_nothing_to_do_is_said_without_starting_spark(tmp_path: Path):
     )
     environment = {**os.environ, "REELHOUSE_HOME": str(tmp_path)}
     ended = subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert "every touched day is released" in ended.stderr
     assert ended.stdout.strip() == "[]"

@@ -58,9 +58,13 @@ LOG: Columns = {
     "known_from": ("timestamp", "public"),
     "play_count": ("bigint", "public"),
 }
-WATCHED_LONG = {
-    "name": "watched_long", "type": "sql", "severity": "critical", "description": "Nobody watches a negative time.",
-    "query": "SELECT COUNT(*) FROM {table} WHERE watched_rate < 0 OR play_count > 100", "mustBe": 0,
+UNLUCKY = {
+    "name": "unlucky_day", "type": "sql", "severity": "critical", "description": "No day has exactly three plays.",
+    "query": "SELECT COUNT(*) FROM {table} WHERE play_count = 3", "mustBe": 0,
+}  # fmt: skip
+NO_CAPITALS = {
+    "name": "no_capitals", "type": "sql", "severity": "critical", "description": "Users are written small.",
+    "query": "SELECT COUNT(*) FROM {table} WHERE user_id RLIKE '[A-Z]'", "mustBe": 0,
 }  # fmt: skip
 BUSY = {
     "name": "busy_day", "type": "library", "metric": "rowCount", "severity": "warning",
@@ -113,9 +117,12 @@ def toys(home: Path, spark: Any) -> Toys:
     write_contract(schemas, "silver.plays", PLAYS, ["play_id"], write="append", slice="event_date")
     write_contract(
         schemas, "gold.toy_days", DAYS, ["event_date"], write="replace_slice", slice="event_date", family=FAMILY,
-        inputs=["silver.plays"], quality=[WATCHED_LONG, BUSY],
+        inputs=["silver.plays"], quality=[UNLUCKY, BUSY],
     )  # fmt: skip
-    write_contract(schemas, "gold.toy_users", USERS, ["user_id"], write="merge", family=FAMILY, inputs=["silver.plays"])
+    write_contract(
+        schemas, "gold.toy_users", USERS, ["user_id"], write="merge", family=FAMILY, inputs=["silver.plays"],
+        quality=[NO_CAPITALS],
+    )  # fmt: skip
     write_contract(
         schemas, "gold.toy_log", LOG, ["user_id", "known_from"], write="append", family=FAMILY, inputs=["silver.plays"]
     )
