@@ -1,0 +1,105 @@
+"""The funnel tables after any number of small runs equal those made from silver at once, row for row."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from shutil import copytree
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.lake.errors import DefinitionError
+from jobs.lake.families import funnels
+from jobs.lake.settings import ROOT, Settings
+from jobs.lake.tables import Lake
+from tests.lake.funnel_histories import (
+    FACTS,
+    START,
+    TABLES,
+    facts,
+    films,
+    frame,
+    people,
+    release,
+    told,
+    versions,
+    work,
+)
+
+USERS, BATCHES = 150, 3
+CHECKOUT = """
+name: checkout
+version: 1
+window: same_local_day
+zone: America/New_York
+hold: [order_id]
+steps:
+  - {name: ordered, event: order_placed}
+  - {name: paid,    event: order_paid}
+exclusions: [{event: order_cancelled, between: [ordered, paid]}]
+breakdowns: [scene]
+"""
+
+
+def level(seq: int) -> datetime:
+    """The watermark when batch `seq` is in."""
+    return START + timedelta(days=7 * seq / BATCHES)
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Lake:
+    """An empty lake whose shop has two funnels."""
+    home = tmp_path_factory.mktemp("grown")
+    schemas = copytree(ROOT / "schemas", home / "schemas")
+    for file in (schemas / "funnels").glob("log_*.yaml"):
+        file.unlink()
+    (schemas / "funnels" / "checkout.yaml").write_text(CHECKOUT)
+    return Lake(Settings(home=home, schemas_dir=schemas, spark_remote="", spark_master="", spark_memory_mb=1536), spark)
+
+
+@pytest.fixture(scope="module")
+def grown(lake: Lake) -> Lake:
+    """The lake, filled and released batch by batch."""
+    draw = Random(7)
+    rows, users, videos = facts(draw, USERS, BATCHES), people(draw, USERS, BATCHES), films(draw, BATCHES)
+    for seq in range(1, BATCHES + 1):
+        for table in FACTS:
+            lake.append(
+                table, frame(lake, table, [r for r in rows[table] if r["ingest_seq"] == seq]), app="in", version=seq
+            )
+        for table, key, things in (("silver.users", "user_id", users), ("silver.videos", "video_id", videos)):
+            known = [row for name, history in things for row in versions(key, name, history, seq)]
+            lake.replace_all(table, frame(lake, table, known), app="in", version=seq)
+        first = seq == 1
+        release(lake, work(-1 if first else seq - 1, seq, level(seq), None if first else level(seq - 1)), "funnels")
+    return lake
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_small_runs_add_up_to_a_full_rebuild(grown: Lake, table: str) -> None:
+    full = {s.table: s.frame for s in funnels.stage(grown, work(-1, BATCHES, level(BATCHES), None, full=True))}
+    expected, published = told(full[table].select(*grown.read(table).columns)), told(grown.read(table))
+    assert published == expected
+    assert len(published) > 50
+
+
+def test_a_run_with_nothing_new_writes_nothing(grown: Lake) -> None:
+    assert release(grown, work(BATCHES, BATCHES, level(BATCHES), level(BATCHES)), "again") == []
+
+
+def test_time_alone_ripens_days_without_new_events(grown: Lake) -> None:
+    later = START + timedelta(days=30)
+    staged = release(grown, work(BATCHES, BATCHES, later, level(BATCHES)), "later")
+    assert [one.table for one in staged] == ["gold.funnel_daily"]
+    assert grown.read("gold.funnel_daily").where("open_attempts_count > 0").isEmpty()
+
+
+def test_a_changed_meaning_needs_a_new_version(grown: Lake, tmp_path: Path) -> None:
+    schemas = copytree(grown.settings.schemas_dir, tmp_path / "schemas")
+    file = schemas / "funnels" / "content_to_purchase.yaml"
+    file.write_text(file.read_text().replace("window: 24h", "window: 12h"))
+    changed = Lake(grown.settings.model_copy(update={"schemas_dir": schemas}), grown.spark)
+    with pytest.raises(DefinitionError, match="version: 2"):
+        list(funnels.stage(changed, work(BATCHES, BATCHES, level(BATCHES), level(BATCHES))))
