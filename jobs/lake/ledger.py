@@ -13,6 +13,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from jobs.lake.contracts import contract
 from jobs.lake.errors import ContractError, WriteError
 from jobs.lake.settings import Settings
+from jobs.lake.table_properties import properties
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
-# Nothing here asks more of a reader than Delta's first protocol; a checkpoint is small, so it may be frequent.
-PROPERTIES = {"delta.checkpointInterval": "20", "delta.logRetentionDuration": "interval 30 days"}
 PATIENCE_SECONDS = 60
 
 
@@ -121,7 +120,7 @@ class Ledger:
                     described.arrow_schema(),
                     mode="ignore",
                     partition_by=list(described.partitioned_by) or None,
-                    configuration=PROPERTIES,
+                    configuration=properties(described),
                     description=described.description,
                 )
         raise WriteError(f"{table}: no attempt was made")

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from jobs.lake.contracts import Contract, contract
 from jobs.lake.errors import ContractError, WriteError
 from jobs.lake.settings import Settings
+from jobs.lake.table_properties import properties
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -105,9 +106,7 @@ class Lake:
         days = ", ".join(f"DATE'{day.isoformat()}'" for day in sorted(set(slices)))
         self._write(table, frame, "overwrite", app, version, {"replaceWhere": f"`{column}` IN ({days})"}, metadata)
 
-    def replace_all(
-        self, table: str, frame: DataFrame, *, app: str, version: int, metadata: str | None = None
-    ) -> None:
+    def replace_all(self, table: str, frame: DataFrame, *, app: str, version: int, metadata: str | None = None) -> None:
         """Put `frame` in place of every row, in one commit."""
         self._write(table, frame, "overwrite", app, version, {}, metadata)
 
@@ -202,18 +201,3 @@ class Lake:
         from deltalake import DeltaTable
 
         return DeltaTable(self.path(table), without_files=True)
-
-
-def properties(promised: Contract) -> dict[str, str]:
-    """Delta properties of a table: what every reader understands, and no personal value in the log's statistics."""
-    plain = [column.name for column in promised.columns if column.privacy != "personal" and is_measurable(column.type)]
-    return {
-        "delta.dataSkippingStatsColumns": ",".join(plain),
-        "delta.checkpointInterval": "20",
-        "delta.enableDeletionVectors": "false",
-    }
-
-
-def is_measurable(kind: str) -> bool:
-    """Whether Delta keeps a least and a greatest value for columns of this type."""
-    return not kind.startswith(("array", "map", "struct", "binary", "boolean"))

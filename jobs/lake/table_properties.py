@@ -1,0 +1,22 @@
+"""Delta properties of our tables: what every reader understands, and no personal value in the log."""
+
+from jobs.lake.contracts import Contract
+
+KEPT = "interval 30 days"
+LOG_KEPT = {"ops.leases": "interval 1 days"}  # renewed three times a minute; nobody asks for its past
+
+
+def properties(promised: Contract) -> dict[str, str]:
+    """The properties a table is made with; its statistics leave out columns about people."""
+    plain = [column.name for column in promised.columns if column.privacy != "personal" and is_measurable(column.type)]
+    return {
+        "delta.dataSkippingStatsColumns": ",".join(plain),
+        "delta.checkpointInterval": "20",
+        "delta.enableDeletionVectors": "false",
+        "delta.logRetentionDuration": LOG_KEPT.get(promised.name, KEPT),
+    }
+
+
+def is_measurable(kind: str) -> bool:
+    """Whether Delta keeps a least and a greatest value for columns of this type."""
+    return not kind.startswith(("array", "map", "struct", "binary", "boolean"))
