@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from jobs.commands.serve import PANEL, Format
+from jobs.commands.serve import PANEL
 from jobs.lake.settings import Settings
+from jobs.serve.printing import Format
 
 
 def register(app: typer.Typer) -> None:

@@ -42,9 +42,10 @@ def is_believable(gross: Column) -> Column:
 
 
 def net_fen(gross: Column, refunded: Column, is_cancelled: Column) -> Column:
-    """What is left after refunds; a cancelled order that nothing was refunded of yet is worth nothing."""
+    """What is left of a gross amount after refunds; cancelled and nothing refunded yet: nothing."""
     owed_back = is_cancelled & (refunded == 0)
-    return F.when(owed_back, F.lit(0)).otherwise(F.greatest(gross - refunded, F.lit(0))).cast("bigint")
+    left = F.when(owed_back, F.lit(0)).otherwise(F.greatest(gross - refunded, F.lit(0)))
+    return F.when(gross.isNotNull(), left.cast("bigint"))
 
 
 def is_taken_back(quantity: Column, refunded_quantity: Column) -> Column:

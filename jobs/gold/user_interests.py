@@ -39,7 +39,7 @@ def fade_to(interest_days: DataFrame, *, day: date) -> DataFrame:
         .groupBy(*GRAIN)
         .agg(
             F.sum(weight.cast("decimal(38,0)")).cast("decimal(38,0)").alias("interest"),
-            F.size(F.collect_set("day")).cast("bigint").alias("day_count"),
+            F.count("*").alias("tile_count"),
             F.max("day").alias("last_day"),
         )
         .where("interest <> 0")

@@ -151,7 +151,7 @@ def _habits(p: Mapping[str, Any]) -> Text:
 
 
 def _interests(rows: Sequence[Mapping[str, Any]], topics: int) -> Table:
-    table = Table("likes", "", "share", "", "days", box=box.SIMPLE, pad_edge=False)
+    table = Table("likes", "", "share", "", "signs", box=box.SIMPLE, pad_edge=False)
     for row in rows:
         if row["rank"] <= topics and row["share_ppm"] > 0:
             share = row["share_ppm"] / 10_000
@@ -161,7 +161,7 @@ def _interests(rows: Sequence[Mapping[str, Any]], topics: int) -> Table:
                 row["topic_name"],
                 f"{share:.1f} %",
                 bar,
-                str(row["day_count"]),
+                str(row["tile_count"]),
             )
     return table
 

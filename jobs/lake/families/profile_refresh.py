@@ -63,14 +63,14 @@ class Touched:
     days: tuple[date, ...]
 
 
-def rebuild(silver: Silver, gold: Gold, as_of_day: AsOf, keep: Keep = DataFrame.persist) -> Iterator[Staged]:
+def rebuild(silver: Silver, history: DataFrame, as_of_day: AsOf, keep: Keep = DataFrame.persist) -> Iterator[Staged]:
     """Everything from silver; only the history is added to. `keep` makes a frame that is used again cheap."""
     days = user_days.build(silver.views, silver.likes, silver.orders, silver.videos, zone=as_of_day.zone)
     topics = user_interest_days.build(silver.views, silver.likes, silver.orders, silver.videos, silver.products)
     days, topics = keep(days), keep(topics)
     yield Staged("gold.user_days", days, "replace_all")
     yield Staged("gold.user_interest_days", topics, "replace_all")
-    yield from _all_users(silver, gold, days, topics, as_of_day, keep)
+    yield from _all_users(silver, history, days, topics, as_of_day, keep)
 
 
 def refresh(
@@ -85,7 +85,7 @@ def refresh(
     days_now = gold.user_days.join(touched.pairs, on=PAIR, how="left_anti").unionByName(days)
     topics_now = _in_scope(gold.user_interest_days, touched, how="left_anti").unionByName(topics)
     if is_new_day:
-        yield from _all_users(silver, gold, days_now, topics_now, as_of_day, keep)
+        yield from _all_users(silver, gold.user_profiles_history, days_now, topics_now, as_of_day, keep)
     else:
         yield from _some_users(silver, gold, days_now, topics_now, touched.users, as_of_day, keep)
 
@@ -184,7 +184,7 @@ def _in_scope(topics: DataFrame, touched: Touched, *, how: str) -> DataFrame:
 
 
 def _all_users(
-    silver: Silver, gold: Gold, days: DataFrame, topics: DataFrame, as_of_day: AsOf, keep: Keep
+    silver: Silver, history: DataFrame, days: DataFrame, topics: DataFrame, as_of_day: AsOf, keep: Keep
 ) -> Iterator[Staged]:
     """Interests, profiles and their changes, of everybody."""
     people = as_of(silver.users, last_instant(as_of_day.day, as_of_day.zone))
@@ -192,7 +192,7 @@ def _all_users(
     profiles = keep(_profiles(silver.orders, days, topics, interests, people, as_of_day))
     yield Staged("gold.user_interests", interests, "replace_all")
     yield Staged("gold.user_profiles", profiles, "replace_all")
-    yield _changes(profiles, gold.user_profiles_history, as_of_day)
+    yield _changes(profiles, history, as_of_day)
 
 
 def _some_users(

@@ -35,18 +35,19 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
         kept.append(frame.persist())
         return kept[-1]
 
-    silver, gold = _silver(lake, work), Gold(*(lake.read(table) for table in tables(Gold)))
+    silver = _silver(lake, work)
     try:
         as_of_day = _as_of(lake, work, silver)
         if as_of_day is None:
             return
-        last_day = _day(gold.user_profiles.selectExpr("max(as_of_day)"))
-        if work.full or work.ingest_seq_from < 0 or last_day is None:
-            yield from rebuild(silver, gold, as_of_day, keep)
+        last_day = None if work.full or work.ingest_seq_from < 0 else _last_day(lake)
+        if last_day is None:
+            yield from rebuild(silver, lake.read("gold.user_profiles_history"), as_of_day, keep)
             return
         touched = _touched(silver, work, as_of_day.zone, keep)
         is_new_day = last_day != as_of_day.day
         if is_new_day or not touched.users.isEmpty():
+            gold = Gold(*(lake.read(table) for table in tables(Gold)))
             yield from refresh(silver, gold, touched, as_of_day, is_new_day=is_new_day, keep=keep)
     finally:
         for frame in kept:
@@ -65,6 +66,11 @@ def _as_of(lake: Lake, work: Work, silver: Silver) -> AsOf | None:
     zone = lake.settings.business_zone
     day = last_complete_day(work.watermark, zone) if work.watermark else _day(newest_day(silver))
     return AsOf(day, zone, work.known_from) if day else None
+
+
+def _last_day(lake: Lake) -> date | None:
+    """The business day the profiles are as of; None before the first."""
+    return _day(lake.read("gold.user_profiles").selectExpr("max(as_of_day)"))
 
 
 def _touched(silver: Silver, work: Work, zone: str, keep: Keep) -> Touched:

@@ -52,7 +52,7 @@ PLAYS = {  # (watched, length) -> weight
     "twice over counts once": ((40_000, 20_000), WHOLE_PLAY),
     "no length": ((5_000, 0), 0),
     "unknown length": ((5_000, None), 0),
-    "unknown time": ((None, 20_000), None),
+    "unknown time": ((None, 20_000), 0),
     "a counter gone mad": ((2**62, 2**62), 0),
 }
 

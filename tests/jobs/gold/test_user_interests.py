@@ -54,7 +54,7 @@ def test_half_a_life_ago_counts_exactly_half(interests: dict[tuple[str, str], Ro
 def test_days_add_up_exactly(interests: dict[tuple[str, str], Row]) -> None:
     row = interests["mixes", "a"]
     assert row.interest == WHOLE + 2 * WHOLE // 2 + 5 * fade(1, 30)
-    assert (row.day_count, row.last_day, row.share_ppm, row.as_of_day) == (3, DAY, 1_000_000, DAY)
+    assert (row.tile_count, row.last_day, row.share_ppm, row.as_of_day) == (3, DAY, 1_000_000, DAY)
 
 
 def test_ties_are_broken_by_name(interests: dict[tuple[str, str], Row]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -120,7 +121,7 @@ def profiles(table: Callable[[str, list[dict[str, Any]]], DataFrame]) -> dict[st
     ]
     tiles = [tile | {"topic_kind": k, "topic_name": n, "day": FIRST_DAY + timedelta(days=d)} for k, n, d in bought]
     liked = [
-        {"user_id": user, "topic_kind": k, "topic_name": n, "rank": rank, "interest": interest}
+        {"user_id": user, "topic_kind": k, "topic_name": n, "rank": rank, "interest": Decimal(interest)}
         for user in ("agreed", "did not agree")
         for k, n, rank, interest in (
             ("tag", "b", 1, 9),

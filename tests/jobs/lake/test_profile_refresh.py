@@ -49,14 +49,15 @@ def histories() -> Histories:
 @pytest.fixture(scope="module")
 def at_once(histories: Histories, table: TableMaker) -> State:
     """Everything built from the finished silver."""
-    silver, gold = _silver(table, histories, STEPS[-1]), _gold(table, {})
-    return _applied({}, rebuild(silver, gold, _as_of(STEPS[-1])))
+    silver = _silver(table, histories, STEPS[-1])
+    return _applied({}, rebuild(silver, _gold(table, {}).user_profiles_history, _as_of(STEPS[-1])))
 
 
 @pytest.fixture(scope="module")
 def piece_by_piece(histories: Histories, table: TableMaker) -> list[State]:
     """The state after each step: built whole once, then refreshed."""
-    states = [_applied({}, rebuild(_silver(table, histories, 1), _gold(table, {}), _as_of(1)))]
+    first = rebuild(_silver(table, histories, 1), _gold(table, {}).user_profiles_history, _as_of(1))
+    states = [_applied({}, first)]
     for step in STEPS[1:]:
         silver, gold = _silver(table, histories, step), _gold(table, states[-1])
         is_new_day = AS_OF[step] != AS_OF[step - 1]

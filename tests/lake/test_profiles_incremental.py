@@ -1,0 +1,151 @@
+"""The profiles family on a real lake: released piece by piece it equals one release of everything, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+
+from jobs.lake.contracts import contract
+from jobs.lake.ledger import Ledger
+from jobs.lake.runner import Runner
+from jobs.lake.settings import Settings
+from tests.jobs.lake.profile_histories import AS_OF, STEPS, Histories, Row
+from tests.jobs.stories import ZONE
+
+EXACT = ("gold.user_days", "gold.user_interest_days", "gold.user_interests", "gold.user_profiles")
+HISTORY = "gold.user_profiles_history"
+FACTS = ("views", "likes", "orders")
+NIGHT = datetime(2026, 11, 1, tzinfo=UTC)
+FILLED = {
+    "string": "0",
+    "bigint": 0,
+    "int": 0,
+    "boolean": False,
+    "date": date(2026, 1, 1),
+    "timestamp": datetime(2026, 1, 1, tzinfo=UTC),
+}
+
+
+@dataclass
+class Shop:
+    """A lake that takes in the steps of random histories, as ingest would leave it."""
+
+    settings: Settings
+    spark: SparkSession
+
+    @property
+    def ledger(self) -> Ledger:
+        """The small tables."""
+        return Ledger(self.settings)
+
+    def take_in(self, histories: Histories, step: int, since: int = 0) -> None:
+        """Facts of the steps after `since`, entities as they are known now, and the papers of the batch."""
+        silver = histories.silver(step)
+        for name in FACTS:
+            self._put(f"silver.{name}", [row for row in silver[name] if row["ingest_seq"] > since])
+        for name in ("users", "videos", "products"):
+            table = f"silver.{name}"
+            rows = [self._filled(table, row) for row in silver[name]]
+            self.ledger.replace(table, rows, on_version=self.ledger.open(table).version())
+        for seq in range(since + 1, step + 1):
+            self._book(seq, [row for name in FACTS for row in silver[name] if row["ingest_seq"] == seq])
+        self._complete(step)
+
+    def release(self, hour: int, *, full: bool = False) -> None:
+        """Build, check and release whatever waits."""
+        runner = Runner(self.settings, "profiles", f"run-{hour}", lambda _: self.spark)
+        for outcome in (runner.build(NIGHT + timedelta(hours=hour), full=full), runner.check(), runner.release()):
+            assert outcome.outcome == "done", outcome.message
+
+    def rows(self, table: str) -> list[Row]:
+        """All rows of a table, in the order of its grain."""
+        keys = contract(table, self.settings.schemas_dir).grain
+        found: list[Row] = DeltaTable(self.settings.table_path(table)).to_pyarrow_table().to_pylist()
+        return sorted(found, key=lambda row: [row[key] for key in keys])
+
+    def _put(self, table: str, rows: Sequence[Row]) -> None:
+        self.ledger.append(table, [self._filled(table, row) for row in rows])
+
+    def _filled(self, table: str, row: Row) -> Row:
+        """Every required column has something in it, and structs have names."""
+        promised = contract(table, self.settings.schemas_dir)
+        full = {column.name: FILLED[column.type] for column in promised.columns if column.required} | row
+        for name in ("lines", "refund_lines"):
+            if full.get(name):
+                fields = [field for field, _ in promised.column(name).kind.children[0][1].children]
+                full[name] = [dict(zip(fields, line, strict=True)) for line in full[name]]
+        return full
+
+    def _book(self, seq: int, facts: Sequence[Row]) -> None:
+        known: dict[str, Any] = {"ingest_seq": seq, "recorded_at": NIGHT}
+        counts = {"received": 1, "accepted": 1, "duplicate": 0, "conflict": 0, "quarantined": 0, "balanced": True}
+        place = {"topic": "views", "topic_id": "t", "partition": 0, "offset_from": seq, "offset_to": seq + 1}
+        days = sorted({row["event_date"] for row in facts})
+        touched = [known | {"table": "silver.views", "day": day, "cause": "new_facts", "rows": 1} for day in days]
+        self.ledger.append("ops.touched", touched)
+        self.ledger.append("ops.books", [known | {"run_id": "r"} | place | counts])
+
+    def _complete(self, step: int) -> None:
+        """The source says that the day of the step is over."""
+        until = datetime.combine(AS_OF[step] + timedelta(days=1), time(), ZONE).astimezone(UTC)
+        said = {"ingest_seq": step, "source": "tests", "complete_until": until, "is_final": False, "recorded_at": NIGHT}
+        lines = [said | {"topic": topic, "offsets_reached": True} for topic in FACTS]
+        self.ledger.append("ops.watermarks", lines)
+
+
+@pytest.fixture(scope="module")
+def histories() -> Histories:
+    return Histories(120, seed=11)
+
+
+@pytest.fixture(scope="module")
+def at_once(histories: Histories, tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Shop:
+    """One batch, one release."""
+    shop = _shop(tmp_path_factory.mktemp("at-once"), spark)
+    shop.take_in(histories, STEPS[-1])
+    shop.release(0)
+    return shop
+
+
+@pytest.fixture(scope="module")
+def step_by_step(histories: Histories, tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Shop:
+    """A batch and a release at each step."""
+    shop = _shop(tmp_path_factory.mktemp("step-by-step"), spark)
+    for step in STEPS:
+        shop.take_in(histories, step, since=step - 1)
+        shop.release(step)
+    return shop
+
+
+@pytest.mark.parametrize("table", EXACT)
+def test_step_by_step_equals_at_once(table: str, at_once: Shop, step_by_step: Shop) -> None:
+    assert len(at_once.rows(table)) >= 120
+    assert step_by_step.rows(table) == at_once.rows(table)
+
+
+def test_every_step_leaves_its_mark_in_the_history(step_by_step: Shop) -> None:
+    rows = step_by_step.rows(HISTORY)
+    assert {row["known_from"] for row in rows} == {NIGHT + timedelta(hours=step) for step in STEPS}
+    newest = {row["user_id"]: row for row in sorted(rows, key=lambda row: row["known_from"])}
+    for profile in step_by_step.rows("gold.user_profiles"):
+        known = newest[profile["user_id"]]
+        assert {name: known[name] for name in profile if name != "as_of_day"} == {
+            name: value for name, value in profile.items() if name != "as_of_day"
+        }
+
+
+def test_building_everything_anew_changes_no_number_and_no_history(step_by_step: Shop) -> None:
+    before = {table: step_by_step.rows(table) for table in (*EXACT, HISTORY)}
+    step_by_step.release(9, full=True)
+    assert {table: step_by_step.rows(table) for table in before} == before
+
+
+def _shop(home: Path, spark: SparkSession) -> Shop:
+    return Shop(Settings(home=home, spark_remote="", spark_master=""), spark)
