@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 MIN_WATCH_MS = 3_000
 COMPLETED_PERCENT = 90
 ASKED = ("watch_ms", "duration_ms", "is_advertisement")  # the properties the rules ask for
-WATCHED = "CAST(watch_ms AS DECIMAL(20,0))"  # a counter gone wild must not overflow when multiplied
+# A counter gone wild must not overflow when multiplied.
+WATCHED, LENGTH = "CAST(watch_ms AS DECIMAL(20,0))", "CAST(duration_ms AS DECIMAL(20,0))"
 
 # Leaves out what was only scrolled past (under 3 seconds and under a third of the video), and advertisements.
 VALID_VIEW = (
@@ -21,7 +22,7 @@ VALID_VIEW = (
     " AND NOT coalesce(is_advertisement, false))"
 )
 # Watched to nine tenths or more.
-COMPLETED_VIEW = f"coalesce(duration_ms > 0 AND {WATCHED} * 100 >= duration_ms * {COMPLETED_PERCENT}, false)"
+COMPLETED_VIEW = f"coalesce(duration_ms > 0 AND {WATCHED} * 100 >= {LENGTH} * {COMPLETED_PERCENT}, false)"
 
 
 def is_valid_view() -> Column:
