@@ -6,7 +6,7 @@ Reasons are explained in `schemas/reasons.yaml`.
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial, reduce
+from functools import partial
 from operator import or_
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
+from jobs.definitions.balanced import joined
 from jobs.lake.column_types import parse, to_spark
 from jobs.lake.event_contracts import EventContract, EventField, event_contract, reason_of
 
@@ -41,17 +42,7 @@ def row_rules(topic: str, version: int, schemas_dir: Path, body: str = "body") -
     by_reason: dict[str, list[Column]] = {}
     for reason, broken in rules:
         by_reason.setdefault(reason, []).append(F.coalesce(broken, F.lit(False)))
-    return [(reason, reduce(or_, conditions)) for reason, conditions in by_reason.items()]
-
-
-def reasons_of(rules: list[tuple[str, Column]]) -> Column:
-    """The reasons of the rules a row breaks, an empty array for a good row.
-
-    Good rows pay for one chain of ORs only: building the array for each row would cost three times the parsing.
-    """
-    broken = F.array_compact(F.array(*(F.when(condition, F.lit(reason)) for reason, condition in rules)))
-    is_broken = reduce(or_, (condition for _, condition in rules))
-    return F.when(is_broken, broken).otherwise(F.array().cast("array<string>"))
+    return [(reason, joined(or_, conditions)) for reason, conditions in by_reason.items()]
 
 
 def _kind_rules(promised: EventContract) -> Iterator[tuple[str, Condition]]:
@@ -103,7 +94,7 @@ def _limits(field: EventField) -> dict[str, dict[str, Any]]:
 
 
 def _beyond(value: Column, *, limits: dict[str, Any]) -> Column:
-    return reduce(or_, (BEYOND[keyword](value, bound) for keyword, bound in limits.items()))
+    return joined(or_, [BEYOND[keyword](value, bound) for keyword, bound in limits.items()])
 
 
 BEYOND: dict[str, Callable[[Column, Any], Column]] = {
