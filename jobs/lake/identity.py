@@ -87,15 +87,15 @@ def pseudonym_of(raw_id: str, path: Path) -> str:
 
 def pseudonym_function(path: Path) -> "Callable[[Column], Column]":
     """A Column function from raw ids to pseudonyms; null stays null. Only the path travels to the workers."""
+    import pyarrow as pa
     from pyspark.sql import functions as F
-    from pyspark.sql.pandas.functions import ArrowUDFType
 
     place = str(path)
 
-    def pseudonyms(ids: Any) -> Any:
+    def pseudonyms(ids: pa.Array) -> pa.Array:
         return pseudonyms_of(ids, place)
 
-    function = F.arrow_udf(pseudonyms, "string", ArrowUDFType.SCALAR)
+    function = F.arrow_udf(pseudonyms, "string")
     return lambda column: function(column)  # type: ignore[no-any-return]
 
 

@@ -4,29 +4,26 @@ Both come from the same conditions. Reading `is_taken` is the common case and ch
 """
 
 from collections.abc import Iterator
-from functools import reduce
 from operator import or_
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from jobs.definitions import clock
+from jobs.definitions.balanced import joined
 from jobs.definitions.event_ids import id_date
-from jobs.definitions.events.faults import faults, is_unread
+from jobs.definitions.events.faults import is_unread
 from jobs.definitions.events.form import Form
-from jobs.definitions.events.text import is_plain
 
 Check = tuple[str, str, Column]  # reason, the field it is about ("" for none), true where broken
 
 
 def is_taken(form: Form) -> Column:
     """Whether a reading keeps every rule; a tombstone is taken on entity topics, by its key alone."""
-    text, body = F.col("text"), F.col("body")
-    torn = F.when(is_plain(text, body, form.fields), F.lit(False)).otherwise(
-        F.size(faults(text, body, form.fields)) > 0
-    )
+    text = F.col("text")
+    torn = F.coalesce(F.size("torn") > 0, F.lit(False))
     broken = [condition for _, condition in header_checks(form)] + [condition for _, _, condition in checks(form)]
-    good = text.isNotNull() & ~is_keyless() & ~reduce(or_, broken) & ~torn
+    good = text.isNotNull() & ~is_keyless() & ~joined(or_, broken) & ~torn
     return (good | (text.isNull() & ~is_keyless())) if form.role == "entity" else good
 
 
@@ -37,7 +34,7 @@ def reasons(form: Form) -> Column:
     """
     text, body = F.col("text"), F.col("body")
     keyless = given([("empty_key", is_keyless())])
-    headers, torn = given(header_checks(form)), faults(text, body, form.fields)
+    headers, torn = given(header_checks(form)), F.coalesce(F.col("torn"), F.array().cast("array<string>"))
     mistyped = F.transform(F.filter(torn, is_about_type), lambda reason: F.substring_index(reason, ":", -1))
     broken = given([(reason, hits & ~F.array_contains(mistyped, path)) for reason, path, hits in checks(form)])
     tombstone = given([("tombstone", F.lit(form.role != "entity"))])

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from jobs.definitions import clock
 from jobs.definitions.events import text as body_text
+from jobs.definitions.events.faults import faults
 from jobs.definitions.events.form import Form
 
 PLACE = ("kafka_topic_id", "kafka_partition", "kafka_offset", "kafka_time")
@@ -29,7 +30,7 @@ def places(records: DataFrame) -> list[Column]:
 
 def read(records: DataFrame, form: Form) -> DataFrame:
     """Parse each record of the topic once; one row per record, nothing refused yet."""
-    return records.transform(opened).transform(with_body, form).transform(with_times, form)
+    return records.transform(opened).transform(with_body, form).transform(with_look, form).transform(with_times, form)
 
 
 def opened(records: DataFrame) -> DataFrame:
@@ -54,6 +55,17 @@ def with_body(opened_records: DataFrame, form: Form) -> DataFrame:
     """Add `body`. Through a generator, or the optimizer would parse again wherever a field is looked at."""
     body = F.struct(body_text.parsed(F.col("text"), form.struct).alias("body"))
     return opened_records.select("*", F.inline(F.array(body)))
+
+
+def with_look(bodies: DataFrame, form: Form) -> DataFrame:
+    """Add `torn`: null for a plain text (the common case), else all that is wrong with it, which may be nothing.
+
+    Through a generator too, so that it is worked out once for all that ask.
+    """
+    text, body = F.col("text"), F.col("body")
+    plain = text.isNull() | body_text.is_plain(text, body, form.fields)
+    look = F.when(~plain, faults(text, body, form.fields))
+    return bodies.select("*", F.inline(F.array(F.struct(look.alias("torn")))))
 
 
 def with_times(bodies: DataFrame, form: Form) -> DataFrame:

@@ -8,7 +8,6 @@ from pyspark.sql import functions as F
 from jobs.definitions.event_ids import content_hash, id_date, in_key_order
 from jobs.definitions.events.form import Form, Pseudonym
 from jobs.definitions.events.judging import is_taken, reasons
-from jobs.definitions.events.text import is_plain
 from jobs.definitions.local_time import local_date
 
 SHIFT_UNIT = 1000  # µs in a millisecond
@@ -60,8 +59,7 @@ def body_columns(form: Form, pseudonym: Pseudonym) -> dict[str, Column]:
         if field.is_pseudonym:
             value = pseudonym(value)
         columns[field.name] = F.timestamp_micros(value) if field.is_time else value
-    plain = is_plain(F.col("text"), F.col("body"), form.fields)
-    unknown = F.when(~plain, unknown_fields(F.col("text"), form))
+    unknown = F.when(F.col("torn").isNotNull(), unknown_fields(F.col("text"), form))
     return columns | {"rest": unknown, "event_time": F.timestamp_micros(F.col("at_us"))}
 
 
@@ -96,8 +94,7 @@ def hashed_fields(form: Form) -> Iterator[tuple[str, Column]]:
     for field in form.fields:
         value = F.col(f"body.{field.name}")
         yield field.name, in_key_order(value) if field.kind == "map" else value
-    plain = is_plain(F.col("text"), F.col("body"), form.fields)
-    yield "rest", F.when(~plain, in_key_order(unknown_fields(F.col("text"), form)))
+    yield "rest", F.when(F.col("torn").isNotNull(), in_key_order(unknown_fields(F.col("text"), form)))
 
 
 def refused(readings: DataFrame, form: Form) -> DataFrame:

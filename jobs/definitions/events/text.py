@@ -8,13 +8,14 @@ there was no further field, no null, no repeated field and no number in the plac
 that cannot be said this way are looked at closely (`jobs.definitions.events.faults`).
 """
 
-from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
+
+from jobs.definitions.balanced import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,4 +111,4 @@ def count_items(value: Column, field: "EventField", *, keys: bool) -> Column:
 
 def total(counts: "Iterable[Column]") -> Column:
     """The sum of counts, zero for none."""
-    return reduce(add, counts, F.lit(0))
+    return joined(add, [F.lit(0), *counts])

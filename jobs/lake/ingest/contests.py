@@ -6,13 +6,13 @@ are worth it. In silver only rows inside the literal ranges of the batch's ids a
 
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from jobs.definitions.balanced import joined
 from jobs.definitions.event_ids import id_date
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.reading import header, read
@@ -99,8 +99,10 @@ def contest(batch: Batch, form: Form, ranges: list[IdRange]) -> Contest:
     known = known_claims(batch, form, ids, ranges)
     if known is None and not repeats:
         return Contest()
-    contested = [repeated_ids(ids)] * repeats + [known.select("event_id")] * (known is not None)  # type: ignore[union-attr]
-    claims = new_claims(batch, form, reduce(lambda one, other: one.union(other), contested).distinct())
+    contested = repeated_ids(ids) if repeats else known.select("event_id")  # type: ignore[union-attr]
+    if repeats and known is not None:
+        contested = contested.union(known.select("event_id"))
+    claims = new_claims(batch, form, contested.distinct())
     verdicts = batch.keep(judged(claims if known is None else claims.unionByName(known)))
     tally = verdicts.groupBy("fate", "is_new", "kafka_partition").count().collect()
     return Contest(verdicts, Counter({(line[0], line[1], line[2]): line[3] for line in tally}))
@@ -142,7 +144,7 @@ def within(ranges: list[IdRange], *, dated: bool) -> Column | None:
         (F.col("id_date") == F.lit(each.day)) & F.col("event_id").between(F.lit(each.least), F.lit(each.greatest))
         for each in ranges
     ]
-    return reduce(or_, each_day)
+    return joined(or_, each_day)
 
 
 def new_claims(batch: Batch, form: Form, contested: "DataFrame") -> "DataFrame":

@@ -12,6 +12,7 @@ LOOK_BACK = 200  # commits of bronze between a batch and its resumption, upkeep'
 
 def rows_of(ledger: Ledger, table: str, columns: str, ingest_seq: int, group: str = "") -> list[dict[str, Any]]:
     """`SELECT columns` of the rows that a batch wrote to a table; `columns` and `group` are our own SQL."""
+    import pyarrow as pa
     from deltalake import QueryBuilder
 
     if not ledger.exists(table):
@@ -19,13 +20,7 @@ def rows_of(ledger: Ledger, table: str, columns: str, ingest_seq: int, group: st
     grouped = f" GROUP BY {group}" if group else ""
     query = f"SELECT {columns} FROM t WHERE ingest_seq = {int(ingest_seq)}{grouped}"  # noqa: S608
     found = QueryBuilder().register("t", ledger.open(table)).execute(query)
-    return list(found.read_all().to_pylist()) if hasattr(found, "read_all") else _rows(found)
-
-
-def _rows(batches: Any) -> list[dict[str, Any]]:
-    import pyarrow as pa
-
-    return list(pa.table(batches).to_pylist())
+    return list(pa.table(found.read_all()).to_pylist())
 
 
 def received(ledger: Ledger, ingest_seq: int) -> dict[tuple[str, int], int]:
