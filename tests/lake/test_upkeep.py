@@ -1,0 +1,181 @@
+"""Upkeep changes how many files there are, never what anybody reads."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+
+from jobs.lake import kill_points
+from jobs.lake.clock import now
+from jobs.lake.errors import LeaseError, UsageError
+from jobs.lake.kill_points import Killed
+from jobs.lake.leases import Leases
+from jobs.lake.publications import Publication, latest, publish, published, release_id
+from jobs.lake.runner import lease_name
+from jobs.lake.staging import Manifest, Staging, Ticket
+from jobs.serve.tables import open_table
+from jobs.upkeep.files import MANY_SMALL, Tidied
+from jobs.upkeep.rounds import Round, chosen_tables, groups
+from tests.lake.toys import FAMILY, MONDAY, NOON, TABLES, Toys
+from tests.lake.toys import toys as make_toys
+
+WEEK = timedelta(days=7)
+
+
+@pytest.fixture
+def toys(tmp_path: Path) -> Toys:
+    """A lake with one release, in many small files; all of it without Spark."""
+    toys = make_toys(tmp_path, spark=None)
+    add_rows(toys, MANY_SMALL)
+    publish_all(toys, 1, now())
+    return toys
+
+
+def add_rows(toys: Toys, count: int) -> None:
+    """So many users, a file each, in every gold table."""
+    for number in range(count):
+        user = {"user_id": f"user-{number}", "play_count": number}
+        toys.ledger.append("gold.toy_users", [user])
+        toys.ledger.append("gold.toy_log", [{**user, "known_from": NOON}])
+        toys.ledger.append("gold.toy_days", [{"event_date": MONDAY + timedelta(days=number), "play_count": number}])
+
+
+def publish_all(toys: Toys, number: int, at: datetime) -> None:
+    """Publish the newest version of every table."""
+    common: dict[str, Any] = {"slices": (), "ingest_seq": 1, "watermark": None, "contract_version": "1.0.0", "rows": 1}
+    facts = {"release_id": release_id(FAMILY, number), "family": FAMILY, "verdict": "passed", "run_id": f"run-{number}"}
+    lines = [Publication(table=t, version=toys.ledger.version(t), known_from=at, **facts, **common) for t in TABLES]
+    publish(toys.ledger, FAMILY, number, lines)
+
+
+def tidy(toys: Toys, *tables: str, keep: timedelta = WEEK, at: datetime | None = None) -> dict[str, Tidied]:
+    """One round over the tables, `at` (default: now)."""
+    turn = Round(toys.settings, "upkeep", keep, at or now(), print)
+    return {done.table: done for done in turn.tidy(tables)}
+
+
+def read(toys: Toys) -> dict[str, list[Any]]:
+    return {table: toys.rows(table, line.version) for table, line in published(toys.ledger).items()}
+
+
+def test_many_small_files_become_one_and_the_rows_stay(toys):
+    before = read(toys)
+    done = tidy(toys, *TABLES)
+    assert {table: (one.files, one.compacted) for table, one in done.items()} == dict.fromkeys(TABLES, (1, MANY_SMALL))
+    assert read(toys) == before
+
+
+def test_readers_get_the_compacted_version_as_the_same_release_rewritten(toys):
+    old = latest(toys.ledger, FAMILY)
+    tidy(toys, *TABLES)
+    new = latest(toys.ledger, FAMILY)
+    assert old is not None
+    assert new is not None
+    assert (new.number, new.facts.run_id, new.facts.known_from) == (2, old.facts.run_id, old.facts.known_from)
+    files = {
+        table: len(DeltaTable(toys.ledger.path(table), version=v).file_uris()) for table, v in new.versions.items()
+    }
+    assert files == dict.fromkeys(TABLES, 1)
+
+
+def test_a_tidy_lake_is_left_alone(toys):
+    tidy(toys, *TABLES)
+    versions = {table: toys.ledger.version(table) for table in TABLES}
+    again = tidy(toys, *TABLES)
+    assert {table: toys.ledger.version(table) for table in TABLES} == versions
+    assert {one.compacted + one.vacuumed for one in again.values()} == {0}
+
+
+def test_killed_before_it_publishes_readers_stay_where_they_were_and_the_next_round_ends_it(toys, monkeypatch):
+    before, old = read(toys), latest(toys.ledger, FAMILY)
+    monkeypatch.setenv(kill_points.VARIABLE, "raise:upkeep.before_publications")
+    with pytest.raises(Killed):
+        tidy(toys, *TABLES)
+    monkeypatch.delenv(kill_points.VARIABLE)
+    assert latest(toys.ledger, FAMILY) == old
+    done = tidy(toys, *TABLES)
+    assert {one.files for one in done.values()} == {1}
+    assert read(toys) == before
+
+
+def test_a_release_half_done_is_left_to_be_finished(toys):
+    staging = Staging(toys.settings, FAMILY)
+    manifest = Manifest(
+        family=FAMILY, run_id="run-2", base_run_id="run-1", full=False, days=(), held=(), ingest_seq_from=1,
+        ingest_seq_to=2, released_seq=2, watermark=None, known_from=NOON, silver_versions={}, tables=(),
+    )  # fmt: skip
+    staging.put(manifest)
+    staging.put(Ticket(fingerprint=manifest.fingerprint, number=2, base={}))
+    assert tidy(toys, *TABLES) == {}
+
+
+def test_vacuum_keeps_the_files_of_every_release_young_enough_and_of_the_newest(toys):
+    tidy(toys, *TABLES)
+    month_later = now() + timedelta(days=30)
+    assert tidy(toys, "gold.toy_days")["gold.toy_days"].vacuumed == 0
+    done = tidy(toys, *TABLES, keep=timedelta(0), at=month_later)
+    assert {one.vacuumed for one in done.values()} == {MANY_SMALL}
+    assert len(open_table("gold.toy_users", "arrow", settings=toys.settings)) == MANY_SMALL
+
+
+def test_vacuum_leaves_an_older_release_readable_for_as_long_as_promised(toys):
+    tidy(toys, *TABLES)
+    tidy(toys, *TABLES, keep=timedelta(minutes=30))  # to the vacuum itself, this is no time at all
+    old = open_table("gold.toy_users", "arrow", release="toys-000001", settings=toys.settings)
+    assert len(old) == MANY_SMALL
+
+
+def test_vacuum_is_refused_below_the_oldest_run_at_work(toys):
+    before = now()
+    with (
+        Leases(toys.ledger).held("family:others", "a reader"),
+        pytest.raises(UsageError, match="--keep-days: a run at work reads what was there at"),
+    ):
+        tidy(toys, *TABLES, keep=timedelta(0), at=before + timedelta(minutes=1))
+
+
+def test_a_family_at_work_is_not_tidied_meanwhile(toys):
+    with (
+        Leases(toys.ledger).held(lease_name(FAMILY), "a release"),
+        pytest.raises(LeaseError, match="held by a release"),
+    ):
+        tidy(toys, *TABLES)
+
+
+def test_silver_waits_for_ingest_and_the_ledger_for_nobody(toys):
+    for _ in range(MANY_SMALL):
+        toys.ingest(("ann", MONDAY, 1))
+    with Leases(toys.ledger).held("ingest", "the service"):
+        assert tidy(toys, "ops.touched")["ops.touched"].files == 1
+        with pytest.raises(LeaseError, match="ingest is held by the service"):
+            tidy(toys, "silver.plays")
+    assert tidy(toys, "silver.plays")["silver.plays"].files == 1
+
+
+def test_heartbeats_leave_few_files_behind(toys):
+    leases = Leases(toys.ledger)
+    lease = leases.acquire("ingest", "the service")
+    for _ in range(30):
+        leases.renew(lease)
+    leases.release(lease)
+    done = tidy(toys, "ops.leases", at=now() + timedelta(hours=2))["ops.leases"]
+    assert (done.files, done.rows) == (1, 1)
+
+
+def test_no_personal_value_gets_into_the_log_by_compaction(toys):
+    tidy(toys, *TABLES)
+    log = Path(toys.ledger.path("gold.toy_users")) / "_delta_log"
+    assert "play_count" in "".join(file.read_text() for file in log.glob("*.json"))
+    assert "user-3" not in "".join(file.read_text() for file in log.glob("*.json"))
+
+
+def test_groups_bring_every_table_once(toys):
+    every = [table for members in groups(toys.settings).values() for table in members]
+    assert sorted(every) == sorted(chosen_tables(toys.settings, [], []))
+    assert len(set(every)) == len(every)
+    assert set(chosen_tables(toys.settings, [FAMILY], [])) == set(TABLES)
+    assert {"silver.plays", "ops.books"} <= set(chosen_tables(toys.settings, ["silver"], []))
+    with pytest.raises(UsageError, match="'gold.nonsense' is no group or table; write all, ledger, toys, silver"):
+        chosen_tables(toys.settings, [], ["gold.nonsense"])
