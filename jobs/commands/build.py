@@ -1,12 +1,13 @@
 """`reelhouse build`, `check`, `release`, `rollback`, `pending`: gold tables, family by family."""
 
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jobs.lake.clock import instant
 from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
@@ -42,7 +43,7 @@ def build(
     Example: reelhouse build funnels --slice 2026-11-22
     """
     days = tuple(_day(text) for text in slice or [])
-    moment = _instant(at)
+    moment = instant(at)
     _step("build", target, run_id, result, lambda runner: runner.build(moment, full=full, days=days))
 
 
@@ -51,7 +52,7 @@ def check(target: Target, run_id: RunId = "", at: At = "", result: Result = None
 
     Example: reelhouse check funnels
     """
-    _instant(at)
+    instant(at)
     _step("check", target, run_id, result, lambda runner: runner.check())
 
 
@@ -66,7 +67,7 @@ def release(
 
     Example: reelhouse release funnels
     """
-    moment = _instant(at)
+    moment = instant(at)
     if retry:
         _step("release --retry", target, run_id, result, lambda runner: runner.retry(moment))
     else:
@@ -134,16 +135,3 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as wrong:
         raise SliceError(f"--slice {text!r} is no day; write it as 2026-11-22") from wrong
-
-
-def _instant(text: str) -> datetime:
-    from jobs.lake.clock import now
-    from jobs.lake.errors import UsageError
-
-    try:
-        moment = datetime.fromisoformat(text) if text else now()
-    except ValueError as wrong:
-        raise UsageError(f"--at {text!r} is no instant; write it as 2026-11-23T03:00:00Z") from wrong
-    if moment.tzinfo is None:
-        raise UsageError(f"--at {text!r} has no zone; end it in Z or an offset such as +08:00")
-    return moment

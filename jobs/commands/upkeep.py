@@ -24,7 +24,7 @@ def upkeep(
     table: Annotated[list[str] | None, typer.Option("--table", help="Only this table; repeat it.")] = None,
     keep_days: Annotated[float, typer.Option("--keep-days", min=0, help="Keep what was readable then.")] = 7,
     run_id: Annotated[str, typer.Option("--run-id", help="Name of the run in the ledger.")] = "",
-    at: Annotated[str, typer.Option("--at", metavar="ISO", help="Taken for the sake of schedules.")] = "",
+    at: Annotated[str, typer.Option("--at", metavar="ISO", help="The run's time; default: now.")] = "",
     result: Annotated[Path | None, typer.Option("--result", metavar="FILE", help="Write how it ended as JSON.")] = None,
     format: Annotated[Format, typer.Option("--format", help="A table, or an array of JSON objects.")] = Format.table,
 ) -> None:
@@ -34,7 +34,7 @@ def upkeep(
     """
     from datetime import timedelta
 
-    from jobs.lake.clock import now
+    from jobs.lake.clock import instant, now
     from jobs.lake.runs import report
     from jobs.serve.printing import print_rows
     from jobs.upkeep.rounds import Round, chosen_tables
@@ -42,7 +42,7 @@ def upkeep(
     settings = Settings.from_env()
     chosen = chosen_tables(settings, groups or [], table or [])
     run = run_id or f"by-hand-{now():%Y%m%dT%H%M%S.%fZ}"
-    turn = Round(settings, run, timedelta(days=keep_days), now(), lambda words: typer.echo(words, err=True))
+    turn = Round(settings, run, timedelta(days=keep_days), instant(at), lambda words: typer.echo(words, err=True))
 
     def work() -> dict[str, Any]:
         rows = [tidied.as_row() for tidied in turn.tidy(chosen)]
