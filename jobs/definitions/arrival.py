@@ -12,7 +12,7 @@ def by_arrival(*keys: str) -> WindowSpec:
 
 
 def nth_arrival(*keys: str) -> Column:
-    """1 for the first arrival, 2 for the next…"""
+    """The place in the line of arrivals, 1 for the first."""
     return F.row_number().over(by_arrival(*keys))
 
 

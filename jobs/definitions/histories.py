@@ -15,8 +15,8 @@ BEFORE = ("valid_to", "is_superseded")  # what a later change may alter in a row
 def rebuilt(changes: DataFrame, known: DataFrame, *, key: str) -> DataFrame:
     """The rows of the keys that are new, or hold for another time than `known` says.
 
-    `changes` are new, one row per event, with `valid_from` and `is_deleted`; `known` are all rows of their keys, without
-    those that a change replaces. A changed row takes the batch number of the changes.
+    `changes` are new, one row per event, with `valid_from` and `is_deleted`; `known` are all rows of their keys,
+    without those that a change replaces. A changed row takes the batch number of the changes.
     """
     batch = F.max("new_seq").over(Window.partitionBy(key))
     return (

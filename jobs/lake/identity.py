@@ -1,7 +1,7 @@
-"""Pseudonyms: raw ids of people and devices become `<key id>:<32 hex digits>` (HMAC-SHA-256, truncated) on the way to silver.
+"""Pseudonyms: on the way to silver raw ids of people and devices become `<key id>:<32 hex digits>` (HMAC-SHA-256).
 
-The key lies in a file that only its owner may read: `{"current": "k1", "keys": {"k1": "<hex>"}}`. Spark's workers read it
-there by its path; it is never part of a plan, a closure, a log or a table.
+The key lies in a file that only its owner may read: `{"current": "k1", "keys": {"k1": "<hex>"}}`. Spark's workers read
+it there by its path; it is never part of a plan, a closure, a log or a table.
 """
 
 import hmac
@@ -62,7 +62,8 @@ def read_keys(path: Path) -> Keys:
         status = path.stat()
         written = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise KeyFileError(f"{path}: {error.strerror}; put the key file back (a new key makes new pseudonyms)") from error
+        remedy = "put the key file back (a new key makes new pseudonyms)"
+        raise KeyFileError(f"{path}: {error.strerror}; {remedy}") from error
     if stat.S_IMODE(status.st_mode) & 0o077:
         raise KeyFileError(f"{path}: others may read it (mode {stat.S_IMODE(status.st_mode):o}); run chmod 600 on it")
     return _parsed(written, path)
@@ -88,15 +89,15 @@ def pseudonym_of(raw_id: str, path: Path) -> str:
 def pseudonym_function(path: Path) -> "Callable[[Column], Column]":
     """A Column function from raw ids to pseudonyms; null stays null. Only the path travels to the workers."""
     import pyarrow as pa
-    from pyspark.sql import functions as F
+    from pyspark.sql.pandas.functions import arrow_udf
 
     place = str(path)
 
     def pseudonyms(ids: pa.Array) -> pa.Array:
         return pseudonyms_of(ids, place)
 
-    function = F.arrow_udf(pseudonyms, "string")
-    return lambda column: function(column)  # type: ignore[no-any-return]
+    made: Callable[[Column], Column] = arrow_udf(pseudonyms, "string")
+    return made
 
 
 def pseudonyms_of(ids: Any, place: str) -> Any:

@@ -55,7 +55,7 @@ def headers_of(topic: str, event_id: str, source: str = "app:test") -> tuple[tup
     return tuple((name, value.encode()) for name, value in pairs.items())
 
 
-def body_of(topic: str, number: int, at: datetime = NOON, **fields: Any) -> dict[str, Any]:
+def body_of(topic: str, number: int, /, at: datetime = NOON, **fields: Any) -> dict[str, Any]:
     """A good body; `fields` replace or add, None leaves out."""
     envelope = {
         "event_id": uuid7(at, number),

@@ -81,7 +81,8 @@ def mistyped(text: Column, body: Column, fields: "tuple[EventField, ...]") -> Co
     ]
     named = F.array_compact(F.array(*found))
     unnamed = (F.size(named) == 0) & body[CORRUPT].isNotNull() & ~text.rlike(EMPTY_OBJECT)
-    return F.when(unnamed, F.array(F.lit("wrong_type:body"))).otherwise(F.coalesce(named, F.array().cast("array<string>")))
+    nothing = F.array().cast("array<string>")
+    return F.when(unnamed, F.array(F.lit("wrong_type:body"))).otherwise(F.coalesce(named, nothing))
 
 
 def wrong_shapes(field: "EventField") -> Iterator[tuple[str, str]]:

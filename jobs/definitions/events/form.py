@@ -14,12 +14,12 @@ Pseudonym = Callable[[Column], Column]
 Role = Literal["fact", "entity", "control"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one form is only ever equal to itself, so what is made of it can be cached
 class Form:
     """How the records of one topic are read.
 
-    `rules` are (reason, condition) over the columns `body` and `schema_version`; a condition is true where the row breaks
-    the rule and never null. `versions` maps ce_type to the contract's version; `columns` are those of the silver table.
+    `rules` are (reason, condition) over the columns `body` and `schema_version`; a condition is true where the row
+    breaks the rule and never null. `versions` maps ce_type to the contract's version; `columns` are those of the silver table.
     """
 
     topic: str

@@ -4,6 +4,7 @@ Both come from the same conditions. Reading `is_taken` is the common case and ch
 """
 
 from collections.abc import Iterator
+from functools import cache
 from operator import or_
 
 from pyspark.sql import Column
@@ -18,6 +19,7 @@ from jobs.definitions.events.form import Form
 Check = tuple[str, str, Column]  # reason, the field it is about ("" for none), true where broken
 
 
+@cache
 def is_taken(form: Form) -> Column:
     """Whether a reading keeps every rule; a tombstone is taken on entity topics, by its key alone."""
     text = F.col("text")
@@ -27,6 +29,7 @@ def is_taken(form: Form) -> Column:
     return (good | (text.isNull() & ~is_keyless())) if form.role == "entity" else good
 
 
+@cache
 def reasons(form: Form) -> Column:
     """Every reason to refuse a reading, as a list, empty for one that is taken.
 

@@ -3,6 +3,8 @@
 A reading is only a record looked at; whether it is taken or refused, `jobs.definitions.events.judging` says.
 """
 
+from functools import cache
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -62,10 +64,15 @@ def with_look(bodies: DataFrame, form: Form) -> DataFrame:
 
     Through a generator too, so that it is worked out once for all that ask.
     """
+    return bodies.select("*", F.inline(F.array(F.struct(look(form).alias("torn")))))
+
+
+@cache
+def look(form: Form) -> Column:
+    """What is wrong with a text that is not plain."""
     text, body = F.col("text"), F.col("body")
     plain = text.isNull() | body_text.is_plain(text, body, form.fields)
-    look = F.when(~plain, faults(text, body, form.fields))
-    return bodies.select("*", F.inline(F.array(F.struct(look.alias("torn")))))
+    return F.when(~plain, faults(text, body, form.fields))
 
 
 def with_times(bodies: DataFrame, form: Form) -> DataFrame:

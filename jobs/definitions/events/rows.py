@@ -1,6 +1,7 @@
 """Readings that were taken → the columns of silver; readings that were refused → the columns of quarantine."""
 
 from collections.abc import Iterator
+from functools import cache
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -71,6 +72,7 @@ def unknown_fields(text: Column, form: Form) -> Column:
     return F.when(F.size(rest) > 0, rest)
 
 
+@cache
 def provenance(form: Form) -> dict[str, Column]:
     """Where the row is from, when it happened and what it is made of."""
     at = F.timestamp_micros(F.col("at_us"))

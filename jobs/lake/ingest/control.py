@@ -1,4 +1,4 @@
-"""What sources say on the control topic: how far their topics are complete, believed once the offsets named are read."""
+"""What sources say on the control topic: how far topics are complete, believed once the offsets named are read."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ def statement(line: Any) -> Statement:
 
 
 def write_watermarks(batch: Batch, said: list[Statement], recorded_at: datetime) -> None:
-    """Record what the batch heard, and what it had heard before and has now reached; the last word of a source counts."""
+    """Record what the batch heard, and what was heard before and is reached now; a source's last word counts."""
     read_to = {topic: {n: end for n, (_, end) in parts.items()} for topic, parts in batch.plan.ranges.items()}
     waiting = unreached(batch)
     heard = (statements(batch, before=waiting) if waiting else []) + said

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from jobs.lake.ingest.counting import landed_plan, received
 from jobs.lake.ingest.planning import Plan, plan
-from jobs.lake.ingest.progress import Progress, progress
+from jobs.lake.ingest.progress import progress
 from jobs.lake.ingest.steps import Done
 from jobs.lake.kill_points import reach
 from jobs.lake.leases import Lease, Leases

@@ -20,8 +20,8 @@ def outcome(done: list[Done], ledger: Ledger, settings: Settings) -> dict[str, A
     fates = by_topic(done)
     sums = {fate: sum(counts[fate] for counts in fates.values()) for fate in FATES}
     message = (
-        f"{len(done)} batches: {sums['received']} received, {sums['accepted']} accepted, {sums['duplicate']} duplicate, "
-        f"{sums['quarantined']} quarantined"
+        f"{len(done)} batches: {sums['received']} received, {sums['accepted']} accepted, "
+        f"{sums['duplicate']} duplicate, {sums['quarantined']} quarantined"
     )
     return {
         "outcome": "done" if done else "nothing_to_do",

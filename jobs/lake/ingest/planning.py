@@ -39,9 +39,8 @@ class Plan:
     @classmethod
     def from_note(cls, note: Mapping[str, Any]) -> Self:
         """The plan that `note` was made of."""
-        ranges = {
-            topic: {int(n): (start, end) for n, (start, end) in parts.items()} for topic, parts in note["ranges"].items()
-        }
+        noted = note["ranges"].items()
+        ranges = {topic: {int(n): (start, end) for n, (start, end) in parts.items()} for topic, parts in noted}
         lost = {(topic, number): count for topic, number, count in note["lost"]}
         return cls(note["ingest_seq"], ranges, note["topic_ids"], lost)
 
@@ -72,8 +71,8 @@ def check_identity(progress: Progress, ids: Mapping[str, str]) -> None:
             raise TopicError(f"topic {topic} is gone; bring it back, or begin a new lake")
         if ids[topic] != known:
             raise TopicError(
-                f"topic {topic} was deleted and made anew (its id was {known}, now {ids[topic]}), so its offsets mean other "
-                "records; nothing was read. Restore the topic, or begin a new lake"
+                f"topic {topic} was deleted and made anew (its id was {known}, now {ids[topic]}), so its offsets mean "
+                "other records; nothing was read. Restore the topic, or begin a new lake"
             )
 
 

@@ -1,5 +1,6 @@
-"""What made no silver row goes to quarantine, whole: the records of the batch that silver does not have and that repeat
-nothing. So a record cannot be lost between two rules that disagree; one that has no reason stops the run.
+"""What made no silver row goes to quarantine: the records of the batch that silver lacks and that repeat nothing.
+
+So a record cannot be lost between two rules that disagree; one that has no reason stops the run.
 """
 
 from functools import reduce

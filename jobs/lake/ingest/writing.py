@@ -23,7 +23,7 @@ AS_IN_SILVER = {"topic_id": "kafka_topic_id", "partition": "kafka_partition", "o
 
 
 def firsts(batch: Batch, form: Form, contest: Contest) -> "DataFrame":
-    """Readings of the topic's records but those that were not first; the late are left out before anything is parsed."""
+    """Readings of the topic's records that were first; the others are left out before anything is parsed."""
     records, late = batch.records(form.topic), contest.places(is_new=True)
     if late is not None:
         in_bronze = {there: here for here, there in AS_IN_SILVER.items()}
@@ -33,7 +33,7 @@ def firsts(batch: Batch, form: Form, contest: Contest) -> "DataFrame":
 
 
 def write_facts(batch: Batch, form: Form, contest: Contest, ranges: list[IdRange]) -> None:
-    """Append the batch's facts; when one of them came before a row that is there, replace that row in the same commit."""
+    """Append the batch's facts; one that came before a row that is there replaces it in the same commit."""
     table = silver_table(form.topic)
     build = import_module(f"jobs.silver.{form.topic}").build
     rows = build(firsts(batch, form, contest), form=form, pseudonym=batch.pseudonym)
