@@ -1,0 +1,120 @@
+"""Every bad record ends in quarantine with its reasons, every odd one in silver, and the books balance (P1–P11)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.lake.clock import now
+from jobs.lake.ingest.loop import Ingest
+from jobs.lake.ingest.steps import Done
+from jobs.lake.reasons import reason_named
+from jobs.lake.settings import Settings
+from tests.lake.logs import ALL, Log, Record
+from tests.stream.corpus.cases import Case, cases
+
+CASES = cases()
+Place = tuple[str, int, int]
+
+
+@pytest.fixture(scope="module")
+def ingested(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Ingest, list[Done], dict[str, Place], Log]:
+    """All cases in one batch; where each lies, by name."""
+    log, places = Log(), {}
+    for case in CASES:
+        log.put([case.record])
+        part = log.parts[case.record.topic][case.record.partition]
+        places[name_of(case)] = (case.record.topic, case.record.partition, len(part) - 1)
+    settings = Settings(home=tmp_path_factory.mktemp("corpus"))
+    run = Ingest(settings, "corpus", now, lambda _: spark)
+    with pytest.MonkeyPatch.context() as patch:
+        log.installed(patch)
+        done = run.until_caught_up()
+    return run, done, places, log
+
+
+@pytest.fixture(scope="module")
+def refused(ingested: tuple[Ingest, list[Done], dict[str, Place], Log]) -> dict[Place, set[str]]:
+    """Reasons by place."""
+    rows = ingested[0].lake().read("silver.quarantine").collect()
+    return {(row.topic, row.kafka_partition, row.kafka_offset): set(row.reasons) for row in rows}
+
+
+@pytest.fixture(scope="module")
+def taken(ingested: tuple[Ingest, list[Done], dict[str, Place], Log]) -> set[Place]:
+    """The places that made a silver row."""
+    lake = ingested[0].lake()
+    found = set()
+    for topic in ALL:
+        for row in lake.read(f"silver.{topic}").select("kafka_partition", "kafka_offset").collect():
+            found.add((topic, row[0], row[1]))
+    return found
+
+
+def name_of(case: Case) -> str:
+    return f"{case.hazard} {case.name} ({case.record.topic})"
+
+
+def test_there_are_at_least_sixty_of_them_under_different_names() -> None:
+    names = [name_of(case) for case in CASES]
+    assert len(names) == len(set(names)) >= 60
+
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_each_record_has_the_fate_it_should(
+    case: Case,
+    ingested: tuple[Ingest, list[Done], dict[str, Place], Log],
+    refused: dict[Place, set[str]],
+    taken: set[Place],
+) -> None:
+    place = ingested[2][name_of(case)]
+    assert refused.get(place, set()) == set(case.reasons)
+    if case.record.topic != "control":
+        assert (place in taken) == (not case.reasons and case.fate == "taken")
+
+
+def test_every_reason_is_in_the_vocabulary(refused: dict[Place, set[str]]) -> None:
+    for reason in set().union(*refused.values()):
+        reason_named(reason)
+
+
+def test_the_books_balance(ingested: tuple[Ingest, list[Done], dict[str, Place], Log]) -> None:
+    totals: dict[str, int] = defaultdict(int)
+    for line in (line for batch in ingested[1] for line in batch.books):
+        for fate in ("received", "accepted", "duplicate", "quarantined"):
+            totals[fate] += line[fate]
+    assert totals["received"] == len(CASES) == totals["accepted"] + totals["duplicate"] + totals["quarantined"]
+
+
+def test_bronze_keeps_every_bit(ingested: tuple[Ingest, list[Done], dict[str, Place], Log]) -> None:
+    run, _, places, log = ingested
+    rows = run.lake().read("bronze.events").select("topic", "partition", "offset", "key", "value", "headers").collect()
+    kept = {(row[0], row[1], row[2]): row for row in rows}
+    for topic, partition, offset in places.values():
+        sent: Record = log.parts[topic][partition][offset]
+        row = kept[topic, partition, offset]
+        assert (row.key, row.value) == (sent.key, sent.value)
+        assert [tuple(pair) for pair in row.headers or ()] == list(sent.headers or ())
+
+
+def test_unknown_fields_are_kept(ingested: tuple[Ingest, list[Done], dict[str, Place], Log]) -> None:
+    run, _, places, _ = ingested
+    offset = places["P11 a new field with structure is kept (views)"][2]
+    rows = run.lake().read("silver.views").where(f"kafka_offset = {offset}").select("rest").collect()
+    assert rows[0].rest == {"mood": '{"a":[1,2]}'}
+
+
+def test_a_conflict_names_its_twin(ingested: tuple[Ingest, list[Done], dict[str, Place], Log]) -> None:
+    run, _, places, _ = ingested
+    first = places["P7 the first of three (views)"]
+    row = run.lake().read("silver.quarantine").where("array_contains(reasons, 'conflict')").collect()[0]
+    assert (row.twin.partition, row.twin.offset) == first[1:]
+
+
+def test_no_raw_id_is_in_silver(ingested: tuple[Ingest, list[Done], dict[str, Place], Log]) -> None:
+    rows = ingested[0].lake().read("silver.views").select("user_id", "device_id").collect()
+    assert all(value is None or value.startswith("k1:") for row in rows for value in row)
