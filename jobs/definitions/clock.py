@@ -1,7 +1,7 @@
 """When an event really happened, told from three clocks: the device's, the sender's and the broker's.
 
 The sender stamps `sent_time` at each physical send, the broker its own time at arrival; their difference is how wrong
-the device's clock was. Replays of old logs declare an arrival time of their own, and the range of times they speak about.
+the device's clock was. Replays of old logs declare an arrival time of their own and a range.
 All columns are integer microseconds since 1970 UTC.
 """
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jobs.lake.errors import KeyFileError
 
@@ -96,8 +96,7 @@ def pseudonym_function(path: Path) -> "Callable[[Column], Column]":
     def pseudonyms(ids: pa.Array) -> pa.Array:
         return pseudonyms_of(ids, place)
 
-    made: Callable[[Column], Column] = arrow_udf(pseudonyms, "string")
-    return made
+    return cast("Callable[[Column], Column]", arrow_udf(pseudonyms, "string"))  # type: ignore[call-overload]
 
 
 def pseudonyms_of(ids: Any, place: str) -> Any:

@@ -19,7 +19,7 @@ class Form:
     """How the records of one topic are read.
 
     `rules` are (reason, condition) over the columns `body` and `schema_version`; a condition is true where the row
-    breaks the rule and never null. `versions` maps ce_type to the contract's version; `columns` are those of the silver table.
+    breaks the rule and never null. `versions` maps ce_type to the contract's version; `columns` are silver's.
     """
 
     topic: str
