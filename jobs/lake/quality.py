@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
     from pyspark.sql import DataFrame
 
-# Counts only: the examples Great Expectations would add are rows of people.
-COUNTS_ONLY = {"result_format": "SUMMARY", "partial_unexpected_count": 0, "include_unexpected_rows": False}
+# Whether is one pass for all columns of a table; how many costs a pass each, so only what failed is counted.
+# Counts only: the examples Great Expectations would add are values of people.
+WHETHER = {"result_format": "BOOLEAN_ONLY"}
+HOW_MANY = {"result_format": "BASIC", "partial_unexpected_count": 0, "exclude_unexpected_values": True}
+ONE_NUMBER = {"result_format": "COMPLETE"}  # safe for queries: what they return is one number, never a row
 ANSWER = "SELECT * FROM ({query}) AS answer(value) WHERE NOT COALESCE({accept}, FALSE)"
 
 
@@ -76,15 +79,14 @@ class Gate:
         return found
 
     def _run(self, promised: Contract, frame: "DataFrame", rules: Sequence[Expected]) -> list[Finding]:
-        batch = self._batch(promised.name, frame)
-        native = [rule for rule in rules if rule.kind]
-        queries = [rule for rule in rules if not rule.kind]
         by_name = {rule.name: rule for rule in rules}
         if len(by_name) != len(rules):
             raise ContractError(f"{promised.name}: two checks have one name; give each a name of its own")
-        # COMPLETE is safe for queries: what they return is one number, never a row.
-        results = _validate(batch, native, COUNTS_ONLY) + _validate(batch, queries, {"result_format": "COMPLETE"})
-        found = {_name(result): result for result in results}
+        batch = self._batch(promised.name, frame)
+        results = _validate(batch, [rule for rule in rules if rule.kind], WHETHER)
+        results += _validate(batch, [by_name[_name(result)] for result in results if not result.success], HOW_MANY)
+        results += _validate(batch, [rule for rule in rules if not rule.kind], ONE_NUMBER)
+        found = {_name(result): result for result in results}  # of two, the later one, with its count
         return [_finding(promised, rule, found[rule.name]) for rule in rules]
 
     def _batch(self, name: str, frame: "DataFrame") -> "Batch":
@@ -127,11 +129,12 @@ def _finding(promised: Contract, rule: Expected, result: "ExpectationValidationR
         raise ContractError(f"{promised.name}: check {rule.name} cannot be evaluated: {failure}")
     facts = result.result
     if rule.kind:
-        return Finding(promised.name, rule, bool(result.success), _share(facts), facts.get("unexpected_count"))
+        counted = 0 if result.success else facts.get("unexpected_count")
+        return Finding(promised.name, rule, bool(result.success), _share(facts), counted)
     answers = [row["value"] for row in facts.get("details", {}).get("unexpected_rows", [])]
     value = answers[0] if answers else None
-    counted = int(value) if rule.is_row_rule and value is not None else (0 if result.success else None)
-    return Finding(promised.name, rule, bool(result.success), None if value is None else str(value), counted)
+    wrong = int(value) if rule.is_row_rule and value is not None else (0 if result.success else None)
+    return Finding(promised.name, rule, bool(result.success), None if value is None else str(value), wrong)
 
 
 def _share(facts: dict[str, Any]) -> str | None:
