@@ -51,7 +51,7 @@ def send_raw(producer: Producer, topic: str, lines: Iterable[bytes]) -> Sent:
     return Sent(sent=count)
 
 
-def raw_record(topic: str, source: str, line: bytes) -> Record:
+def raw_record(topic: str, source: str, line: bytes, declared_range: str = "") -> Record:
     """A line as a record: key from `user_id` or the entity's id, `ce_id` and `ce_time` from the body, where readable.
 
     A line that cannot be read has no key; an id that cannot be read is made from the line, a time is left out.
@@ -59,7 +59,7 @@ def raw_record(topic: str, source: str, line: bytes) -> Record:
     body = read_body(line)[0] or {}
     event_id, event_time = body.get("event_id"), body.get("event_time")
     name = event_id if type(event_id) is str else id_of(f"{topic}/{line!r}", 0)
-    own = [*shared_headers(topic, source), ("ce_id", name.encode(errors="replace"))]
+    own = [*shared_headers(topic, source, declared_range), ("ce_id", name.encode(errors="replace"))]
     if type(event_time) is int and 0 <= event_time < LATEST_TIME:
         own.append(("ce_time", rfc3339(event_time).encode()))
     return Record(topic, key(topic, body), line, own)

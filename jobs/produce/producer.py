@@ -38,16 +38,16 @@ class Producer:
         *,
         source: str,
         spool: Path,
-        declared_range: tuple[int, int] | None = None,
+        declared_range: str = "",
         patience_seconds: float = PATIENCE_SECONDS,
         on_acknowledged: Callable[[int], None] = lambda count: None,
     ) -> None:
         """Open the spool, which begins a new epoch; the broker may be away. LeaseError when the spool is in use.
 
-        A replay declares the range of event times it speaks about: from and to (exclusive), in µs.
+        A replay declares the range of event times it speaks about: `<from>/<to>` in µs, to exclusive.
         """
         self.source = source
-        self._reach = "" if declared_range is None else "{}/{}".format(*declared_range)
+        self._declared_range = declared_range
         self.patience_seconds = patience_seconds
         self._schemas_dir = settings.schemas_dir
         self._spool = Spool(spool)
@@ -113,7 +113,7 @@ class Producer:
             self._seq = place  # a gap in the count would look like loss
             self.refused.keep(Record(topic, key(topic, whole), value, []), faults)
             return False
-        own = headers(topic, self.source, whole["event_id"], whole["event_time"], self._reach)
+        own = headers(topic, self.source, whole["event_id"], whole["event_time"], self._declared_range)
         self._accept(Record(topic, key(topic, whole), value, own), self.patience_seconds if waiting else None)
         return True
 

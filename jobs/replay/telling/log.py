@@ -55,10 +55,9 @@ class Log:
         return sum(stream.rows.height for stream in self.streams)
 
     @property
-    def declared_range(self) -> tuple[int, int]:
-        """The times (µs) its events have: from the first to after the last."""
+    def declared_range(self) -> str:
+        """The times its events have, as a replay's header says it: `<from>/<to>` in µs, to exclusive."""
         times = [stream.rows["event_time"] for stream in self.streams if stream.rows.height]
-        return (
-            min(int(time.min()) for time in times),  # type: ignore[arg-type]  # integers by construction
-            max(int(time.max()) for time in times) + 1,  # type: ignore[arg-type]
-        )
+        first = min(int(time.min()) for time in times)  # type: ignore[arg-type]  # integers by construction
+        last = max(int(time.max()) for time in times)  # type: ignore[arg-type]
+        return f"{first}/{last + 1}"

@@ -12,8 +12,9 @@ import orjson
 from jobs.lake.settings import Settings
 from jobs.lake.topics import ENTITIES, FACTS
 from jobs.produce.completeness import announcements
+from jobs.produce.lines import raw_record
 from jobs.produce.producer import Producer
-from jobs.produce.records import Record, headers, key, shared_headers
+from jobs.produce.records import headers, key, shared_headers
 from jobs.replay.telling.events import Told, complete_at_arrival, told
 from jobs.replay.telling.log import Log
 from jobs.replay.telling.pace import Pace
@@ -74,7 +75,7 @@ def send(
 def write(log: Log, path: Path) -> Fates:
     """Write every event as one JSON line instead of sending it: topic, key, headers, value (not yet stamped)."""
     fates = Fates(log.rows_in, unreadable=Counter(refused=len(log.unreadable)))
-    reach = "{}/{}".format(*log.declared_range)
+    reach = log.declared_range
     with path.open("wb") as file:
         for event in told(log):
             own = headers(event.topic, log.source, event.body["event_id"], event.body["event_time"], reach)
@@ -114,7 +115,7 @@ def _paced(log: Log, producer: Producer, speed: float | None) -> Iterator[Told]:
 def _part_with_unreadable(log: Log, producer: Producer, *, sends_unreadable: bool) -> None:
     """Rows no event could be made of: sent as they are, to end in quarantine, or kept with the refused."""
     for row in log.unreadable:
-        record = Record(UNREADABLE_TOPIC, None, row.row, shared_headers(UNREADABLE_TOPIC, log.source))
+        record = raw_record(UNREADABLE_TOPIC, log.source, row.row, log.declared_range)
         if sends_unreadable:
             producer.send_record(record)
         else:
