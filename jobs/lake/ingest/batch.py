@@ -12,6 +12,8 @@ from jobs.lake.tables import Lake
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+SMALL = 50_000  # records
+
 
 @dataclass
 class Batch:
@@ -24,6 +26,7 @@ class Batch:
     received: dict[tuple[str, int], int]
     pseudonym: "Callable[[Column], Column]"
     kept: "list[DataFrame]" = field(default_factory=list)
+    all_records: "DataFrame | None" = None
 
     @property
     def seq(self) -> int:
@@ -43,7 +46,16 @@ class Batch:
         """The batch's records of these topics, as they lie in bronze."""
         from pyspark.sql import functions as F
 
-        return self.lake.read(BRONZE).where((F.col("ingest_seq") == self.seq) & F.col("topic").isin(*topics))
+        return self.whole().where(F.col("topic").isin(*topics))
+
+    def whole(self) -> "DataFrame":
+        """All records of the batch; a small batch is read from bronze once."""
+        from pyspark.sql import functions as F
+
+        if self.all_records is None:
+            found = self.lake.read(BRONZE).where(F.col("ingest_seq") == self.seq)
+            self.all_records = self.keep(found) if sum(self.received.values()) <= SMALL else found
+        return self.all_records
 
     def keep(self, frame: "DataFrame") -> "DataFrame":
         """A frame that several steps read, worked out once; let go at the end of the batch."""

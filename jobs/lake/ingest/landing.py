@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 from jobs.bronze.events import build
+from jobs.lake.ingest.batch import SMALL
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import APP, BRONZE
 from jobs.lake.tables import Lake
@@ -11,13 +12,11 @@ from jobs.lake.tables import Lake
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-SMALL = 50_000  # records; fewer go into few files, more keep one file for each partition
-
 
 def land(lake: Lake, plan: Plan) -> None:
     """Read what the plan names and append it as batch `plan.ingest_seq`."""
     rows = build(records(lake, plan), topic_ids=plan.topic_ids, ingest_seq=plan.ingest_seq)
-    if plan.size <= SMALL:
+    if plan.size <= SMALL:  # few files; a large batch keeps one for each partition
         rows = rows.coalesce(lake.settings.spark_cores)
     noted = json.dumps(plan.note(), separators=(",", ":"))
     lake.append(BRONZE, rows, app=APP, version=plan.ingest_seq, metadata=noted)
