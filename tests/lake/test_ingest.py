@@ -1,0 +1,184 @@
+"""Ingest is a function of what lies on the topics: batches, kills, repeats and order of arrival change nothing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.lake.clock import now
+from jobs.lake.digest import digest_of
+from jobs.lake.errors import LeaseError, TopicError
+from jobs.lake.ingest.loop import LEASE, Ingest
+from jobs.lake.ingest.steps import KILL_POINTS
+from jobs.lake.kill_points import VARIABLE, Killed
+from jobs.lake.settings import Settings
+from tests.lake.logs import NOON, Log, Record, body_of, micros, record
+
+SILVER = ("silver.views", "silver.orders", "silver.users", "silver.quarantine")
+COUNTED = ("received", "accepted", "duplicate", "quarantined")
+
+
+@pytest.fixture(scope="module")
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One key for all lakes of the module, so that their pseudonyms can be compared."""
+    return tmp_path_factory.mktemp("keys") / "pseudonyms.json"
+
+
+def story() -> list[Record]:
+    """Facts with repeats, conflicts and broken ones; a user who moves, is corrected late, and is withdrawn."""
+    views = [record("views", body_of("views", n, user_id=f"u{n % 5}"), partition=n % 2) for n in range(30)]
+    again = [replace(views[n], at=NOON + timedelta(minutes=1)) for n in (3, 4, 17)]
+    other = [record("views", body_of("views", n, user_id=f"u{n % 5}", watch_ms=7), partition=n % 2,
+                    at=NOON + timedelta(minutes=2)) for n in (3, 8)]  # fmt: skip
+    broken = [record("views", body_of("views", 100 + n, watch_ms="x"), partition=n) for n in range(2)]
+    orders = [record("orders", body_of("orders", 200 + n, user_id=f"u{n}")) for n in range(4)]
+    moves = [body_of("users", 300 + n, event_time=micros(NOON) - hours * 3_600_000_000, sent_time=micros(NOON),
+                     region=f"r{n}") for n, hours in enumerate((5, 1, 3, 3))]  # fmt: skip
+    users = [record("users", move) for move in moves]
+    gone = record("users", moves[0], value=None, headers=None, at=NOON + timedelta(minutes=3))
+    word = record("control", body_of("control", 400, offsets=[{"partition": 0, "next_offset": 3}]))
+    return [*views, *again, *other, *broken, *orders, *users, gone, word]
+
+
+def run(settings: Settings, spark: SparkSession, log: Log, **options: int) -> Ingest:
+    """Ingest until caught up, a thousand batches at most."""
+    ingest = Ingest(settings, "test", now, lambda _: spark)
+    with pytest.MonkeyPatch.context() as patch:
+        log.installed(patch)
+        ingest.until_caught_up(**options)
+    return ingest
+
+
+def digests(ingest: Ingest) -> dict[str, str]:
+    """What silver holds, and the books' sums."""
+    found = {table: digest_of(ingest.lake(), table) for table in SILVER}
+    lines = ingest.ledger.read("ops.books").to_pylist()
+    assert all(line["balanced"] for line in lines)
+    return found | {fate: str(sum(line[fate] for line in lines)) for fate in COUNTED}
+
+
+@pytest.fixture(scope="module")
+def clean(
+    spark: SparkSession, key_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, str], Ingest, Log]:
+    """One run over the whole story."""
+    log = Log()
+    log.put(story())
+    ingest = run(Settings(home=tmp_path_factory.mktemp("clean"), key_file=key_file), spark, log)
+    return digests(ingest), ingest, log
+
+
+@pytest.fixture
+def settings(tmp_path: Path, key_file: Path) -> Settings:
+    """A lake of the test's own."""
+    return Settings(home=tmp_path, key_file=key_file)
+
+
+def test_the_story_is_told_right(clean: tuple[dict[str, str], Ingest, Log]) -> None:
+    counts = {fate: int(clean[0][fate]) for fate in COUNTED}
+    assert counts == {"received": 47, "accepted": 40, "duplicate": 3, "quarantined": 4}
+    rows = clean[1].lake().read("silver.users").orderBy("valid_from", "kafka_offset").collect()
+    held = [(row.region, row.is_superseded, row.is_current, row.is_deleted) for row in rows]
+    assert held == [("r0", False, False, False), ("r2", True, False, False), ("r3", False, False, False),
+                    ("r1", False, False, False), (None, False, True, True)]  # fmt: skip
+
+
+def test_a_second_run_finds_nothing_and_needs_no_spark(clean: tuple[dict[str, str], Ingest, Log]) -> None:
+    ingest = clean[1]
+    again = Ingest(ingest.settings, "again", now, lambda _: pytest.fail("Spark was opened"))
+    with pytest.MonkeyPatch.context() as patch:
+        clean[2].installed(patch)
+        assert again.until_caught_up() == []
+
+
+def test_killed_at_each_point_in_turn_it_ends_the_same(
+    settings: Settings, spark: SparkSession, clean: tuple[dict[str, str], Ingest, Log], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One lake, killed on its way at every point: each run goes on from where the one before was cut short."""
+    reached = []
+    for point in KILL_POINTS:
+        monkeypatch.setenv(VARIABLE, f"raise:{point}")
+        try:
+            run(settings, spark, clean[2])
+        except Killed:
+            reached.append(point)
+    monkeypatch.delenv(VARIABLE)
+    assert {"ingest.after_bronze", "ingest.after_views", "ingest.after_users", "ingest.after_quarantine"} < set(reached)
+    assert digests(run(settings, spark, clean[2])) == clean[0]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_cuts_between_batches_change_nothing(
+    seed: int, settings: Settings, spark: SparkSession, clean: tuple[dict[str, str], Ingest, Log]
+) -> None:
+    """The same log comes in three pieces, cut differently in each partition."""
+    dice, log, whole = random.Random(seed), Log(), clean[2]
+    places = [(topic, n, part) for topic, parts in whole.parts.items() for n, part in parts.items()]
+    cuts = {(topic, n): sorted(dice.choices(range(len(part) + 1), k=2)) for topic, n, part in places}
+    for piece in range(3):
+        for topic, n, part in places:
+            edges = [0, *cuts[topic, n], len(part)]
+            log.put(part[edges[piece] : edges[piece + 1]])
+        ingest = run(settings, spark, log)
+    assert digests(ingest) == clean[0]
+
+
+def test_an_earlier_arrival_in_a_later_batch_takes_the_place(settings: Settings, spark: SparkSession) -> None:
+    body, log = body_of("views", 1), Log()
+    log.put([record("views", body_of("views", 2), partition=0), record("views", body, partition=1)])
+    run(settings, spark, log)
+    log.put([record("views", body | {"watch_ms": 9}, partition=0, at=NOON - timedelta(minutes=1))])
+    ingest = run(settings, spark, log)
+    rows = ingest.lake().read("silver.views").where(f"event_id = '{body['event_id']}'").collect()
+    assert [(row.watch_ms, row.kafka_partition) for row in rows] == [(9, 0)]
+    refused = ingest.lake().read("silver.quarantine").collect()
+    assert [(row.kafka_partition, row.reasons, row.twin.partition) for row in refused] == [(1, ["conflict"], 0)]
+    assert {fate: digests(ingest)[fate] for fate in COUNTED} == {
+        "received": "3", "accepted": "2", "duplicate": "0", "quarantined": "1"}  # fmt: skip
+
+
+def test_a_late_fact_touches_its_own_day_only(
+    clean: tuple[dict[str, str], Ingest, Log], settings: Settings, spark: SparkSession
+) -> None:
+    log = Log()
+    log.put(clean[2].parts["views"][0])
+    run(settings, spark, log)
+    log.put([record("views", body_of("views", 999, event_time=micros(NOON - timedelta(days=30))))])
+    ingest = run(settings, spark, log)
+    lines = [line for line in ingest.ledger.read("ops.touched").to_pylist() if line["ingest_seq"] == 1]
+    assert [(line["table"], line["day"], line["rows"]) for line in lines] == [
+        ("silver.views", (NOON - timedelta(days=30)).date(), 1)
+    ]
+
+
+class TestBeforeAnythingIsRead:
+    """What stops a run, with nothing written."""
+
+    @pytest.fixture
+    def again(self, clean: tuple[dict[str, str], Ingest, Log], monkeypatch: pytest.MonkeyPatch) -> Iterator[Ingest]:
+        log = clean[2]
+        ids, gone = dict(log.ids), dict(log.gone)
+        log.installed(monkeypatch)
+        yield Ingest(clean[1].settings, "stopped", now, lambda _: pytest.fail("Spark was opened"))
+        log.ids, log.gone = ids, gone
+
+    def test_a_topic_made_anew(self, again: Ingest, clean: tuple[dict[str, str], Ingest, Log]) -> None:
+        clean[2].ids["views"] = "another"
+        with pytest.raises(TopicError, match="made anew"):
+            again.until_caught_up()
+
+    def test_a_range_that_retention_took(self, again: Ingest, clean: tuple[dict[str, str], Ingest, Log]) -> None:
+        log = clean[2]
+        log.gone["orders", 0] = len(log.parts["orders"][0]) + 3
+        with pytest.raises(TopicError, match=r"offsets 4 to 6 are gone"):
+            again.until_caught_up()
+
+    def test_another_run_that_holds_the_lease(self, again: Ingest) -> None:
+        with again.leases.held(LEASE, "the first"), pytest.raises(LeaseError, match="the first"):
+            again.until_caught_up()
