@@ -161,7 +161,7 @@ def _judged(meant: Definition, file: Path, found: EventFile, watermark: int | No
     arrays = as_events(meant, str(file), found.events, Settings.from_env().schemas_dir)
     entries, attempts = judge(meant, arrays)
     ids, times = [event.event_id for event in found.events], [event.time for event in found.events]
-    return Judged(meant, entries, attempts, subjects_of(found.events), ids, times, watermark)
+    return Judged(meant, entries, attempts, subjects_of(found.events), ids, times, arrays.mask.tolist(), watermark)
 
 
 def _instant(text: str) -> int | None:

@@ -64,36 +64,39 @@ def is_better(left: int, right: int, reached: Ints, got_at: Ints) -> bool:
 
 
 @compiled
-def describe_attempts(attempt: Ints, count: int, converted_at: Ints, reached: Ints, got_at: Ints) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+def _last_to_convert(attempt: Ints, count: int, converted_at: Ints) -> Ints:
+    """Per attempt the last entry that reaches its (first) conversion, -1 for a dropped one."""
+    instant, last = np.full(count, -1, np.int64), np.full(count, -1, np.int64)
+    for entry in range(attempt.size):
+        number = attempt[entry]
+        if converted_at[entry] >= 0 and (instant[number] < 0 or converted_at[entry] < instant[number]):
+            instant[number] = converted_at[entry]
+    for entry in range(attempt.size):
+        if converted_at[entry] >= 0 and converted_at[entry] == instant[attempt[entry]]:
+            last[attempt[entry]] = entry
+    return last
+
+
+@compiled
+def describe_attempts(
+    attempt: Ints, count: int, converted_at: Ints, reached: Ints, got_at: Ints
+) -> tuple[Ints, Ints, Ints, Ints, Ints]:
     """Per attempt the entry that gives identity and the one that gives steps, its first and last entry, and their number.
 
     A converting attempt is known by the last entry that reaches its conversion; a dropped one by its first entry, and
     its steps are those of its furthest.
     """
-    identity, steps = np.full(count, -1, np.int64), np.full(count, -1, np.int64)
-    first, last, size = np.full(count, -1, np.int64), np.full(count, -1, np.int64), np.zeros(count, np.int64)
-    instant = np.full(count, -1, np.int64)
+    identity, size = _last_to_convert(attempt, count, converted_at), np.zeros(count, np.int64)
+    steps, first, last = identity.copy(), np.full(count, -1, np.int64), np.full(count, -1, np.int64)
     for entry in range(attempt.size):
         number = attempt[entry]
         if size[number] == 0:
             first[number] = entry
-            steps[number] = entry
         last[number] = entry
         size[number] += 1
-        if converted_at[entry] >= 0 and (instant[number] < 0 or converted_at[entry] < instant[number]):
-            instant[number] = converted_at[entry]
-        if is_better(steps[number], entry, reached, got_at):
+        if identity[number] < 0 and (steps[number] < 0 or is_better(steps[number], entry, reached, got_at)):
             steps[number] = entry
-    for entry in range(attempt.size):
-        number = attempt[entry]
-        if instant[number] >= 0 and converted_at[entry] == instant[number]:
-            identity[number] = entry
-    for number in range(count):
-        if instant[number] >= 0:
-            steps[number] = identity[number]
-        else:
-            identity[number] = first[number]
-    return identity, steps, first, last, size
+    return np.where(identity < 0, first, identity), steps, first, last, size
 
 
 @compiled

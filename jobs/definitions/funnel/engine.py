@@ -5,6 +5,7 @@ Pure: arrays in, arrays out; the same on a file, in Spark and in tests. The orde
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,11 @@ from jobs.definitions.funnel.analysis import route
 from jobs.definitions.funnel.attempts import describe_attempts, group_entries
 from jobs.definitions.funnel.calendar import local_days
 from jobs.definitions.funnel.linear import linear_chains
-from jobs.definitions.funnel.model import Definition
-from jobs.definitions.funnel.optional import fill_optional
+from jobs.definitions.funnel.model import Definition, Step
+from jobs.definitions.funnel.optional import Course, fill_optional
 from jobs.definitions.funnel.order import by_group_and_time, first_of_each, lowest_step, settle_ties, tied
 from jobs.definitions.funnel.repeats import double_taps
-from jobs.definitions.funnel.search import searched_chains
+from jobs.definitions.funnel.search import Bonds, Stage, searched_chains
 from jobs.definitions.funnel.unordered import unordered_chains
 
 if TYPE_CHECKING:
@@ -235,10 +236,9 @@ def _chains(
     else:
         reached, chains, is_excluded = _searched(definition, events, view, bits, entries, group_of, mandatory)
     if mandatory.size < steps:
-        gaps = np.array([-1 if step.gap_us is None else step.gap_us for step in definition.steps], np.int64)
-        reached, chains = fill_optional(
-            view.starts, view.time, view.mask, view.deadline, group_of, reached, chains, mandatory, steps, forbid, gaps
-        )
+        gaps = _gaps(definition.steps)
+        course = Course(view.starts, view.time, view.mask, view.deadline, mandatory, gaps, steps, forbid)
+        reached, chains = fill_optional(course, group_of, reached, chains)
     last = chains[np.arange(entries.size), reached - 1]
     return reached, chains, view.time[last], is_excluded
 
@@ -251,23 +251,27 @@ def _only(mask: Ints, mandatory: Ints) -> Ints:
     return moved
 
 
+def _gaps(steps: Sequence[Step]) -> Ints:
+    """The longest gap before each step in µs, -1 for none."""
+    return np.array([-1 if step.gap_us is None else step.gap_us for step in steps], np.int64)
+
+
 def _searched(
     definition: Definition, events: Events, view: _Sorted, bits: Ints, entries: Ints, group_of: Ints, mandatory: Ints
 ) -> tuple[Ints, Ints, Flags]:
     """The searching kernel, a second time without exclusions where these may have held an entry back."""
     level_of = {int(step): level for level, step in enumerate(mandatory)}
-    gaps = [definition.steps[step].gap_us for step in mandatory]
+    gaps = _gaps([definition.steps[step] for step in mandatory])
     rules = [(level_of[rule.after], level_of[rule.before]) for rule in definition.exclusions]
     xmask = events.xmask[view.row] if events.xmask is not None else np.zeros(view.row.size, np.int64)
     scope = events.in_scope[view.row] if events.in_scope is not None else np.zeros(view.row.size, np.bool_)
 
+    stage = Stage(view.starts, view.time, bits, xmask, scope, view.deadline)
+
     def search(rules: list[tuple[int, int]]) -> tuple[Ints, Ints]:
-        return searched_chains(
-            view.starts, view.time, bits, xmask, scope, view.deadline, entries, group_of, mandatory.size,
-            definition.ties == "forbid", definition.mode == "strict",
-            np.array([-1 if gap is None else gap for gap in gaps], np.int64),
-            np.array(rules, np.int64).reshape(len(rules), 2),
-        )  # fmt: skip
+        between = np.array(rules, np.int64).reshape(len(rules), 2)
+        forbid, strict = definition.ties == "forbid", definition.mode == "strict"
+        return searched_chains(stage, Bonds(mandatory.size, forbid, strict, gaps, between), entries, group_of)
 
     reached, chains = search(rules)
     is_excluded = search([])[0] > reached if rules else np.zeros(entries.size, np.bool_)

@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.definitions.as_of import with_version
+from jobs.definitions.balanced import joined
 from jobs.definitions.funnel.model import Definition, Exclusion, Step
 from jobs.definitions.funnel.vocabulary import DERIVED, FROM_USERS, FROM_VIDEOS, TOPIC_PREFIX
 from jobs.definitions.money import gross_fen
@@ -66,7 +67,7 @@ def kernel_events(events: DataFrame, definitions: Sequence[Definition]) -> DataF
     exclusions_<n> (bits), flags_<n>, hold_<n> (JSON of the key, null where one of its parts is).
     """
     per_definition = [column for number, one in enumerate(definitions) for column in _columns_of(number, one)]
-    matters = reduce(
+    matters = joined(
         Column.__or__,
         [(F.col(f"{part}_{n}") != 0) for n in range(len(definitions)) for part in ("steps", "exclusions", "flags")],
     )

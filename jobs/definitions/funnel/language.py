@@ -246,7 +246,7 @@ class _Reader:
 
     def _first_entry(self) -> Any:
         value = self.raw.get("first_entry_only", False)
-        if value not in (True, False, "filtered") or isinstance(value, int) and not isinstance(value, bool):
+        if value not in (True, False, "filtered") or (isinstance(value, int) and not isinstance(value, bool)):
             raise self.refuse(("first_entry_only",), f"is {value!r}; write true, false or filtered")
         return {True: "true", False: "no"}.get(value, "filtered")
 

@@ -14,6 +14,14 @@ Flags = NDArray[np.bool_]
 
 
 @compiled
+def _meet(first: Ints, level: Ints, begin: int, end: int) -> None:
+    """Note for each step the first event of the instant (places begin..end) that matches it."""
+    for at in range(end - 1, begin - 1, -1):
+        if level[at] >= 0:
+            first[level[at]] = at
+
+
+@compiled
 def _point_ahead(starts: Ints, time: Ints, level: Ints, levels: int, forbid: bool) -> Ints:
     """For each event the first event of the next step at its instant or later (`forbid`: later), or -1."""
     ahead = np.full(time.size, -1, np.int64)
@@ -26,16 +34,12 @@ def _point_ahead(starts: Ints, time: Ints, level: Ints, levels: int, forbid: boo
             while begin > starts[group] and time[begin - 1] == time[end - 1]:
                 begin -= 1
             if not forbid:
-                for at in range(end - 1, begin - 1, -1):
-                    if level[at] >= 0:
-                        first[level[at]] = at
+                _meet(first, level, begin, end)
             for at in range(begin, end):
                 if 0 <= level[at] < levels - 1:
                     ahead[at] = first[level[at] + 1]
             if forbid:
-                for at in range(end - 1, begin - 1, -1):
-                    if level[at] >= 0:
-                        first[level[at]] = at
+                _meet(first, level, begin, end)
             end = begin
     return ahead
 

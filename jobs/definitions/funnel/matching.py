@@ -1,4 +1,6 @@
-"""Steps and the events of one instant: who can fill what, each event once (used by kernels; compiled into each)."""
+"""Steps and the events of one instant: who can fill what, each event once."""
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,44 +8,56 @@ from numpy.typing import NDArray
 from jobs.definitions.funnel.compiled import compiled
 
 Ints = NDArray[np.int64]
+FREE, BARRED = -1, -2
+
+
+class Desk(NamedTuple):
+    """Room to match on. `held`: the step that has the k-th event, FREE or BARRED; `holds`: the k a step has; `came` (one
+    per event) and `queue` (one per step and one more) are the search's own.
+    """
+
+    held: Ints
+    holds: Ints
+    came: Ints
+    queue: Ints
 
 
 @compiled
-def augment(root: int, mask: Ints, events: Ints, held: Ints, holds: Ints, came: Ints, queue: Ints) -> bool:
-    """Give step `root` an event, moving other steps to other events where needed; False when nobody can move.
-
-    `events` are places; `held[k]` is the step that has events[k] (-1 none, -2 not to be used), `holds[step]` the k it
-    has. `came` (one per event) and `queue` (one per step and one more) are scratch.
-    """
-    came[: events.size] = -1
-    queue[0] = root
+def augment(root: int, mask: Ints, events: Ints, desk: Desk) -> bool:
+    """Give step `root` one of `events` (places), moving other steps to other events; False when nobody can move."""
+    desk.came[: events.size] = -1
+    desk.queue[0] = root
     begin, end = 0, 1
     while begin < end:
-        step = queue[begin]
+        step = desk.queue[begin]
         begin += 1
         for k in range(events.size):
-            if held[k] == -2 or came[k] >= 0 or (mask[events[k]] >> step) & 1 == 0:
+            if desk.held[k] == BARRED or desk.came[k] >= 0 or (mask[events[k]] >> step) & 1 == 0:
                 continue
-            came[k] = step
-            if held[k] >= 0:
-                queue[end] = held[k]
-                end += 1
-                continue
-            while True:
-                mover = came[k]
-                before = holds[mover]
-                held[k] = mover
-                holds[mover] = k
-                if mover == root:
-                    return True
-                k = before
+            desk.came[k] = step
+            if desk.held[k] == FREE:
+                _move(root, k, desk)
+                return True
+            desk.queue[end] = desk.held[k]
+            end += 1
     return False
 
 
 @compiled
-def assign_first(
-    low: int, high: int, mask: Ints, events: Ints, barred: int, chain: Ints, held: Ints, holds: Ints, came: Ints, queue: Ints
-) -> None:
+def _move(root: int, free: int, desk: Desk) -> None:
+    """Pass events on along the way the search came, so that `root` gets one and event `free` is taken."""
+    k = free
+    while True:
+        mover = desk.came[k]
+        before = desk.holds[mover]
+        desk.held[k], desk.holds[mover] = mover, k
+        if mover == root:
+            return
+        k = before
+
+
+@compiled
+def assign_first(low: int, high: int, mask: Ints, events: Ints, barred: int, chain: Ints, desk: Desk) -> None:
     """Fill steps low..high of `chain` from `events`, each event once and never `barred`: the first list by rule 2.
 
     Such a list must exist. A step takes the first event with which the steps after it can still be filled.
@@ -52,23 +66,27 @@ def assign_first(
         for k in range(events.size):
             if events[k] == barred or (mask[events[k]] >> step) & 1 == 0 or _is_in(events[k], chain, low, step):
                 continue
-            held[: events.size] = -1
             for other in range(events.size):
                 taken = other == k or events[other] == barred or _is_in(events[other], chain, low, step)
-                held[other] = -2 if taken else -1
-            fits = True
-            for later in range(step + 1, high + 1):
-                if not augment(later, mask, events, held, holds, came, queue):
-                    fits = False
-                    break
-            if fits:
+                desk.held[other] = BARRED if taken else FREE
+            if _can_fill(step + 1, high, mask, events, desk):
                 chain[step] = events[k]
                 break
 
 
 @compiled
+def _can_fill(low: int, high: int, mask: Ints, events: Ints, desk: Desk) -> bool:
+    """Whether steps low..high can be filled with what is free."""
+    for step in range(low, high + 1):
+        if not augment(step, mask, events, desk):
+            return False
+    return True
+
+
+@compiled
 def _is_in(event: int, chain: Ints, low: int, high: int) -> bool:
+    """Whether one of the steps low..high (exclusive) has the event."""
+    found = False
     for step in range(low, high):
-        if chain[step] == event:
-            return True
-    return False
+        found = found or chain[step] == event
+    return found

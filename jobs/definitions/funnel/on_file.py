@@ -90,7 +90,7 @@ def _passed(definition: Definition, file: str, rows: Sequence[Row], schemas_dir:
     asked: set[str] = set()
     types: dict[str, str] = {}
     for place, where in predicates(definition):
-        names = needed(check_predicate(marked, place, where, {name: "struct<>" for name in given} | known))
+        names = needed(check_predicate(marked, place, where, dict.fromkeys(given, "struct<>") | known))
         for name in names - asked:
             types[name] = _type_of(name, rows, known) if name in given else duck_type(known.get(name, "string"))
         asked |= names

@@ -7,214 +7,258 @@ step is earliest is found by going back from the first node of the furthest step
 *block*, a matching of steps to different events (jobs/definitions/funnel/matching.py).
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from jobs.definitions.funnel.compiled import compiled
-from jobs.definitions.funnel.matching import assign_first, augment
+from jobs.definitions.funnel.matching import Desk, assign_first, augment
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 NEVER = -(2**62)
 
 
+class Stage(NamedTuple):
+    """The events, by (group, rule 2): `mask` and `xmask` hold a bit per step and per exclusion."""
+
+    starts: Ints
+    time: Ints
+    mask: Ints
+    xmask: Ints
+    scope: Flags
+    deadline: Ints
+
+
+class Bonds(NamedTuple):
+    """What binds the steps: `gaps` µs per step or -1, `rules` a row (after, before) per exclusion."""
+
+    levels: int
+    forbid: bool
+    strict: bool
+    gaps: Ints
+    rules: Ints
+
+
+class Nodes(NamedTuple):
+    """The nodes of one entry by (step, number): `at` the instant, `opened` the step its block begins with, `before` the
+    number of its latest way in (of step opened - 1), `place` of the instant's first event, `least` the earliest instant
+    the step before may have, `seen` (by exclusion) when an excluding event was last; `count` of nodes per step.
+    """
+
+    at: Ints
+    opened: Ints
+    before: Ints
+    place: Ints
+    least: Ints
+    seen: Ints
+    count: Ints
+
+
+class Past(NamedTuple):
+    """What lies behind the instant looked at: per step the last event of the scope that is none of its repeats, per
+    exclusion the last excluding event.
+    """
+
+    bad: Ints
+    seen: Ints
+
+
 @compiled
-def _step_time(step: int, level: int, node: int, at: Ints, opened: Ints, before: Ints) -> int:
+def _step_time(nodes: Nodes, step: int, level: int, node: int) -> int:
     """When the latest chain into a node fills an earlier step."""
-    while opened[level, node] > step:
-        level, node = opened[level, node] - 1, before[level, node]
-    return at[level, node]  # type: ignore[no-any-return]
+    while nodes.opened[level, node] > step:
+        level, node = nodes.opened[level, node] - 1, nodes.before[level, node]
+    return nodes.at[level, node]  # type: ignore[no-any-return]
 
 
 @compiled
-def _is_clean(
-    level: int, first: int, node: int, seen: Ints, rules: Ints, at: Ints, opened: Ints, before: Ints
-) -> bool:
-    """No exclusion that ends at `level` has happened since its first step, the way in being `node` of step first - 1."""
-    for rule in range(rules.shape[0]):
-        if rules[rule, 1] == level and rules[rule, 0] < first:
-            if seen[rule] > _step_time(rules[rule, 0], first - 1, node, at, opened, before):
-                return False
+def _least(bonds: Bonds, past: Past, level: int, now: int) -> int:
+    """The earliest instant the step before `level` may have, for gap and strictness."""
+    least = now - bonds.gaps[level] if bonds.gaps[level] >= 0 else NEVER
+    return max(least, past.bad[level - 1]) if bonds.strict else least
+
+
+@compiled
+def _is_clean(bonds: Bonds, nodes: Nodes, past: Past, level: int, first: int, way: int) -> bool:
+    """No exclusion that ends at `level` has happened since its first step, in the chain through `way` of step first - 1."""
+    for rule in range(bonds.rules.shape[0]):
+        after, before = bonds.rules[rule]
+        if before == level and after < first and past.seen[rule] > _step_time(nodes, after, first - 1, way):
+            return False
     return True
 
 
 @compiled
-def _walk(
-    begin: int, entry: int, end: int, time: Ints, mask: Ints, xmask: Ints, scope: Flags, levels: int, forbid: bool,
-    strict: bool, gaps: Ints, rules: Ints, at: Ints, opened: Ints, before: Ints, place: Ints, low: Ints, seen_at: Ints,
-    count: Ints, held: Ints, holds: Ints, came: Ints, queue: Ints,
-) -> int:  # fmt: skip
-    """Note the nodes of one entry's window (places begin..end); gives the number of steps reached."""
-    bad = np.full(levels, NEVER, np.int64)
-    seen = np.full(rules.shape[0], NEVER, np.int64)
-    count[:] = 0
-    at[0, 0], opened[0, 0], before[0, 0], place[0, 0], low[0, 0] = time[entry], 0, -1, begin, NEVER
-    count[0] = 1
-    top = 0
-    this = begin
-    while this < end:
-        now, after = time[this], this + 1
-        while after < end and time[after] == now:
-            after += 1
-        events = np.arange(this, after)
-        is_first = now == time[entry]
-        highest = top
-        for first in range(1, min(highest + 1, levels - 1) + 1):
-            way = -1
-            if is_first:
-                if forbid or first > 1:
-                    break
-            else:
-                way = count[first - 1] - 1
-                if way >= 0 and at[first - 1, way] == now:
-                    way -= 1
-                if way < 0:
-                    continue
-                least = max(now - gaps[first] if gaps[first] >= 0 else NEVER, bad[first - 1] if strict else NEVER)
-                if at[first - 1, way] < least:
-                    continue
-            held[: events.size] = -1
-            if is_first:
-                held[entry - this] = -2
-            level = first
-            while level < levels:
-                if not augment(level, mask, events, held, holds, came, queue):
-                    break
-                if not is_first and not _is_clean(level, first, way, seen, rules, at, opened, before):
-                    break
-                node = count[level]
-                if node == 0 or at[level, node - 1] != now:
-                    at[level, node], place[level, node] = now, this
-                    opened[level, node] = 0 if is_first else first
-                    before[level, node] = way
-                    low[level, node] = max(
-                        now - gaps[level] if gaps[level] >= 0 else NEVER, bad[level - 1] if strict else NEVER
-                    )
-                    for rule in range(rules.shape[0]):
-                        if rules[rule, 1] == level:
-                            seen_at[rule, node] = seen[rule]
-                    count[level] = node + 1
-                    top = max(top, level)
-                if forbid:
-                    break
-                level += 1
-        if top == levels - 1:
+def _note(bonds: Bonds, nodes: Nodes, past: Past, level: int, first: int, way: int, now: int, place: int) -> None:
+    """Add the node (level, now), unless a later way in has added it already."""
+    node = nodes.count[level]
+    if node > 0 and nodes.at[level, node - 1] == now:
+        return
+    nodes.at[level, node], nodes.place[level, node] = now, place
+    nodes.opened[level, node], nodes.before[level, node] = first, way
+    nodes.least[level, node] = _least(bonds, past, level, now)
+    for rule in range(bonds.rules.shape[0]):
+        if bonds.rules[rule, 1] == level:
+            nodes.seen[rule, node] = past.seen[rule]
+    nodes.count[level] = node + 1
+
+
+@compiled
+def _extend(
+    stage: Stage, bonds: Bonds, nodes: Nodes, past: Past, desk: Desk, this: int, after: int, first: int, way: int, entry: int
+) -> int:
+    """Fill steps from `first` on with events of one instant (places this..after); gives the last step filled, or -1.
+
+    In the entry's own instant `way` is -1 and the entry (place `entry`, else -1) is not to be used again.
+    """
+    events = np.arange(this, after)
+    desk.held[: events.size] = -1
+    if entry >= 0:
+        desk.held[entry - this] = -2
+    reached = -1
+    for level in range(first, bonds.levels):
+        if not augment(level, stage.mask, events, desk):
             break
-        for k in range(this, after):
-            for rule in range(rules.shape[0]):
-                if (xmask[k] >> rule) & 1:
-                    seen[rule] = now
-            if strict and scope[k]:
-                for level in range(levels):
-                    if (mask[k] >> level) & 1 == 0:
-                        bad[level] = now
+        if way >= 0 and not _is_clean(bonds, nodes, past, level, first, way):
+            break
+        _note(bonds, nodes, past, level, first if way >= 0 else 0, way, stage.time[this], this)
+        reached = level
+        if bonds.forbid:
+            break
+    return reached
+
+
+@compiled
+def _way_in(bonds: Bonds, nodes: Nodes, past: Past, first: int, now: int) -> int:
+    """The latest node of the step before `first` at an earlier instant, if gap and strictness allow it; else -1."""
+    way = nodes.count[first - 1] - 1
+    if way >= 0 and nodes.at[first - 1, way] == now:
+        way -= 1
+    if way >= 0 and nodes.at[first - 1, way] < _least(bonds, past, first, now):
+        return -1
+    return way
+
+
+@compiled
+def _remember(stage: Stage, bonds: Bonds, past: Past, this: int, after: int) -> None:
+    """Put the events of an instant behind us."""
+    now = stage.time[this]
+    for at in range(this, after):
+        for rule in range(bonds.rules.shape[0]):
+            if (stage.xmask[at] >> rule) & 1:
+                past.seen[rule] = now
+        if bonds.strict and stage.scope[at]:
+            for level in range(bonds.levels):
+                if (stage.mask[at] >> level) & 1 == 0:
+                    past.bad[level] = now
+
+
+@compiled
+def _walk(stage: Stage, bonds: Bonds, nodes: Nodes, past: Past, desk: Desk, entry: int, begin: int, end: int) -> int:
+    """Note the nodes of one entry's window (places begin..end); gives the number of steps reached."""
+    past.bad[:], past.seen[:], nodes.count[:] = NEVER, NEVER, 0
+    _note(bonds, nodes, past, 0, 0, -1, stage.time[entry], begin)
+    top, this = 0, begin
+    while this < end and top < bonds.levels - 1:
+        after = this + 1
+        while after < end and stage.time[after] == stage.time[this]:
+            after += 1
+        if stage.time[this] == stage.time[entry]:
+            if not bonds.forbid:
+                top = max(top, _extend(stage, bonds, nodes, past, desk, this, after, 1, -1, entry))
+        else:
+            for first in range(1, min(top + 1, bonds.levels - 1) + 1):
+                way = _way_in(bonds, nodes, past, first, stage.time[this])
+                if way >= 0:
+                    top = max(top, _extend(stage, bonds, nodes, past, desk, this, after, first, way, -1))
+        _remember(stage, bonds, past, this, after)
         this = after
     return top + 1
 
 
 @compiled
-def _way_back(
-    level: int, node: int, least: Ints, at: Ints, opened: Ints, before: Ints, low: Ints, count: Ints
-) -> int:
+def _way_back(nodes: Nodes, bounds: Ints, level: int, node: int) -> int:
     """The earliest node of the step before, at an earlier instant, that every bound allows; -1 for none."""
-    for way in range(count[level - 1]):
-        if at[level - 1, way] >= at[level, node]:
+    for way in range(nodes.count[level - 1]):
+        if nodes.at[level - 1, way] >= nodes.at[level, node]:
             return -1
-        if at[level - 1, way] < low[level, node]:
-            continue
-        fits = True
+        fits = nodes.at[level - 1, way] >= nodes.least[level, node]
         for step in range(level):
-            if least[step] > NEVER and _step_time(step, level - 1, way, at, opened, before) < least[step]:
+            if fits and bounds[step] > NEVER and _step_time(nodes, step, level - 1, way) < bounds[step]:
                 fits = False
-                break
         if fits:
             return way
     return -1
 
 
 @compiled
-def _earliest_chain(
-    entry: int, reached: int, time: Ints, mask: Ints, rules: Ints, at: Ints, opened: Ints, before: Ints, place: Ints,
-    low: Ints, seen_at: Ints, count: Ints, held: Ints, holds: Ints, came: Ints, queue: Ints, chain: Ints,
-) -> None:  # fmt: skip
+def _earliest_chain(stage: Stage, bonds: Bonds, nodes: Nodes, desk: Desk, entry: int, reached: int, chain: Ints) -> None:
     """Fill `chain` with the events of the chain to the furthest step whose every step is earliest."""
-    least = np.full(chain.size, NEVER, np.int64)
+    bounds = np.full(chain.size, NEVER, np.int64)
     level, node, high = reached - 1, 0, reached - 1
     while level > 0:
-        for rule in range(rules.shape[0]):
-            if rules[rule, 1] == level:
-                least[rules[rule, 0]] = max(least[rules[rule, 0]], seen_at[rule, node])
-        way = _way_back(level, node, least, at, opened, before, low, count)
+        for rule in range(bonds.rules.shape[0]):
+            after, before = bonds.rules[rule]
+            if before == level:
+                bounds[after] = max(bounds[after], nodes.seen[rule, node])
+        way = _way_back(nodes, bounds, level, node)
         if way >= 0:
-            _fill_block(level, high, place[level, node], entry, time, mask, held, holds, came, queue, chain)
+            _fill_block(stage, desk, level, high, nodes.place[level, node], entry, chain)
             level, node, high = level - 1, way, level - 1
         else:  # the step before is filled in the same instant
-            now, node = at[level, node], 0
+            now, node = nodes.at[level, node], 0
             level -= 1
-            while at[level, node] != now:
+            while nodes.at[level, node] != now:
                 node += 1
     chain[0] = entry
     if high > 0:
-        _fill_block(1, high, place[0, 0], entry, time, mask, held, holds, came, queue, chain)
+        _fill_block(stage, desk, 1, high, nodes.place[0, 0], entry, chain)
 
 
 @compiled
-def _fill_block(
-    low: int, high: int, begin: int, entry: int, time: Ints, mask: Ints, held: Ints, holds: Ints, came: Ints, queue: Ints,
-    chain: Ints,
-) -> None:  # fmt: skip
+def _fill_block(stage: Stage, desk: Desk, low: int, high: int, begin: int, entry: int, chain: Ints) -> None:
     """Fill steps low..high from the events of the instant that begins at `begin`."""
     end = begin + 1
-    while end < time.size and end - begin < held.size and time[end] == time[begin]:
+    while end < stage.time.size and end - begin < desk.held.size and stage.time[end] == stage.time[begin]:
         end += 1
-    assign_first(low, high, mask, np.arange(begin, end), entry, chain, held, holds, came, queue)
+    assign_first(low, high, stage.mask, np.arange(begin, end), entry, chain, desk)
 
 
 @compiled
-def _widest(group_starts: Ints, time: Ints, deadline: Ints, entries: Ints, group_of: Ints, begins: Ints, ends: Ints) -> int:
-    """Where each entry's instant begins and its window ends (places); gives the widest window in events."""
-    widest = 1
+def _windows(stage: Stage, entries: Ints, group_of: Ints) -> tuple[Ints, Ints]:
+    """Where each entry's instant begins, and where its window ends (places)."""
+    begins, ends = np.empty(entries.size, np.int64), np.empty(entries.size, np.int64)
     begin, end, last_group = 0, 0, -1
     for number in range(entries.size):
         entry, group = entries[number], group_of[number]
         if group != last_group:
-            begin, end, last_group = group_starts[group], group_starts[group], group
-        while time[begin] < time[entry]:
+            begin, end, last_group = stage.starts[group], stage.starts[group], group
+        while stage.time[begin] < stage.time[entry]:
             begin += 1
-        while end < group_starts[group + 1] and time[end] <= deadline[entry]:
+        while end < stage.starts[group + 1] and stage.time[end] <= stage.deadline[entry]:
             end += 1
         begins[number], ends[number] = begin, end
-        widest = max(widest, end - begin)
-    return widest
+    return begins, ends
 
 
 @compiled
-def searched_chains(
-    starts: Ints, time: Ints, mask: Ints, xmask: Ints, scope: Flags, deadline: Ints, entries: Ints, group_of: Ints,
-    levels: int, forbid: bool, strict: bool, gaps: Ints, rules: Ints,
-) -> tuple[Ints, Ints]:  # fmt: skip
-    """Chains of all entries, as `linear_chains` gives them.
-
-    `mask` and `xmask` hold a bit per step and per exclusion; `gaps` µs per step or -1; `rules` rows (after, before).
-    """
-    begins, ends = np.empty(entries.size, np.int64), np.empty(entries.size, np.int64)
-    widest = _widest(starts, time, deadline, entries, group_of, begins, ends)
-    shape = (levels, widest)
-    at, opened, before = np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape, np.int64)
-    place, low = np.empty(shape, np.int64), np.empty(shape, np.int64)
-    seen_at = np.empty((rules.shape[0], widest), np.int64)
-    count, holds, queue = np.empty(levels, np.int64), np.empty(levels, np.int64), np.empty(levels + 1, np.int64)
-    held, came = np.empty(widest, np.int64), np.empty(widest, np.int64)
+def searched_chains(stage: Stage, bonds: Bonds, entries: Ints, group_of: Ints) -> tuple[Ints, Ints]:
+    """Chains of all entries (places of events), as `linear_chains` gives them."""
+    begins, ends = _windows(stage, entries, group_of)
+    widest, levels = max(1, int((ends - begins).max())) if entries.size else 1, bonds.levels
+    nodes = Nodes(
+        np.empty((levels, widest), np.int64), np.empty((levels, widest), np.int64), np.empty((levels, widest), np.int64),
+        np.empty((levels, widest), np.int64), np.empty((levels, widest), np.int64),
+        np.empty((bonds.rules.shape[0], widest), np.int64), np.empty(levels, np.int64),
+    )  # fmt: skip
+    past = Past(np.empty(levels, np.int64), np.empty(bonds.rules.shape[0], np.int64))
+    desk = Desk(np.empty(widest, np.int64), np.empty(levels, np.int64), np.empty(widest, np.int64), np.empty(levels + 1, np.int64))
     chains = np.full((entries.size, levels), -1, np.int64)
     reached = np.ones(entries.size, np.int64)
     for number in range(entries.size):
         entry = entries[number]
-        reached[number] = _walk(
-            begins[number], entry, ends[number], time, mask, xmask, scope, levels, forbid, strict, gaps, rules, at, opened,
-            before, place, low, seen_at, count, held, holds, came, queue,
-        )  # fmt: skip
-        _earliest_chain(
-            entry, reached[number], time, mask, rules, at, opened, before, place, low, seen_at, count, held, holds, came,
-            queue, chains[number],
-        )  # fmt: skip
+        reached[number] = _walk(stage, bonds, nodes, past, desk, entry, begins[number], ends[number])
+        _earliest_chain(stage, bonds, nodes, desk, entry, reached[number], chains[number])
     return reached, chains

@@ -20,7 +20,7 @@ VIEWS = ("subject_best", "attempts", "subject_period", "steps")
 
 @dataclass(frozen=True)
 class Judged:
-    """Events judged, with what is needed to tell about them; `watermark` in epoch µs."""
+    """Events judged, with what is needed to tell about them; `masks` of step bits, `watermark` in epoch µs."""
 
     definition: Definition
     entries: Entries
@@ -28,6 +28,7 @@ class Judged:
     subjects: Sequence[str | int]
     event_ids: Sequence[str]
     times: Sequence[int]
+    masks: Sequence[int]
     watermark: int | None
 
     def is_mature(self, deadline: int) -> dict[str, bool]:

@@ -1,0 +1,109 @@
+"""A published funnel for the terminal: rows of gold.funnel_daily added up over days, and bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
+
+from jobs.lake.errors import SliceError, UsageError
+from jobs.lake.settings import Settings
+
+Row = dict[str, Any]
+DAILY = "gold.funnel_daily"
+BAR_WIDTH = 30
+MEASURES = (
+    "attempts_count", "mature_attempts_count", "open_attempts_count", "excluded_attempts_count", "net_attempts_count",
+    "set_aside_attempts_count", "people_count",
+)  # fmt: skip
+STEP = ["breakdown_value", "step_number"]
+
+
+def funnel_rows(settings: Settings, name: str, by: str, first: str, last: str, version: int) -> list[Row]:
+    """One row per value and step, summed over the entry days; UsageError when there is no such funnel or breakdown.
+
+    `people_count` is of single days, so it is there only when one day is asked for.
+    """
+    import pyarrow.compute as pc
+
+    from jobs.serve.tables import open_table
+
+    daily = open_table(DAILY, "arrow", settings=settings)
+    _refuse_unknown(name, daily["funnel"].unique().to_pylist(), "funnel")
+    mine = daily.filter(pc.field("funnel") == name)
+    newest = version or pc.max(mine["funnel_version"]).as_py()
+    _refuse_unknown(newest, mine["funnel_version"].unique().to_pylist(), "version")
+    mine = mine.filter(pc.field("funnel_version") == newest)
+    _refuse_unknown(by, mine["breakdown"].unique().to_pylist(), "breakdown")
+    mine = mine.filter(pc.field("breakdown") == by)
+    for text, keeps in ((first, pc.greater_equal), (last, pc.less_equal)):
+        if text:
+            mine = mine.filter(keeps(mine["entry_date"], _day(text)))
+    sums = [(measure, "sum") for measure in MEASURES] + [("step", "min"), ("entry_date", "count_distinct")]
+    rows = mine.group_by(STEP).aggregate(sums).sort_by([(part, "ascending") for part in STEP]).to_pylist()
+    return [_shown(name, newest, by, row) for row in rows]
+
+
+def _refuse_unknown(word: Any, known: Sequence[Any], what: str) -> None:
+    if word not in known:
+        told = ", ".join(str(one) for one in sorted(known)) or "none yet: run `reelhouse build funnels` first"
+        raise UsageError(f"no {what} {word!r} is published; there are {told}")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as bad:
+        raise SliceError(f"{text!r} is no day; write one such as 2026-11-22") from bad
+
+
+def _shown(name: str, version: int, by: str, row: Row) -> Row:
+    """The row under names for readers; people only where they do not add up wrongly."""
+    counts = {measure.removesuffix("_count"): row[f"{measure}_sum"] for measure in MEASURES[:-1]}
+    people = row["people_count_sum"] if row["entry_date_count_distinct"] == 1 else None
+    return {
+        "funnel": name, "version": version, "breakdown": by, "value": row["breakdown_value"],
+        "step_number": row["step_number"], "step": row["step_min"], **counts, "people": people,
+    }  # fmt: skip
+
+
+def draw(name: str, rows: Sequence[Row]) -> None:
+    """A table with a bar per step for every value."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    if not rows:
+        console.print(f"{name}: no entry on these days", markup=False)
+    for value in dict.fromkeys(row["value"] for row in rows):
+        steps = [row for row in rows if row["value"] == value]
+        title = f"{name} v{steps[0]['version']}" + (f" · {steps[0]['breakdown']} {value}" if value != "(all)" else "")
+        table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
+        for column in ("step", "", "attempts", "of entered", "of the step before", "open", "net", "people"):
+            table.add_column(column, justify="left" if column in ("step", "") else "right")
+        for cells in _cells(steps):
+            table.add_row(*cells)
+        console.print(table)
+
+
+def _cells(steps: Sequence[Row]) -> Iterator[list[str]]:
+    """The cells of each step; rates are over all attempts, the open ones are told beside."""
+    entered = steps[0]["attempts"]
+    for row, before in zip(steps, [steps[0], *steps], strict=False):
+        people = "" if row["people"] is None else f"{row['people']:,}"
+        yield [
+            row["step"], bar(row["attempts"], entered), f"{row['attempts']:,}", rate(row["attempts"], entered),
+            rate(row["attempts"], before["attempts"]), f"{row['open_attempts']:,}", f"{row['net_attempts']:,}", people,
+        ]  # fmt: skip
+
+
+def bar(part: int, whole: int) -> str:
+    """A bar as long as the share, in eighths of a character."""
+    eighths = round(8 * BAR_WIDTH * part / whole) if whole else 0
+    return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
+
+
+def rate(part: int, whole: int) -> str:
+    """A share in percent, nothing for a share of nothing."""
+    return f"{100 * part / whole:.1f} %" if whole else ""
