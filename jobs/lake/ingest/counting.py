@@ -43,7 +43,8 @@ def version_before(ledger: Ledger, table: str, app: str, ingest_seq: int) -> int
     if not ledger.exists(table):
         return -1
     delta = ledger.open(table)
-    if (delta.transaction_version(app) or -1) < ingest_seq:
+    written = delta.transaction_version(app)
+    if written is None or written < ingest_seq:  # 0 is a batch like any other
         return int(delta.version())
     for commit in delta.history(LOOK_BACK):
         if json.loads(commit.get("userMetadata") or "{}").get("ingest_seq") == ingest_seq:
