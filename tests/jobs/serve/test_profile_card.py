@@ -1,0 +1,173 @@
+"""`reelhouse profile`: found by raw id or pseudonym, as known now or then, and printed for people or programs."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from jobs.__main__ import build_app
+from jobs.lake.contracts import contract
+from jobs.lake.errors import KeyFileError, UsageError
+from jobs.lake.identity import ensure_key_file, pseudonym_of
+from jobs.lake.ledger import Ledger
+from jobs.lake.publications import Publication, publish
+from jobs.lake.settings import Settings
+from jobs.serve.profile_card import card, find_profile
+
+FILLED = {"string": "x", "bigint": 0, "boolean": False, "date": date(2026, 6, 7), "decimal(38,0)": Decimal(0)}
+AT = datetime(2026, 6, 8, 1, tzinfo=UTC)
+TABLES = ("gold.user_profiles", "gold.user_profiles_history", "gold.user_interests")
+SPENT = {
+    "order_count": 2,
+    "order_count_90d": 2,
+    "gross_gmv_fen": 123_456,
+    "net_gmv_fen": 100_000,
+    "net_gmv_fen_90d": 5,
+    "average_order_value_fen": 61_728,
+    "returned_order_count": 1,
+    "first_order_at": AT,
+    "last_order_at": AT,
+}
+ANN = {
+    "generation": "gen_z",
+    "lifecycle": "waking",
+    "is_registered": True,
+    "registered_on": date(2025, 1, 2),
+    "region": "Yunnan",
+    "consent": ["personalisation"],
+    "first_seen_at": AT,
+    "last_seen_at": AT,
+    "event_count": 7,
+    "watch_seconds_7d": 3_725,
+    "preferred_scene": "live",
+    "habit_hour": 21,
+    "preferred_categories": ["beauty"],
+    "top_interests": ["tag:new"],
+}
+OLD_ANN = ANN | {"lifecycle": "dormant", "top_interests": ["tag:old"]}
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A lake where two people's profiles were published, one of them twice."""
+    made = Settings(home=tmp_path_factory.mktemp("home"))
+    ensure_key_file(made.keys_path)
+    ann, bob = pseudonym_of("u-ann", made.keys_path), pseudonym_of("u-bob", made.keys_path)
+    tag = {"user_id": ann, "topic_kind": "tag", "interest": Decimal(2**40), "tile_count": 3}
+    rows = {
+        "gold.user_profiles": [ANN | SPENT | {"user_id": ann}, {"user_id": bob, "unmatched_refund_count": 2}],
+        "gold.user_profiles_history": [
+            OLD_ANN | {"user_id": ann, "known_from": AT},
+            ANN | SPENT | {"user_id": ann, "known_from": AT + timedelta(hours=2)},
+        ],
+        "gold.user_interests": [
+            tag | {"topic_name": "new", "rank": 1, "share_ppm": 750_000},
+            tag | {"topic_name": "sale", "rank": 2, "share_ppm": 250_000},
+            tag | {"topic_name": "bad", "rank": 3, "share_ppm": 0},
+        ],
+    }
+    for name, found in rows.items():
+        Ledger(made).append(name, [_filled(made, name, row) for row in found])
+    publish(Ledger(made), "profiles", 1, [_line(Ledger(made), name) for name in TABLES])
+    return made
+
+
+def test_a_raw_id_and_its_pseudonym_find_the_same(settings: Settings) -> None:
+    found = find_profile(settings, "u-ann", None)
+    assert found == find_profile(settings, found["user_id"], None)
+    assert found["lifecycle"] == "waking"
+    assert [row["topic_name"] for row in found["interests"]] == ["new", "sale", "bad"]
+
+
+@pytest.mark.parametrize(("hours", "state"), [(0, "dormant"), (1, "dormant"), (2, "waking"), (99, "waking")])
+def test_as_of_a_time_it_is_what_was_known_then(settings: Settings, hours: int, state: str) -> None:
+    assert find_profile(settings, "u-ann", AT + timedelta(hours=hours))["lifecycle"] == state
+
+
+def test_before_the_first_release_nothing_was_known(settings: Settings) -> None:
+    with pytest.raises(UsageError, match="known at 2026-06-08T00:59:59"):
+        find_profile(settings, "u-ann", AT - timedelta(seconds=1))
+
+
+def test_an_unknown_person_is_named_by_pseudonym_only(settings: Settings) -> None:
+    with pytest.raises(UsageError, match="no profile of k1:") as refusal:
+        find_profile(settings, "u-secret", None)
+    assert "u-secret" not in str(refusal.value)
+
+
+def test_without_the_key_raw_ids_lead_nowhere(settings: Settings, tmp_path: Path) -> None:
+    lost = settings.model_copy(update={"key_file": tmp_path / "lost.json"})
+    with pytest.raises(KeyFileError, match="lost.json"):
+        find_profile(lost, "u-ann", None)
+
+
+def test_the_card_tells_the_story(settings: Settings) -> None:
+    told = _printed(find_profile(settings, "u-ann", None))
+    for words in (
+        "waking",
+        "gen_z · Yunnan",
+        "registered 2025-01-02",
+        "consent: personalisation",
+        "1:02:05",
+        "¥1,234.56",
+        "average order ¥617.28",
+        "1 of 2 returned",
+        "found in live · around 21:00",
+        "buys beauty",
+        "75.0 %",
+    ):
+        assert words in told
+    assert "bad" not in told
+
+
+def test_the_card_names_what_is_odd_and_what_is_missing(settings: Settings) -> None:
+    told = _printed(find_profile(settings, "u-bob", None))
+    assert "2 refunds without a payment" in told
+    assert "not registered" in told
+    assert "no order paid" in told
+
+
+def test_an_old_card_names_the_interests_of_then(settings: Settings) -> None:
+    assert "likes tag:old" in _printed(find_profile(settings, "u-ann", AT))
+
+
+def test_json_is_an_array_of_one_object(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REELHOUSE_HOME", str(settings.home))
+    result = CliRunner().invoke(build_app(), ["profile", "u-ann", "--format", "json"])
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.stdout)
+    assert (row["gross_gmv_fen"], row["interests"][0]["interest"]) == (123_456, str(2**40))
+
+
+def _printed(profile: dict[str, Any]) -> str:
+    console = Console(width=120, file=StringIO())
+    console.print(card(profile))
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def _filled(settings: Settings, table: str, row: dict[str, Any]) -> dict[str, Any]:
+    columns = contract(table, settings.schemas_dir).columns
+    return {column.name: FILLED[column.type] for column in columns if column.required and column.type in FILLED} | row
+
+
+def _line(ledger: Ledger, table: str) -> Publication:
+    return Publication(
+        release_id="profiles-000001",
+        family="profiles",
+        table=table,
+        version=ledger.version(table),
+        slices=(),
+        ingest_seq=1,
+        watermark=None,
+        contract_version="1.0.0",
+        verdict="passed",
+        run_id="r",
+        known_from=AT,
+        rows=1,
+    )
