@@ -36,10 +36,13 @@ def static_conf(settings: Settings) -> dict[str, str]:
         "spark.driver.memory": f"{settings.spark_memory_mb}m",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
+        "spark.sql.codegen.cache.maxEntries": "1000",  # ingest alone has several hundred pieces of generated code
         "spark.sql.warehouse.dir": str(settings.home / "spark-warehouse"),
         "spark.executorEnv.PYTHONPATH": str(ROOT),
         "spark.log.level": "WARN",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
+        # Else every column operation walks the Python stack, which costs more than building the plan.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.databricks.delta.schema.autoMerge.enabled": "false",
         **SESSION_CONF,
     }
