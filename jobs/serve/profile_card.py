@@ -121,7 +121,7 @@ def _seen(p: Mapping[str, Any]) -> str:
     return f"\nfirst seen {first}, last {last} UTC, {p['event_count']} acts"
 
 
-def _counts(p: Mapping[str, Any]) -> Table:
+def _counts(p: Mapping[str, Any]) -> RenderableType:
     table = Table("", *(f"{days} days" for days in WINDOWS), "ever", box=box.SIMPLE, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -129,7 +129,7 @@ def _counts(p: Mapping[str, Any]) -> Table:
         values = [*(p[f"{name}_{days}d"] for days in WINDOWS), p.get(name)]
         if any(values):
             table.add_row(label, *(_amount(name, value) for value in values))
-    return table
+    return table if table.rows else Text("")
 
 
 def _buying(p: Mapping[str, Any]) -> Text:
