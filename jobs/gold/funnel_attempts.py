@@ -1,6 +1,6 @@
 """gold.funnel_attempts: who tried, how far they got, with which events, and how long it took.
 
-Grain: funnel x funnel_version x entry_event_id: one row per attempt (docs/funnels.md, rule 9b) that got past the first step.
+Grain: funnel x funnel_version x entry_event_id: one row per attempt (docs/funnels.md) that got past the first step.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,9 @@ NONE = "(none)"  # a breakdown's value where nothing is known: counted, never dr
 EPOCH = "1970-01-01"
 PERSON = {"birth_year": "birth_year", "city_tier": "city_tier", "is_staff": "is_staff"}
 COLUMNS = (
-    "funnel", "funnel_version", "entry_date", "user_id", "hold_key", "entry_event_id", "entry_at", "deliberation_event_id",
-    "deliberation_at", "deliberation_date", "entry_count", "reached", "reached_step", "step_event_ids", "step_times",
+    "funnel", "funnel_version", "entry_date", "user_id", "hold_key", "entry_event_id", "entry_at",
+    "deliberation_event_id", "deliberation_at", "deliberation_date", "entry_count", "reached", "reached_step",
+    "step_event_ids", "step_times",
     "breakdowns", "is_converted", "converted_at", "conversion_date", "decision_us", "deliberation_us", "is_excluded",
     "reversed_at", "matures_at", "set_aside", "zone",
 )  # fmt: skip
@@ -91,7 +92,7 @@ def _with_times(outcomes: DataFrame) -> DataFrame:
     return outcomes.withColumns(
         {name: F.timestamp_micros(name) for name in instants}
         | {f"{name}_date": F.date_add(F.lit(EPOCH).cast("date"), F.col(f"{name}_day")) for name in days}
-        | {"step_times": F.transform("step_times", lambda at: F.timestamp_micros(at))}
+        | {"step_times": F.transform("step_times", F.timestamp_micros)}
     )
 
 
@@ -117,5 +118,3 @@ def _with_breakdowns(outcomes: DataFrame, definitions: Sequence[Definition]) -> 
         pairs = [part for pair in named for part in pair]
         maps.append(F.create_map(*pairs).cast("map<string,string>") if pairs else F.map_from_arrays(none, none))
     return outcomes.withColumn("breakdowns", _pick(maps))
-
-

@@ -1,7 +1,7 @@
 """gold.funnel_daily: of the people and attempts that entered a funnel on a day, how many got to each step.
 
-Grain: funnel x funnel_version x entry_date x breakdown x breakdown_value x step_number; breakdown `total`, value `(all)` counts everybody,
-and stands there for every day of the data, with zeros where nothing happened.
+Grain: funnel x funnel_version x entry_date x breakdown x breakdown_value x step_number. Breakdown `total`, value
+`(all)` counts everybody, and stands there for every day of the data, with zeros where nothing happened.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ def build(
     attempts: DataFrame, openings: DataFrame, definitions: Sequence[Definition], days: Mapping[str, Sequence[date]], *,
     watermark: datetime | None,
 ) -> DataFrame:  # fmt: skip
-    """The ledger and the openings of `days` (by zone) in, all rows of those days out; mature means below `watermark`."""
+    """Ledger and openings of `days` (by zone) in, all rows of those days out; mature means below `watermark`."""
     tries = as_tries(attempts, F.lit(watermark).cast("timestamp")).unionByName(
         as_tries_of_openings(openings, F.lit(watermark).cast("timestamp"))
     )
@@ -157,7 +157,9 @@ def _sum_up(found: DataFrame) -> DataFrame:
     counts = F.when(F.col("is_optional"), filled).otherwise(F.col("reached") >= F.col("step_number"))
     undone = ("reversed_attempt", "reversed_person")  # a refund undoes the conversion, not the steps before it
     sums = [
-        F.sum(F.when(counts & (F.col("is_last") if name in undone else F.lit(True)), F.col(name)).otherwise(0)).alias(name)
+        F.sum(F.when(counts & (F.col("is_last") if name in undone else F.lit(True)), F.col(name)).otherwise(0)).alias(
+            name
+        )
         for name in MEASURES
     ]
     aside = [
@@ -179,7 +181,9 @@ def _with_zeros(sums: DataFrame, grid: DataFrame) -> DataFrame:
 
 def _finish(sums: DataFrame, steps: DataFrame) -> DataFrame:
     """Name the columns as promised, and put in what the definition says."""
-    count = {name: F.coalesce(name, F.lit(0)).cast("bigint") for name in (*MEASURES, "set_aside_attempt", "set_aside_person")}
+    count = {
+        name: F.coalesce(name, F.lit(0)).cast("bigint") for name in (*MEASURES, "set_aside_attempt", "set_aside_person")
+    }
     columns: dict[str, Column] = {}
     for one, many in COUNTS.items():
         columns |= {
@@ -203,7 +207,10 @@ def _quantiles(name: str) -> dict[str, Column]:
     times = F.col(f"{name}_us")
     size = F.size(times)
     middle = F.get(times, F.floor((size - 1) / 2).cast("int")) + F.get(times, F.floor(size / 2).cast("int"))
-    ranks = {f"{name}_{label}_us": F.get(times, F.ceil(size * part / 100).cast("int") - 1) for label, part in QUANTILES.items()}
+    ranks = {
+        f"{name}_{label}_us": F.get(times, F.ceil(size * part / 100).cast("int") - 1)
+        for label, part in QUANTILES.items()
+    }
     return {f"{name}_median_doubled_us": F.when(size > 0, middle)} | {
         label: F.when(size > 0, column) for label, column in ranks.items()
     }

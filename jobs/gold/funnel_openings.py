@@ -12,8 +12,8 @@ GRAIN = ["funnel", "funnel_version", "entry_date", "user_id", "breakdown_key", "
 def build(outcomes: DataFrame) -> DataFrame:
     """Count by user, day and breakdown.
 
-    `maturity_times` lists when each attempt matures, so that any watermark finds the exact number of mature ones; the first
-    entry (of equal instants the later by id) is the person's best among them (rule 9a).
+    `maturity_times` lists when each attempt matures, so that any watermark finds the exact number of mature ones; the
+    first entry (of equal instants the later by id) is the person's best among them (rule 9a).
     """
     opened = outcomes.where("reached <= 1").withColumn("breakdown_key", F.to_json("breakdowns"))
     latest_id = F.max_by("entry_event_id", F.struct(-F.unix_micros("entry_at"), "entry_event_id"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.definitions.funnel.calendar import micros
+from jobs.definitions.funnel.on_file import Row
 from jobs.lake.errors import UsageError
 
 ENVELOPE = ("subject", "event_time", "event_id", "event")
@@ -17,46 +18,36 @@ FURTHEST_US = 2**55  # the year 3111; beyond it a number is seconds of another p
 MOST_LISTED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class FileEvent:
-    """One event of the file; `line` is its line, or its row in a Parquet file, from 1."""
-
-    line: int
-    subject: str | int
-    time: int
-    event_id: str
-    event: str
-    properties: dict[str, Any]
-
-
 @dataclass
 class EventFile:
     """The events of a file, identical repeats dropped, and the lines that are no events with the reason."""
 
-    events: list[FileEvent] = field(default_factory=list)
+    events: list[Row] = field(default_factory=list)
     bad: list[tuple[int, str]] = field(default_factory=list)
     repeats: int = 0
 
 
 def read_event_file(path: Path, *, skip_bad: bool) -> EventFile:
-    """Read a file of events; UsageError for the first bad line unless `skip_bad`, and always for one id with two contents."""
+    """Read a file; UsageError for the first bad line unless `skip_bad`, always for one id with two contents."""
     if not path.is_file():
         raise UsageError(f"{path}: is no file; name a JSON Lines (.jsonl) or Parquet (.parquet) file of events")
-    found, seen = EventFile(), dict[str, FileEvent]()
+    found, seen = EventFile(), dict[str, Row]()
     rows = _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)
     for line, row in rows:
         try:
             event = _event(line, row)
         except ValueError as bad:
             if not skip_bad:
-                raise UsageError(f"{path}:{line}: {bad}; mend the line, or leave such lines out with --skip-bad") from bad
+                raise UsageError(
+                    f"{path}:{line}: {bad}; mend the line, or leave such lines out with --skip-bad"
+                ) from bad
             found.bad.append((line, str(bad)))
             continue
         _add(found, seen, event, path)
     return found
 
 
-def _add(found: EventFile, seen: dict[str, FileEvent], event: FileEvent, path: Path) -> None:
+def _add(found: EventFile, seen: dict[str, Row], event: Row, path: Path) -> None:
     """Keep the event unless it repeats an earlier one (rule 21)."""
     twin = seen.setdefault(event.event_id, event)
     if twin is event:
@@ -70,7 +61,7 @@ def _add(found: EventFile, seen: dict[str, FileEvent], event: FileEvent, path: P
         )
 
 
-def _content(event: FileEvent) -> tuple[Any, ...]:
+def _content(event: Row) -> tuple[Any, ...]:
     """What makes two events the same; JSON text keeps 1, 1.0 and true apart."""
     told = json.dumps([event.subject, event.properties], sort_keys=True, default=str)
     return event.time, event.event, told
@@ -104,7 +95,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Any]]:
             raise UsageError(f"{path}: event_time has no time zone; write UTC instants or integer microseconds")
         is_instant = kinds.get("event_time") == "TIMESTAMP WITH TIME ZONE"
         replaced = "REPLACE (epoch_us(event_time) AS event_time)" if is_instant else ""
-        rows = duck.execute(f"SELECT * {replaced} FROM read_parquet(?)", [str(path)])
+        rows = duck.execute(f"SELECT * {replaced} FROM read_parquet(?)", [str(path)])  # noqa: S608 - our own words
         line = 0
         while some := rows.fetchmany(10_000):
             for row in some:
@@ -113,7 +104,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Any]]:
                 yield line, {name: value for name, value in named if value is not None or name in ENVELOPE}
 
 
-def _event(line: int, row: Any) -> FileEvent:
+def _event(line: int, row: Any) -> Row:
     """A row as an event; ValueError says what is wrong with it."""
     if isinstance(row, Exception):
         raise ValueError(f"is no JSON: {row}")
@@ -130,7 +121,7 @@ def _event(line: int, row: Any) -> FileEvent:
     if not isinstance(event, str) or not event:
         raise ValueError(f"event is {event!r}, not the name of an event")
     properties = {name: value for name, value in row.items() if name not in ENVELOPE}
-    return FileEvent(line, subject, instant(row["event_time"]), str(event_id), event, properties)
+    return Row(line, subject, instant(row["event_time"]), str(event_id), event, properties)
 
 
 def instant(value: Any) -> int:

@@ -26,9 +26,9 @@ def funnel_rows(settings: Settings, name: str, by: str, first: str, last: str, v
     """
     import pyarrow.compute as pc
 
-    from jobs.serve.tables import open_table
+    from jobs.serve.tables import arrow_of, published_version
 
-    daily = open_table(DAILY, "arrow", settings=settings)
+    daily = arrow_of(settings, DAILY, published_version(settings, DAILY, None, None))
     _refuse_unknown(name, daily["funnel"].unique().to_pylist(), "funnel")
     mine = daily.filter(pc.field("funnel") == name)
     newest = version or pc.max(mine["funnel_version"]).as_py()

@@ -1,4 +1,4 @@
-"""Random histories of shoppers, cut into batches that come late and out of order, for the funnel family on a real lake."""
+"""Random histories of shoppers, cut into batches that come late and out of order, for funnels on a real lake."""
 
 from __future__ import annotations
 
@@ -74,13 +74,17 @@ def fact(draw: Random, table: str, user: int, number: int, at: datetime) -> Row:
 
 
 def versions(key: str, name: str, told: list[tuple[datetime, int, Row]], seq: int) -> list[Row]:
-    """The versions of an entity as of batch `seq`: told = (valid from, batch, columns); a row bears the batch that last changed it."""
+    """The versions of an entity as of batch `seq`; told = (valid from, batch, columns).
+
+    A row bears the batch that last changed it.
+    """
     known = sorted((one for one in told if one[1] <= seq), key=lambda one: one[0])
     rows = []
     for place, (since, batch, columns) in enumerate(known):
         after = known[place + 1] if place + 1 < len(known) else None
         rows.append(
-            {key: name, "event_id": f"{name}-{place}-{batch}", "valid_from": since, "valid_to": after[0] if after else None,
+            {key: name, "event_id": f"{name}-{place}-{batch}", "valid_from": since,
+             "valid_to": after[0] if after else None,
              "is_current": after is None, "is_deleted": False, "is_superseded": False,
              "ingest_seq": max(batch, after[1] if after else 0)} | columns
         )  # fmt: skip
@@ -108,7 +112,8 @@ def films(draw: Random, batches: int) -> list[tuple[str, list[tuple[datetime, in
     return [
         ("v1", [(START - timedelta(days=9), 1, {"content_kind": "PGC", "is_advertisement": False})]),
         ("v2", [(START - timedelta(days=9), 1, {"content_kind": "UGC", "is_advertisement": False}),
-                (START + timedelta(hours=draw.randint(0, 100)), batches, {"is_advertisement": True, "content_kind": "UGC"})]),
+                (START + timedelta(hours=draw.randint(0, 100)), batches,
+                 {"is_advertisement": True, "content_kind": "UGC"})]),
     ]  # fmt: skip
 
 

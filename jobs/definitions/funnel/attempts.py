@@ -9,7 +9,9 @@ Ints = NDArray[np.int64]
 
 
 @compiled
-def _take_conversions(first: int, last: int, time: Ints, deadline: Ints, converted_at: Ints, attempt: Ints, count: int) -> int:
+def _take_conversions(
+    first: int, last: int, time: Ints, deadline: Ints, converted_at: Ints, attempt: Ints, count: int
+) -> int:
     """Number the entries first..last that belong to converting attempts from `count` on; gives the next number."""
     order = np.argsort(converted_at[first:last], kind="mergesort")
     begin = first
@@ -81,7 +83,7 @@ def _last_to_convert(attempt: Ints, count: int, converted_at: Ints) -> Ints:
 def describe_attempts(
     attempt: Ints, count: int, converted_at: Ints, reached: Ints, got_at: Ints
 ) -> tuple[Ints, Ints, Ints, Ints, Ints]:
-    """Per attempt the entry that gives identity and the one that gives steps, its first and last entry, and their number.
+    """Per attempt the entry that gives identity, the one that gives steps, the first and last, and their number.
 
     A converting attempt is known by the last entry that reaches its conversion; a dropped one by its first entry, and
     its steps are those of its furthest.

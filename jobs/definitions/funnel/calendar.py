@@ -14,15 +14,21 @@ EPOCH_DAY = EPOCH.date().toordinal()
 _MICROSECOND = timedelta(microseconds=1)
 
 
+def is_zone(name: str) -> bool:
+    """Whether there is a time zone of that IANA name; a folder such as `Asia` is none, and shows it only when asked."""
+    try:
+        return ZoneInfo(name).key == name
+    except (OSError, ValueError, LookupError):
+        return False
+
+
 def micros(instant: datetime) -> int:
     """Epoch microseconds of an instant with a zone, exact."""
     return (instant - EPOCH) // _MICROSECOND
 
 
 def day_starts(zone: str, first: int, last: int) -> tuple[int, Ints]:
-    """The epoch day (days since 1970) that holds instant `first`, and the µs at which it and each later day up to the
-    one after `last` begins.
-    """
+    """A day (since 1970) before `first`, and the µs at which it and each later day up to that after `last` begins."""
     place = ZoneInfo(zone)
     begin = (EPOCH + timedelta(microseconds=first)).astimezone(place).date() - timedelta(days=1)
     end = (EPOCH + timedelta(microseconds=last)).astimezone(place).date() + timedelta(days=2)

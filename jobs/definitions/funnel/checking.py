@@ -26,7 +26,9 @@ def check_words(definition: Definition, file: str, schemas_dir: Path) -> None:
     _check_hold(definition, marked, schemas_dir)
     for index, name in enumerate(definition.breakdowns):
         if name not in known and name not in FROM_USERS:
-            raise marked.refuse(("breakdowns", index), f"{name!r} is no property; {did_you_mean(name, [*known, *FROM_USERS])}")
+            raise marked.refuse(
+                ("breakdowns", index), f"{name!r} is no property; {did_you_mean(name, [*known, *FROM_USERS])}"
+            )
 
 
 def named_events(definition: Definition) -> Iterable[tuple[Place, str]]:

@@ -1,7 +1,7 @@
 """Compiles the kernels once and keeps the result, so that a new process starts in a fraction of a second.
 
-The kernels are plain Python over arrays. A caller with few events sets `is_plain` before it imports the engine, and they
-run as they stand: importing the compiler would take longer than the work.
+The kernels are plain Python over arrays. A caller with few events sets `is_plain` before it imports the engine, and
+they run as they stand: importing the compiler would take longer than the work.
 
 Numba looks at one file's age only; our cache folder is named after the content of every kernel file, so a kernel never
 runs stale code. It lies beside the source where that can be written, else in the user's cache folder.
@@ -16,7 +16,10 @@ from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 HERE = Path(__file__).parent
-KERNELS = ("order.py", "linear.py", "search.py", "matching.py", "unordered.py", "optional.py", "attempts.py", "repeats.py")
+KERNELS = (
+    "order.py", "linear.py", "matching.py", "nodes.py", "search.py", "unordered.py", "optional.py", "attempts.py",
+    "repeats.py",
+)  # fmt: skip
 
 
 is_plain = False
@@ -27,7 +30,11 @@ def _use_cache_dir() -> None:
     import numba
 
     digest = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in KERNELS)).hexdigest()[:12]
-    for parent in (HERE / "__pycache__", Path.home() / ".cache" / "reelhouse", Path(tempfile.gettempdir()) / "reelhouse"):
+    for parent in (
+        HERE / "__pycache__",
+        Path.home() / ".cache" / "reelhouse",
+        Path(tempfile.gettempdir()) / "reelhouse",
+    ):
         folder = parent / f"kernels-{numba.__version__}-{digest}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -45,4 +52,5 @@ def compiled(function: F) -> F:
     import numba
 
     _use_cache_dir()
-    return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
+    machine_code: Any = numba.njit(cache=True, nogil=True)(function)
+    return machine_code  # type: ignore[no-any-return]

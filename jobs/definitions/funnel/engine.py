@@ -7,79 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jobs.definitions.funnel.analysis import route
 from jobs.definitions.funnel.attempts import describe_attempts, group_entries
 from jobs.definitions.funnel.calendar import local_days
+from jobs.definitions.funnel.judged import Attempts, Entries, Events, Flags, Ints
 from jobs.definitions.funnel.linear import linear_chains
 from jobs.definitions.funnel.model import Definition, Step
 from jobs.definitions.funnel.optional import Course, fill_optional
 from jobs.definitions.funnel.order import by_group_and_time, first_of_each, lowest_step, settle_ties, tied
 from jobs.definitions.funnel.repeats import double_taps
-from jobs.definitions.funnel.search import Bonds, Stage, searched_chains
+from jobs.definitions.funnel.nodes import Bonds, Stage
+from jobs.definitions.funnel.search import searched_chains
 from jobs.definitions.funnel.unordered import unordered_chains
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Events:
-    """Events as one definition sees them, in any order; arrays of one length.
-
-    `subject` and `hold` are codes from 0 (hold -1: a null in the key); `time` epoch µs; `mask` a bit per step and
-    `xmask` per exclusion whose event and `where` fit; `in_scope` for strict; `is_opening`: has the name of step 1;
-    `object_key`: a code for (event name, object), for double taps.
-    """
-
-    subject: Ints
-    time: Ints
-    event_id: pa.Array | NDArray[np.object_]
-    mask: Ints
-    xmask: Ints | None = None
-    in_scope: Flags | None = None
-    is_opening: Flags | None = None
-    hold: Ints | None = None
-    object_key: Ints | None = None
-
-
-@dataclass(frozen=True)
-class Entries:
-    """Every entry, by (subject, hold key, rule 2); `row` and `chain` are numbers of the events handed in.
-
-    `got_at` is when its furthest step was reached, `place` its place among all events by rule 2, `deadline` the last
-    microsecond of its window.
-    """
-
-    row: Ints
-    subject: Ints
-    time: Ints
-    place: Ints
-    deadline: Ints
-    reached: Ints
-    chain: Ints
-    got_at: Ints
-    is_converted: Flags
-    is_excluded: Flags
-    nulls: Ints  # rows of entries that open nothing for a null in their hold key
-
-
-@dataclass(frozen=True)
-class Attempts:
-    """Every attempt: numbers of the entries that give identity and steps, its first and last one, and how many."""
-
-    identity: Ints
-    steps: Ints
-    first: Ints
-    last: Ints
-    size: Ints
 
 
 @dataclass(frozen=True)

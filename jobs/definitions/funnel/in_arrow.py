@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from jobs.definitions.funnel.calendar import local_days
-from jobs.definitions.funnel.engine import Attempts, Entries, Events, judge
+from jobs.definitions.funnel.engine import judge
 from jobs.definitions.funnel.in_spark import IN_SCOPE, IS_OPENING, event_breakdowns
+from jobs.definitions.funnel.judged import Attempts, Entries, Events
 from jobs.definitions.funnel.model import Definition
 
 Ints = NDArray[np.int64]
@@ -46,6 +47,7 @@ class Judging:
     most_a_day: int = MOST_A_DAY
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The attempts of every definition over one partition."""
         schema = outcome_schema(self.definitions)
         for users in whole_users(batches):
             for number, definition in enumerate(self.definitions):
@@ -92,11 +94,11 @@ def _codes(column: pa.ChunkedArray | pa.Array) -> Ints:
     one = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     encoded = one.dictionary_encode()
     indices = encoded.chunk(0).indices if isinstance(encoded, pa.ChunkedArray) else encoded.indices
-    return pc.fill_null(indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.asarray(pc.fill_null(indices, -1).to_numpy(zero_copy_only=False), np.int64)
 
 
 def _numbers(column: pa.ChunkedArray) -> Ints:
-    return column.to_numpy().astype(np.int64, copy=True)
+    return np.array(column.to_numpy(), np.int64)
 
 
 def _events(mine: pa.Table, number: int) -> Events:
@@ -224,10 +226,10 @@ def _read_at(definition: Definition, entries: Entries, steps: Ints) -> Ints:
     """The event whose properties the breakdowns are; -1 where the chain has no such step."""
     where = definition.breakdown_at
     if where == "entry":
-        return entries.row[steps]
+        return np.asarray(entries.row[steps])
     names = [step.name for step in definition.steps]
     place = len(names) - 1 if where == "conversion" else names.index(where)
-    return entries.chain[steps, place]
+    return np.asarray(entries.chain[steps, place])
 
 
 def _taken(column: pa.ChunkedArray, rows: Ints) -> pa.Array:

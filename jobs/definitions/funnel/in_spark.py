@@ -50,7 +50,7 @@ def with_reversal(orders: DataFrame) -> DataFrame:
 
 
 def with_properties(events: DataFrame, videos: DataFrame, definitions: Sequence[Definition]) -> DataFrame:
-    """Attach what a `where` or breakdown may ask beyond the facts: the video as of the event, and the derived booleans."""
+    """Attach what may be asked beyond the facts: the video as of the event, and the derived booleans."""
     asked = " ".join(where for definition in definitions for where in definition.predicates)
     broken_down = {name for definition in definitions for name in definition.breakdowns}
     if any(name in asked for name in (*FROM_VIDEOS, *DERIVED)) or broken_down & set(FROM_VIDEOS):
@@ -105,7 +105,7 @@ def _columns_of(number: int, definition: Definition) -> list[Column]:
     ]
 
 
-def _bits(parts: Sequence[Step] | Sequence[Exclusion]) -> Column:
+def _bits(parts: Sequence[Step | Exclusion]) -> Column:
     """A bit per step or exclusion that the event matches, as a bigint."""
     bits = F.lit(0).cast("bigint")
     for place, part in enumerate(parts):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path as File
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from jobs.definitions.funnel.analysis import refuse_what_cannot_be_judged
+from jobs.definitions.funnel.calendar import is_zone
+from jobs.definitions.funnel.durations import read_duration
 from jobs.definitions.funnel.marked_yaml import MarkedYaml, Path, read_marked
 from jobs.definitions.funnel.model import SAME_LOCAL_DAY, Definition, Exclusion, Step
 from jobs.definitions.funnel.vocabulary import did_you_mean
@@ -20,9 +19,6 @@ KEYS = (
     "strict_scope", "first_entry_only", "breakdowns", "breakdown_at", "description",
 )  # fmt: skip
 MAX_STEPS = 64
-LONGEST_US = 3660 * 86_400 * 1_000_000
-_DURATION = re.compile(r"(-?\d+)\s*(us|ms|s|m|h|d)")
-_UNIT_US = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
@@ -32,7 +28,9 @@ def read_definition(file: File) -> Definition:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as bad:
-        raise DefinitionError(f"{file}: cannot be read ({bad}); name a YAML file such as schemas/funnels/x.yaml") from bad
+        raise DefinitionError(
+            f"{file}: cannot be read ({bad}); name a YAML file such as schemas/funnels/x.yaml"
+        ) from bad
     return parse_definition(text, str(file))
 
 
@@ -110,13 +108,10 @@ class _Reader:
         return str(value)
 
     def _duration(self, path: Path, value: Any) -> int:
-        match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-        if match is None:
-            raise self.refuse(path, f"is {value!r}; write a whole number and a unit: 90s, 30m, 24h or 7d")
-        length = int(match[1]) * _UNIT_US[match[2]]
-        if not 0 < length <= LONGEST_US:
-            raise self.refuse(path, f"is {value!r}; write more than zero and at most {LONGEST_US // _UNIT_US['d']}d")
-        return length
+        try:
+            return read_duration(value)
+        except ValueError as bad:
+            raise self.refuse(path, str(bad)) from bad
 
     def _window(self) -> int | None:
         window = self.raw["window"]
@@ -129,12 +124,8 @@ class _Reader:
 
     def _zone(self) -> str:
         zone = self.raw.get("zone", "Asia/Shanghai")
-        try:
-            # the offset is asked for because a folder such as "Asia" opens and fails only later
-            if not isinstance(zone, str) or not isinstance(ZoneInfo(zone).utcoffset(None), timedelta | None):
-                raise ValueError(zone)
-        except (OSError, ValueError, LookupError) as unknown:
-            raise self.refuse(("zone",), f"{zone!r} is no time zone; write an IANA name such as Asia/Shanghai") from unknown
+        if not isinstance(zone, str) or not is_zone(zone):
+            raise self.refuse(("zone",), f"{zone!r} is no time zone; write an IANA name such as Asia/Shanghai")
         return zone
 
     def _names(self, path: Path, value: Any, *, least: int = 0) -> tuple[str, ...]:
@@ -142,7 +133,9 @@ class _Reader:
         names = [value] if isinstance(value, str) else value
         good = isinstance(names, list) and all(isinstance(name, str) and name.strip() for name in names)
         if not good or len(names) < least or len(set(names)) < len(names):
-            raise self.refuse(path, f"is {value!r}; write an event name or a list of different ones, such as play or [like, share]")
+            raise self.refuse(
+                path, f"is {value!r}; write an event name or a list of different ones, such as play or [like, share]"
+            )
         return tuple(names)
 
     def _properties(self, key: str) -> tuple[str, ...]:
@@ -154,7 +147,7 @@ class _Reader:
 
     def _where(self, path: Path, value: Any) -> str | None:
         if value is not None and (not isinstance(value, str) or not value.strip()):
-            raise self.refuse(path, f"is {value!r}; write a SQL predicate in quotes, such as \"watch_ms >= 3000\"")
+            raise self.refuse(path, f'is {value!r}; write a SQL predicate in quotes, such as "watch_ms >= 3000"')
         return value.strip() if value is not None else None
 
     def _list(self, key: str, what: str) -> list[Any]:
@@ -240,7 +233,9 @@ class _Reader:
             raise self.refuse((*path, "between"), f"{between[0]!r} does not come before {between[1]!r}; swap them")
         for name, place in zip(between, places, strict=True):
             if steps[place].is_optional:
-                raise self.refuse((*path, "between"), f"{name!r} is optional; an exclusion lies between mandatory steps")
+                raise self.refuse(
+                    (*path, "between"), f"{name!r} is optional; an exclusion lies between mandatory steps"
+                )
         events = self._names((*path, "event"), part["event"], least=1)
         return Exclusion(events, self._where((*path, "where"), part.get("where")), places[0], places[1])
 
@@ -256,6 +251,3 @@ class _Reader:
         if value not in known:
             raise self.refuse(("breakdown_at",), f"{value!r} is no step; {did_you_mean(str(value), known)}")
         return str(value)
-
-
-Refuse = Callable[[Path, str], DefinitionError]

@@ -1,7 +1,7 @@
 """The fast kernel: steps that share no event, nothing between them but their order.
 
-Each event points to the first event of the next step that may follow it; an entry's chain is the walk along the pointers
-until the entry's deadline. No later choice can be better, so the walk is the furthest and the earliest chain at once.
+Each event points to the first event of the next step that may follow it; an entry's chain is the walk along the
+pointers until the entry's deadline. No later choice can be better: the walk is the furthest and earliest chain at once.
 """
 
 import numpy as np
@@ -50,7 +50,7 @@ def linear_chains(
 ) -> tuple[Ints, Ints]:
     """Chains of all entries: how many steps each filled, and with which events (entries x levels, -1 beyond).
 
-    Events are sorted by (group, rule 2); `level` is the one step an event matches or -1; `entries` are places of events.
+    Events are sorted by (group, rule 2); `level` is the step an event matches or -1; `entries` are places of events.
     """
     ahead = _point_ahead(starts, time, level, levels, forbid)
     chains = np.full((entries.size, levels), -1, np.int64)

@@ -52,7 +52,7 @@ def _plain(node: yaml.Node, path: Path, marked: MarkedYaml) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, (*path, index), marked) for index, item in enumerate(node.value)]
     try:
-        return yaml.SafeLoader("").construct_object(node)  # type: ignore[no-untyped-call]
+        return yaml.SafeLoader("").construct_object(node)
     except (yaml.YAMLError, ValueError) as bad:
         raise marked.refuse(path, "is no plain YAML value; put it in quotes") from bad
 

@@ -12,8 +12,10 @@ FREE, BARRED = -1, -2
 
 
 class Desk(NamedTuple):
-    """Room to match on. `held`: the step that has the k-th event, FREE or BARRED; `holds`: the k a step has; `came` (one
-    per event) and `queue` (one per step and one more) are the search's own.
+    """Room to match on.
+
+    `held`: the step that has the k-th event, FREE or BARRED; `holds`: the k a step has; `came` (one per event) and
+    `queue` (one per step and one more) are the search's own.
     """
 
     held: Ints
@@ -77,10 +79,10 @@ def assign_first(low: int, high: int, mask: Ints, events: Ints, barred: int, cha
 @compiled
 def _can_fill(low: int, high: int, mask: Ints, events: Ints, desk: Desk) -> bool:
     """Whether steps low..high can be filled with what is free."""
+    fits = True
     for step in range(low, high + 1):
-        if not augment(step, mask, events, desk):
-            return False
-    return True
+        fits = fits and augment(step, mask, events, desk)
+    return fits
 
 
 @compiled

@@ -73,8 +73,8 @@ class Definition:
     @cached_property
     def predicates(self) -> tuple[str, ...]:
         """Every distinct `where`, in the order of first mention."""
-        wheres = [part.where for part in (*self.steps, *self.exclusions) if part.where]
-        return tuple(dict.fromkeys(wheres))
+        parts: list[Step | Exclusion] = [*self.steps, *self.exclusions]
+        return tuple(dict.fromkeys(part.where for part in parts if part.where))
 
     @cached_property
     def fingerprint(self) -> str:

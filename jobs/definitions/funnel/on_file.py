@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from jobs.definitions.funnel.checking import check_predicate, named_events, predicates
-from jobs.definitions.funnel.engine import Events
+from jobs.definitions.funnel.judged import Events
 from jobs.definitions.funnel.marked_yaml import read_marked
 from jobs.definitions.funnel.model import Definition, Exclusion, Step
 from jobs.definitions.funnel.predicate import duck_type, evaluate, needed
@@ -22,21 +23,16 @@ KINDS = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR", list: 
 SPARK = {"BOOLEAN": "boolean", "BIGINT": "bigint", "DOUBLE": "double", "VARCHAR": "string", "JSON": "struct<>"}
 
 
-class Row(Protocol):
-    """One event of a file (jobs/serve/event_file.py)."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One event of a file; `line` is where it stands there, `time` epoch µs."""
 
-    @property
-    def line(self) -> int: ...
-    @property
-    def subject(self) -> str | int: ...
-    @property
-    def time(self) -> int: ...
-    @property
-    def event_id(self) -> str: ...
-    @property
-    def event(self) -> str: ...
-    @property
-    def properties(self) -> dict[str, Any]: ...
+    line: int
+    subject: str | int
+    time: int
+    event_id: str
+    event: str
+    properties: dict[str, Any]
 
 
 def subjects_of(rows: Sequence[Row]) -> list[str | int]:
@@ -69,7 +65,7 @@ def as_events(definition: Definition, file: str, rows: Sequence[Row], schemas_di
 
 
 def refuse_unknown_events(definition: Definition, file: str, rows: Sequence[Row], schemas_dir: Path) -> None:
-    """Refuse a name that is neither ours nor in the file; a file with words of its own may be asked about any of them."""
+    """Refuse a name that is neither ours nor in the file; a file with its own words may be asked about any."""
     ours, theirs = set(event_names(schemas_dir)), {row.event for row in rows}
     named = list(named_events(definition))
     unknown = [(place, name) for place, name in named if name not in ours | theirs]
@@ -120,7 +116,7 @@ def _type_of(name: str, rows: Sequence[Row], known: Mapping[str, str]) -> str:
 
 
 def _bits(
-    parts: Sequence[Step] | Sequence[Exclusion], rows: Sequence[Row], passed: Mapping[str, list[bool]]
+    parts: Sequence[Step | Exclusion], rows: Sequence[Row], passed: Mapping[str, list[bool]]
 ) -> np.ndarray[Any, np.dtype[np.int64]]:
     """A bit per step or exclusion that a row matches."""
     bits = np.zeros(len(rows), np.uint64)

@@ -43,7 +43,9 @@ def _until(course: Course, step: int, entry: int, last: int, following: int) -> 
     until = course.deadline[entry]
     if following >= 0:
         until = course.time[following] - 1 if course.forbid else course.time[following]
-    return min(until, course.time[last] + course.gaps[step]) if course.gaps[step] >= 0 else until
+    if course.gaps[step] >= 0:
+        until = min(until, course.time[last] + course.gaps[step])
+    return int(until)
 
 
 @compiled
@@ -69,8 +71,9 @@ def _fill(course: Course, chain: Ints, mandatory_chain: Ints, reached: int, firs
 
 @compiled
 def fill_optional(course: Course, group_of: Ints, reached: Ints, chains: Ints) -> tuple[Ints, Ints]:
-    """Chains over all steps: the mandatory ones as found, each optional step with the earliest unused event between its
-    neighbours, or up to the deadline after the last; and the furthest step filled.
+    """The furthest step filled, and chains over all steps: the mandatory ones as found.
+
+    Each optional step has the earliest unused event between its neighbours, or up to the deadline after the last.
     """
     filled = np.full((chains.shape[0], course.steps), -1, np.int64)
     furthest = np.zeros(chains.shape[0], np.int64)

@@ -1,115 +1,36 @@
 """The searching kernel: ordered and strict funnels with gaps, exclusions and events that match several steps.
 
 For one entry, walk its window instant by instant and note every (step, instant) a clean chain can stand at: a *node*.
-Chains of one entry form a lattice: the later of two chains, step by step, is again a chain, and so is the earlier. So a
-node needs only its latest way in, which is best for gaps, exclusions and strictness alike; and the one chain whose every
-step is earliest is found by going back from the first node of the furthest step. Steps filled within one instant are a
-*block*, a matching of steps to different events (jobs/definitions/funnel/matching.py).
+Chains of one entry form a lattice: the later of two chains, step by step, is again a chain, and so is the earlier. So
+a node needs only its latest way in, which is best for gaps, exclusions and strictness alike; and the one chain whose
+every step is earliest is found by going back from the first node of the furthest step. Steps filled within one instant
+are a *block*, a matching of steps to different events (jobs/definitions/funnel/matching.py).
 """
-
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jobs.definitions.funnel.compiled import compiled
 from jobs.definitions.funnel.matching import Desk, assign_first, augment
+from jobs.definitions.funnel.nodes import NEVER, Bonds, Nodes, Past, Stage, is_clean, least_before, note, step_time
 
 Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
-NEVER = -(2**62)
-
-
-class Stage(NamedTuple):
-    """The events, by (group, rule 2): `mask` and `xmask` hold a bit per step and per exclusion."""
-
-    starts: Ints
-    time: Ints
-    mask: Ints
-    xmask: Ints
-    scope: Flags
-    deadline: Ints
-
-
-class Bonds(NamedTuple):
-    """What binds the steps: `gaps` µs per step or -1, `rules` a row (after, before) per exclusion."""
-
-    levels: int
-    forbid: bool
-    strict: bool
-    gaps: Ints
-    rules: Ints
-
-
-class Nodes(NamedTuple):
-    """The nodes of one entry by (step, number): `at` the instant, `opened` the step its block begins with, `before` the
-    number of its latest way in (of step opened - 1), `place` of the instant's first event, `least` the earliest instant
-    the step before may have, `seen` (by exclusion) when an excluding event was last; `count` of nodes per step.
-    """
-
-    at: Ints
-    opened: Ints
-    before: Ints
-    place: Ints
-    least: Ints
-    seen: Ints
-    count: Ints
-
-
-class Past(NamedTuple):
-    """What lies behind the instant looked at: per step the last event of the scope that is none of its repeats, per
-    exclusion the last excluding event.
-    """
-
-    bad: Ints
-    seen: Ints
-
-
-@compiled
-def _step_time(nodes: Nodes, step: int, level: int, node: int) -> int:
-    """When the latest chain into a node fills an earlier step."""
-    while nodes.opened[level, node] > step:
-        level, node = nodes.opened[level, node] - 1, nodes.before[level, node]
-    return nodes.at[level, node]  # type: ignore[no-any-return]
-
-
-@compiled
-def _least(bonds: Bonds, past: Past, level: int, now: int) -> int:
-    """The earliest instant the step before `level` may have, for gap and strictness."""
-    least = now - bonds.gaps[level] if bonds.gaps[level] >= 0 else NEVER
-    return max(least, past.bad[level - 1]) if bonds.strict else least
-
-
-@compiled
-def _is_clean(bonds: Bonds, nodes: Nodes, past: Past, level: int, first: int, way: int) -> bool:
-    """No exclusion that ends at `level` has happened since its first step, in the chain through `way` of step first - 1."""
-    for rule in range(bonds.rules.shape[0]):
-        after, before = bonds.rules[rule]
-        if before == level and after < first and past.seen[rule] > _step_time(nodes, after, first - 1, way):
-            return False
-    return True
-
-
-@compiled
-def _note(bonds: Bonds, nodes: Nodes, past: Past, level: int, first: int, way: int, now: int, place: int) -> None:
-    """Add the node (level, now), unless a later way in has added it already."""
-    node = nodes.count[level]
-    if node > 0 and nodes.at[level, node - 1] == now:
-        return
-    nodes.at[level, node], nodes.place[level, node] = now, place
-    nodes.opened[level, node], nodes.before[level, node] = first, way
-    nodes.least[level, node] = _least(bonds, past, level, now)
-    for rule in range(bonds.rules.shape[0]):
-        if bonds.rules[rule, 1] == level:
-            nodes.seen[rule, node] = past.seen[rule]
-    nodes.count[level] = node + 1
 
 
 @compiled
 def _extend(
-    stage: Stage, bonds: Bonds, nodes: Nodes, past: Past, desk: Desk, this: int, after: int, first: int, way: int, entry: int
+    stage: Stage,
+    bonds: Bonds,
+    nodes: Nodes,
+    past: Past,
+    desk: Desk,
+    this: int,
+    after: int,
+    first: int,
+    way: int,
+    entry: int,
 ) -> int:
-    """Fill steps from `first` on with events of one instant (places this..after); gives the last step filled, or -1.
+    """Fill steps from `first` on with events of one instant (places this..after); gives the last step filled or -1.
 
     In the entry's own instant `way` is -1 and the entry (place `entry`, else -1) is not to be used again.
     """
@@ -121,9 +42,9 @@ def _extend(
     for level in range(first, bonds.levels):
         if not augment(level, stage.mask, events, desk):
             break
-        if way >= 0 and not _is_clean(bonds, nodes, past, level, first, way):
+        if way >= 0 and not is_clean(bonds, nodes, past, level, first, way):
             break
-        _note(bonds, nodes, past, level, first if way >= 0 else 0, way, stage.time[this], this)
+        note(bonds, nodes, past, level, first if way >= 0 else 0, way, stage.time[this], this)
         reached = level
         if bonds.forbid:
             break
@@ -133,12 +54,12 @@ def _extend(
 @compiled
 def _way_in(bonds: Bonds, nodes: Nodes, past: Past, first: int, now: int) -> int:
     """The latest node of the step before `first` at an earlier instant, if gap and strictness allow it; else -1."""
-    way = nodes.count[first - 1] - 1
+    way = nodes.size[first - 1] - 1
     if way >= 0 and nodes.at[first - 1, way] == now:
         way -= 1
-    if way >= 0 and nodes.at[first - 1, way] < _least(bonds, past, first, now):
+    if way >= 0 and nodes.at[first - 1, way] < least_before(bonds, past, first, now):
         return -1
-    return way
+    return int(way)
 
 
 @compiled
@@ -158,8 +79,8 @@ def _remember(stage: Stage, bonds: Bonds, past: Past, this: int, after: int) -> 
 @compiled
 def _walk(stage: Stage, bonds: Bonds, nodes: Nodes, past: Past, desk: Desk, entry: int, begin: int, end: int) -> int:
     """Note the nodes of one entry's window (places begin..end); gives the number of steps reached."""
-    past.bad[:], past.seen[:], nodes.count[:] = NEVER, NEVER, 0
-    _note(bonds, nodes, past, 0, 0, -1, stage.time[entry], begin)
+    past.bad[:], past.seen[:], nodes.size[:] = NEVER, NEVER, 0
+    note(bonds, nodes, past, 0, 0, -1, stage.time[entry], begin)
     top, this = 0, begin
     while this < end and top < bonds.levels - 1:
         after = this + 1
@@ -181,12 +102,12 @@ def _walk(stage: Stage, bonds: Bonds, nodes: Nodes, past: Past, desk: Desk, entr
 @compiled
 def _way_back(nodes: Nodes, bounds: Ints, level: int, node: int) -> int:
     """The earliest node of the step before, at an earlier instant, that every bound allows; -1 for none."""
-    for way in range(nodes.count[level - 1]):
+    for way in range(nodes.size[level - 1]):
         if nodes.at[level - 1, way] >= nodes.at[level, node]:
             return -1
         fits = nodes.at[level - 1, way] >= nodes.least[level, node]
         for step in range(level):
-            if fits and bounds[step] > NEVER and _step_time(nodes, step, level - 1, way) < bounds[step]:
+            if fits and bounds[step] > NEVER and step_time(nodes, step, level - 1, way) < bounds[step]:
                 fits = False
         if fits:
             return way
@@ -194,7 +115,9 @@ def _way_back(nodes: Nodes, bounds: Ints, level: int, node: int) -> int:
 
 
 @compiled
-def _earliest_chain(stage: Stage, bonds: Bonds, nodes: Nodes, desk: Desk, entry: int, reached: int, chain: Ints) -> None:
+def _earliest_chain(
+    stage: Stage, bonds: Bonds, nodes: Nodes, desk: Desk, entry: int, reached: int, chain: Ints
+) -> None:
     """Fill `chain` with the events of the chain to the furthest step whose every step is earliest."""
     bounds = np.full(chain.size, NEVER, np.int64)
     level, node, high = reached - 1, 0, reached - 1
@@ -249,12 +172,18 @@ def searched_chains(stage: Stage, bonds: Bonds, entries: Ints, group_of: Ints) -
     begins, ends = _windows(stage, entries, group_of)
     widest, levels = max(1, int((ends - begins).max())) if entries.size else 1, bonds.levels
     nodes = Nodes(
-        np.empty((levels, widest), np.int64), np.empty((levels, widest), np.int64), np.empty((levels, widest), np.int64),
         np.empty((levels, widest), np.int64), np.empty((levels, widest), np.int64),
+        np.empty((levels, widest), np.int64), np.empty((levels, widest), np.int64),
+        np.empty((levels, widest), np.int64),
         np.empty((bonds.rules.shape[0], widest), np.int64), np.empty(levels, np.int64),
     )  # fmt: skip
     past = Past(np.empty(levels, np.int64), np.empty(bonds.rules.shape[0], np.int64))
-    desk = Desk(np.empty(widest, np.int64), np.empty(levels, np.int64), np.empty(widest, np.int64), np.empty(levels + 1, np.int64))
+    desk = Desk(
+        np.empty(widest, np.int64),
+        np.empty(levels, np.int64),
+        np.empty(widest, np.int64),
+        np.empty(levels + 1, np.int64),
+    )
     chains = np.full((entries.size, levels), -1, np.int64)
     reached = np.ones(entries.size, np.int64)
     for number in range(entries.size):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from jobs.definitions.funnel.analysis import route
+from jobs.definitions.funnel.durations import told_duration
 from jobs.definitions.funnel.model import Definition, Step
 
-UNITS = ((86_400_000_000, "day"), (3_600_000_000, "hour"), (60_000_000, "minute"), (1_000_000, "second"))
 ROUTES = {
     "linear": "No event can fill two of its steps and nothing but their order binds them: the linear kernel is exact.",
     "search": "Its steps bind each other by more than their order: every way through is searched.",
@@ -49,7 +49,9 @@ def _order(definition: Definition) -> str:
 def _window(definition: Definition) -> str:
     if definition.window_us is None:
         return "All of it happens on the local day of the entry."
-    return f"All of it happens within {duration(definition.window_us)} of the entry, the last microsecond included."
+    return (
+        f"All of it happens within {told_duration(definition.window_us)} of the entry, the last microsecond included."
+    )
 
 
 def _bonds(definition: Definition) -> Iterator[str]:
@@ -57,7 +59,7 @@ def _bonds(definition: Definition) -> Iterator[str]:
         yield f"All steps must be about the same {_listed(definition.hold)}."
     for step in definition.steps:
         if step.gap_us is not None:
-            yield f"{step.name} follows the mandatory step before it within {duration(step.gap_us)}."
+            yield f"{step.name} follows the mandatory step before it within {told_duration(step.gap_us)}."
     for rule in definition.exclusions:
         between = f"{definition.steps[rule.after].name} and {definition.steps[rule.before].name}"
         where = f" where {rule.where}" if rule.where else ""
@@ -75,17 +77,12 @@ def _entries(definition: Definition) -> Iterator[str]:
 
 
 def _read_at(definition: Definition) -> str:
-    return definition.breakdown_at if definition.breakdown_at in ("entry", "conversion") else f"step {definition.breakdown_at}"
+    return (
+        definition.breakdown_at
+        if definition.breakdown_at in ("entry", "conversion")
+        else f"step {definition.breakdown_at}"
+    )
 
 
 def _listed(words: Sequence[str], last: str = "and") -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
-
-
-def duration(microseconds: int) -> str:
-    """A length of time in the largest unit that divides it."""
-    for size, name in UNITS:
-        if microseconds % size == 0:
-            count = microseconds // size
-            return f"{count} {name}{'s' * (count > 1)}"
-    return f"{microseconds} microseconds"

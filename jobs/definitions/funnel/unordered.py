@@ -1,8 +1,8 @@
 """Rule 13: steps in any order, each by its own event, the entry being the earliest.
 
-A matching of steps to events. Growing it instant by instant gives the most steps and their earliest finish; sets of steps
-that can be filled form a matroid, so the smallest list of steps is found greedily, and then the smallest event ids. A
-matching never lets go of an event it once used, so one that starts with the entry keeps it.
+A matching of steps to events. Growing it instant by instant gives the most steps and their earliest finish; sets of
+steps that can be filled form a matroid, so the smallest list of steps is found greedily, then the smallest event ids.
+A matching never lets go of an event it once used, so one that starts with the entry keeps it.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ Ints = NDArray[np.int64]
 
 
 class Window(NamedTuple):
-    """One entry's events: `events` (places) by rule 2, of which `own` is the entry's number; `rank` orders event ids."""
+    """One entry's `events` (places) by rule 2, `own` being the entry's number; `rank` orders event ids."""
 
     events: Ints
     own: int
@@ -56,9 +56,9 @@ def _can_fill(window: Window, wanted: int, chain: Ints, size: int, desk: Desk) -
             if chain[step] == window.events[k]:
                 desk.held[k] = BARRED
     for step in range(window.steps):
-        if (wanted >> step) & 1 and chain[step] < 0:
-            if not augment(step, window.mask, window.events[:size], desk):
-                return False
+        is_open = (wanted >> step) & 1 and chain[step] < 0
+        if is_open and not augment(step, window.mask, window.events[:size], desk):
+            return False
     return True
 
 
@@ -68,7 +68,7 @@ def _can_fill_with_entry(window: Window, wanted: int, chain: Ints, size: int, de
     entry = window.events[window.own]
     for step in range(window.steps):
         if chain[step] == entry:
-            return _can_fill(window, wanted, chain, size, desk)  # type: ignore[no-any-return]
+            return _can_fill(window, wanted, chain, size, desk)
     for step in range(window.steps):
         if (wanted >> step) & 1 and chain[step] < 0 and (window.mask[entry] >> step) & 1:
             chain[step] = entry
@@ -82,9 +82,9 @@ def _can_fill_with_entry(window: Window, wanted: int, chain: Ints, size: int, de
 @compiled
 def _smallest_steps(window: Window, most: int, chain: Ints, size: int, desk: Desk) -> int:
     """The smallest list of `most` steps, as bits."""
-    wanted, count = np.int64(0), 0
+    wanted, count = 0, 0
     for step in range(window.steps):
-        more = wanted | (np.int64(1) << step)
+        more = wanted | (1 << step)
         if count < most and _can_fill(window, more, chain, size, desk):
             wanted, count = more, count + 1
     return wanted
@@ -118,7 +118,9 @@ def unordered_chains(
     widest = 1
     for group in range(starts.size - 1):
         widest = max(widest, starts[group + 1] - starts[group])
-    desk = Desk(np.empty(widest, np.int64), np.empty(steps, np.int64), np.empty(widest, np.int64), np.empty(steps + 1, np.int64))
+    desk = Desk(
+        np.empty(widest, np.int64), np.empty(steps, np.int64), np.empty(widest, np.int64), np.empty(steps + 1, np.int64)
+    )
     for number in range(entries.size):
         entry, begin, end = entries[number], entries[number], entries[number]
         while begin > starts[group_of[number]] and time[begin - 1] == time[entry]:

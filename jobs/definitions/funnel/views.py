@@ -11,7 +11,7 @@ import numpy as np
 
 from jobs.definitions.funnel.attempts import best_of
 from jobs.definitions.funnel.calendar import EPOCH, local_days
-from jobs.definitions.funnel.engine import Attempts, Entries
+from jobs.definitions.funnel.judged import Attempts, Entries
 from jobs.definitions.funnel.model import Definition
 
 Rows = list[dict[str, Any]]

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
-
 from jobs.definitions.funnel.model import Definition
 from jobs.gold import funnel_attempts, funnel_daily, funnel_openings
 from jobs.lake.work import Staged
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
 
 Keep = Callable[[DataFrame], DataFrame]
 ATTEMPTS, OPENINGS, DAILY = "gold.funnel_attempts", "gold.funnel_openings", "gold.funnel_daily"
@@ -100,7 +99,11 @@ def refresh(
 
 
 def _daily_of(
-    due: Sequence[date], now: Mapping[str, DataFrame], public: DataFrame, definitions: Sequence[Definition], level: Level
+    due: Sequence[date],
+    now: Mapping[str, DataFrame],
+    public: DataFrame,
+    definitions: Sequence[Definition],
+    level: Level,
 ) -> DataFrame:
     """All rows of the due days, those of versions without a definition as they were."""
     is_due, is_current = F.col("entry_date").isin(*due), _is_current(definitions)
@@ -155,7 +158,9 @@ def touched_users(silver: Silver, since: int) -> DataFrame:
     for facts in silver.facts:
         at, until = facts["event_time"], spans["valid_to"]
         within = (at >= spans["valid_from"]) & (until.isNull() | (at < until))
-        frames.append(facts.join(spans, on=[facts["video_id"] == spans["thing"], within], how="left_semi").select(*USER))
+        frames.append(
+            facts.join(spans, on=[facts["video_id"] == spans["thing"], within], how="left_semi").select(*USER)
+        )
     return reduce(DataFrame.unionAll, frames)
 
 

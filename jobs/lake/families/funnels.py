@@ -6,9 +6,6 @@ from functools import reduce
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from jobs.definitions.funnel.checking import check_words
 from jobs.definitions.funnel.language import read_definition
 from jobs.definitions.funnel.model import Definition
@@ -29,6 +26,8 @@ from jobs.lake.holds import owed
 from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
 from jobs.lake.work import Staged, Work
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 SILVER = ("silver.views", "silver.likes", "silver.orders", "silver.users", "silver.videos")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,7 +65,9 @@ def read_definitions(schemas_dir: Path) -> tuple[Definition, ...]:
         definition = read_definition(file)
         check_words(definition, str(file), schemas_dir)
         if (definition.name, definition.version) in found:
-            raise DefinitionError(f"{file}: {definition.name} {definition.version} is in another file too; raise the version")
+            raise DefinitionError(
+                f"{file}: {definition.name} {definition.version} is in another file too; raise the version"
+            )
         found[definition.name, definition.version] = definition
     return tuple(found[key] for key in sorted(found))
 
@@ -84,9 +85,7 @@ def days_of_data(silver: Silver, zones: Sequence[str]) -> dict[str, tuple[date, 
 
 
 def _days_between(first_us: int, last_us: int, zone: str) -> tuple[date, ...]:
-    first, last = (
-        (EPOCH + timedelta(microseconds=at)).astimezone(ZoneInfo(zone)).date() for at in (first_us, last_us)
-    )
+    first, last = ((EPOCH + timedelta(microseconds=at)).astimezone(ZoneInfo(zone)).date() for at in (first_us, last_us))
     return tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
 
 

@@ -34,14 +34,17 @@ STORIES = {
     "paid a second too late": "view 10:00, like 10:01, product_view 10:02, order 10:03, paid +1d 10:00:01",
     "paid on the last second": "view 10:00, like 10:01, product_view 10:02, order 10:03, paid +1d 10:00",
     "changed their mind": "view 10:00, like 10:05, product_view 10:06, order 10:07, paid 10:09, cancelled 11:00",
-    "gave half back": "view 10:00, like 10:05, product_view 10:06, order 10:07, paid 10:09, refunded +1d 10:00 refund_fen=500",
+    "gave half back": "view 10:00, like 10:05, product_view 10:06, order 10:07, paid 10:09, "
+    "refunded +1d 10:00 refund_fen=500",
     "gave all back in two": "view 10:00, like 10:05, product_view 10:06, order 10:07, paid 10:09, "
     "refunded +1d 10:00 refund_fen=500, refunded +3d 10:00 refund_fen=500",
     "of the staff": "view 10:00, like 10:05",
     "of school age": "view 10:00",
     "saw an advertisement": "view 10:00 video_id=advertisement, like 10:01",
 }
-LINE = [{"line_id": "1", "product_id": "p", "merchant_id": "m", "quantity": 1, "unit_price_fen": 1000, "discount_fen": 0}]
+LINE = [
+    {"line_id": "1", "product_id": "p", "merchant_id": "m", "quantity": 1, "unit_price_fen": 1000, "discount_fen": 0}
+]
 SINCE = datetime(2020, 1, 1, tzinfo=UTC)
 
 

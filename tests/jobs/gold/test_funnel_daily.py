@@ -22,16 +22,18 @@ def found(told, table):  # type: ignore[no-untyped-def]
 @pytest.fixture(scope="module")
 def daily(found):  # type: ignore[no-untyped-def]
     frame = funnel_daily.build(
-        funnel_attempts.build(found), funnel_openings.build(found), [SHOP, CHECKOUT], {"Asia/Shanghai": DAYS}, watermark=NOON
+        funnel_attempts.build(found),
+        funnel_openings.build(found),
+        [SHOP, CHECKOUT],
+        {"Asia/Shanghai": DAYS},
+        watermark=NOON,
     )
     return {(r.funnel, r.entry_date, r.breakdown, r.breakdown_value, r.step): r for r in frame.collect()}
 
 
 @pytest.fixture(scope="module")
 def monday(daily):  # type: ignore[no-untyped-def]
-    return {
-        key[4]: row for key, row in daily.items() if key[:4] == ("content_to_purchase", MONDAY, "total", "(all)")
-    }
+    return {key[4]: row for key, row in daily.items() if key[:4] == ("content_to_purchase", MONDAY, "total", "(all)")}
 
 
 def test_each_step_counts_people_and_attempts(monday):
@@ -59,7 +61,7 @@ def test_staff_and_children_are_counted_beside(monday):
 def test_the_median_is_kept_doubled_and_quantiles_are_exact(monday):
     row, minute = monday["paid"], 60_000_000
     assert row.decision_median_doubled_us == 2 * 9 * minute
-    assert row.decision_p25_us == 9 * minute and row.deliberation_p90_us == 24 * 60 * minute
+    assert (row.decision_p25_us, row.deliberation_p90_us) == (9 * minute, 24 * 60 * minute)
     assert monday["ordered"].decision_median_doubled_us is None
 
 

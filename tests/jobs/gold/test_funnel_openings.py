@@ -24,7 +24,7 @@ def test_only_tries_that_stayed_at_the_first_step_are_counted(openings):
 def test_a_count_knows_its_day_and_when_it_matures(openings):
     row = openings["content_to_purchase", "looked and left", 2]
     assert (row.entry_date, row.attempt_count, row.entry_count) == (date(2026, 3, 2), 1, 1)
-    assert row.maturity_times == [datetime(2026, 3, 3, 2, 0)]
+    assert row.maturity_times == [datetime.fromisoformat("2026-03-03T02:00")]
 
 
 def test_children_are_set_aside(openings):

@@ -8,7 +8,7 @@ import numpy as np
 
 from jobs.definitions.funnel.analysis import refuse_what_cannot_be_judged
 from jobs.definitions.funnel.calendar import local_days
-from jobs.definitions.funnel.engine import Events
+from jobs.definitions.funnel.judged import Events
 from jobs.definitions.funnel.model import Definition, Exclusion, Step
 from jobs.lake.errors import DefinitionError
 from tests.jobs.definitions.funnel.oracle import Event

@@ -1,4 +1,4 @@
-"""Rules 2 to 16 of the funnel design, followed word by word, by trying every entry and every choice. Slow; for tests only."""
+"""Rules 2 to 16 of the funnel design, word by word, by trying every entry and every choice. Slow; for tests only."""
 
 from __future__ import annotations
 

@@ -10,9 +10,8 @@ import pytest
 
 from jobs.definitions.funnel.engine import judge
 from jobs.definitions.funnel.language import parse_definition
-from jobs.definitions.funnel.on_file import as_events, subjects_of
+from jobs.definitions.funnel.on_file import Row, as_events, subjects_of
 from jobs.definitions.funnel.views import Judged, view
-from jobs.serve.event_file import FileEvent
 
 ROOT = Path(__file__).parents[4]
 EXAMPLES = re.findall(r"```example\n(.*?)```", (ROOT / "docs" / "funnels.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -36,7 +35,7 @@ def test_the_page_is_right(example: str, tmp_path: Path) -> None:
     rows = []
     for line, text in enumerate(told["events"].split(), 1):
         name, second = text.split("@")
-        rows.append(FileEvent(line, "u", int(second) * 1_000_000, text, name, {}))
+        rows.append(Row(line, "u", int(second) * 1_000_000, text, name, {}))
     arrays = as_events(found, str(file), rows, ROOT / "schemas")
     entries, attempts = judge(found, arrays)
     ids, times = [row.event_id for row in rows], [row.time for row in rows]

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.definitions.funnel.engine import Attempts, Entries, Events, judge
+from jobs.definitions.funnel.engine import judge
+from jobs.definitions.funnel.judged import Attempts, Entries, Events
 from jobs.definitions.funnel.model import Definition
 from tests.jobs.definitions.funnel import oracle
 from tests.jobs.definitions.funnel.drawn import KINDS, UNIT_US, as_arrays, definition, history
@@ -38,7 +39,13 @@ def named(events: Events, judged: tuple[Entries, Attempts]) -> list[tuple[object
     """Attempts by event ids, whatever the order of the rows."""
     entries, attempts = judged
     ids = events.event_id[entries.row]
-    parts = (ids[attempts.identity], ids[attempts.steps], ids[attempts.first], attempts.size, entries.reached[attempts.steps])
+    parts = (
+        ids[attempts.identity],
+        ids[attempts.steps],
+        ids[attempts.first],
+        attempts.size,
+        entries.reached[attempts.steps],
+    )
     return sorted(zip(*(part.tolist() for part in parts), strict=True))
 
 
