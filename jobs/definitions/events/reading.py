@@ -1,7 +1,4 @@
-"""Records as they lie in bronze → readings: coordinates, headers, the parsed body, and the honest time.
-
-A reading is only a record looked at; whether it is taken or refused, `jobs.definitions.events.judging` says.
-"""
+"""Records as they lie in bronze → readings: coordinates, headers, the parsed body, the honest time, and the verdict."""
 
 from functools import cache
 
@@ -12,6 +9,7 @@ from jobs.definitions import clock
 from jobs.definitions.events import text as body_text
 from jobs.definitions.events.faults import faults
 from jobs.definitions.events.form import Form
+from jobs.definitions.events.judging import is_taken, reasons
 
 PLACE = ("kafka_topic_id", "kafka_partition", "kafka_offset", "kafka_time")
 HEADERS = {
@@ -31,8 +29,9 @@ def places(records: DataFrame) -> list[Column]:
 
 
 def read(records: DataFrame, form: Form) -> DataFrame:
-    """Parse each record of the topic once; one row per record, nothing refused yet."""
-    return records.transform(opened).transform(with_body, form).transform(with_look, form).transform(with_times, form)
+    """Parse and judge each record of the topic once; one row per record, the refused among them."""
+    bodies = records.transform(opened).transform(with_body, form).transform(with_look, form)
+    return bodies.transform(with_times, form).transform(with_verdict, form)
 
 
 def opened(records: DataFrame) -> DataFrame:
@@ -86,3 +85,9 @@ def with_times(bodies: DataFrame, form: Form) -> DataFrame:
         clock.skew(arrived, F.col("body.sent_time")).alias("skew_us"),
     )
     return with_skew.select("*", clock.corrected(F.col("body.event_time"), F.col("skew_us")).alias("at_us"))
+
+
+def with_verdict(timed: DataFrame, form: Form) -> DataFrame:
+    """Add `taken`, and for the others `reasons`."""
+    verdict = is_taken(form)
+    return timed.select("*", verdict.alias("taken"), F.when(~verdict, reasons(form)).alias("reasons"))

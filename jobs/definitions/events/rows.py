@@ -8,7 +8,6 @@ from pyspark.sql import functions as F
 
 from jobs.definitions.event_ids import content_hash, id_date, in_key_order
 from jobs.definitions.events.form import Form, Pseudonym
-from jobs.definitions.events.judging import is_taken, reasons
 from jobs.definitions.local_time import local_date
 
 SHIFT_UNIT = 1000  # µs in a millisecond
@@ -21,7 +20,7 @@ def taken(readings: DataFrame, form: Form, pseudonym: Pseudonym) -> DataFrame:
     """
     made = {**body_columns(form, pseudonym), **provenance(form)}
     columns = [made[name].alias(name) for name in form.columns if name in made]
-    return readings.where(is_taken(form)).select(*columns)
+    return readings.where("taken").select(*columns)
 
 
 def changes(readings: DataFrame, form: Form, pseudonym: Pseudonym) -> DataFrame:
@@ -43,7 +42,7 @@ def changes(readings: DataFrame, form: Form, pseudonym: Pseudonym) -> DataFrame:
         "rest": F.when(~gone, made["rest"]),
     }
     columns = [made[name].alias(name) for name in form.columns if name in made]
-    return readings.where(is_taken(form)).select(*columns)
+    return readings.where("taken").select(*columns)
 
 
 def said_at() -> Column:
@@ -99,16 +98,16 @@ def hashed_fields(form: Form) -> Iterator[tuple[str, Column]]:
     yield "rest", F.when(F.col("torn").isNotNull(), in_key_order(unknown_fields(F.col("text"), form)))
 
 
-def refused(readings: DataFrame, form: Form) -> DataFrame:
-    """One row per reading with every reason to refuse it, in the columns of silver.quarantine; the taken have none."""
+def refused(readings: DataFrame) -> DataFrame:
+    """One row per refused reading with every reason, in the columns of silver.quarantine."""
     number = F.regexp_extract("ce_type", r"\.v([0-9]{1,9})$", 1)
-    return readings.select(
+    return readings.where("NOT taken").select(
         "topic",
         "kafka_topic_id",
         "kafka_partition",
         "kafka_offset",
         "kafka_time",
-        reasons(form).alias("reasons"),
+        "reasons",
         F.concat(F.lit("value of "), F.coalesce(F.octet_length("text"), F.lit(0)).cast("string"), F.lit(" bytes"))
         .alias("detail"),
         F.lit(None).cast("struct<partition:int,offset:bigint>").alias("twin"),

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from jobs.definitions.events.form import Form
+from jobs.definitions.events.reading import read
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import BRONZE
 from jobs.lake.ledger import Ledger
@@ -27,6 +29,7 @@ class Batch:
     pseudonym: "Callable[[Column], Column]"
     kept: "list[DataFrame]" = field(default_factory=list)
     all_records: "DataFrame | None" = None
+    read_once: "dict[str, DataFrame]" = field(default_factory=dict)
 
     @property
     def seq(self) -> int:
@@ -54,8 +57,20 @@ class Batch:
 
         if self.all_records is None:
             found = self.lake.read(BRONZE).where(F.col("ingest_seq") == self.seq)
-            self.all_records = self.keep(found) if sum(self.received.values()) <= SMALL else found
+            self.all_records = self.keep(found) if self.is_small else found
         return self.all_records
+
+    @property
+    def is_small(self) -> bool:
+        """Whether working something out once and keeping it is cheaper than planning it again."""
+        return sum(self.received.values()) <= SMALL
+
+    def readings(self, form: Form) -> "DataFrame":
+        """The topic's records, parsed and judged; of a small batch once for all that ask."""
+        if form.topic not in self.read_once:
+            found = read(self.records(form.topic), form)
+            self.read_once[form.topic] = self.keep(found) if self.is_small else found
+        return self.read_once[form.topic]
 
     def keep(self, frame: "DataFrame") -> "DataFrame":
         """A frame that several steps read, worked out once; let go at the end of the batch."""

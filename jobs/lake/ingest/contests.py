@@ -148,9 +148,13 @@ def within(ranges: list[IdRange], *, dated: bool) -> Column | None:
 
 
 def new_claims(batch: Batch, form: Form, contested: "DataFrame") -> "DataFrame":
-    """The batch's own acceptable records with a contested id; only they are parsed here."""
-    records = batch.records(form.topic).withColumn("event_id", header("ce_id"))
-    readings = read(records.join(contested, on=["event_id"], how="left_semi"), form)
+    """The batch's own acceptable records with a contested id; of a large batch only they are parsed here."""
+    if batch.is_small:
+        ids = contested.withColumnRenamed("event_id", "ce_id")
+        readings = batch.readings(form).join(ids, on=["ce_id"], how="left_semi")
+    else:
+        records = batch.records(form.topic).withColumn("event_id", header("ce_id"))
+        readings = read(records.join(contested, on=["event_id"], how="left_semi"), form)
     rows = (taken if form.role == "fact" else changes)(readings, form, lambda raw_id: raw_id)
     dated = F.col("event_date") if form.role == "fact" else F.lit(None).cast("date")
     return rows.select(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from jobs.definitions.events.judging import is_taken
 from jobs.definitions.events.reading import read
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.forms import form
@@ -42,8 +41,8 @@ def statements(batch: Batch, *, before: Iterable[int] = ()) -> list[Statement]:
     """What was said in this batch, or in these older ones; refused records say nothing."""
     how = form(CONTROL, batch.lake.settings)
     numbers = list(before)
-    records = batch.records(CONTROL) if not numbers else older(batch, numbers)
-    said = read(records, how).where(is_taken(how)).select("kafka_partition", "kafka_offset", "body.*")
+    readings = read(older(batch, numbers), how) if numbers else batch.readings(how)
+    said = readings.where("taken").select("kafka_partition", "kafka_offset", "body.*")
     lines = sorted(said.collect(), key=lambda line: (line.kafka_partition, line.kafka_offset))
     return [statement(line) for line in lines]
 

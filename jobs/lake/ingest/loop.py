@@ -22,9 +22,10 @@ LEASE = "ingest"
 TRIGGER_SECONDS = 1.0
 ENDED = 143  # what a process says that SIGTERM ended
 
-# Generated code beyond 8,000 bytes is never compiled by the JVM; better to cut it up. And few open files spare a sort.
 INGEST_CONF = {
-    "spark.sql.codegen.hugeMethodLimit": "8000",
+    # One method for all the rules of a topic is larger than what the JVM compiles; without it each rule is one.
+    "spark.sql.codegen.wholeStage": "false",
+    # A few open files a task spare the sort by day.
     "spark.sql.maxConcurrentOutputFileWriters": "16",
 }
 

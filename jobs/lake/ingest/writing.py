@@ -4,10 +4,7 @@ import json
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from pyspark.sql import functions as F
-
 from jobs.definitions.events.form import Form
-from jobs.definitions.events.reading import read
 from jobs.definitions.events.rows import changes
 from jobs.definitions.firsts import PLACE, without
 from jobs.lake.ingest.batch import Batch
@@ -19,17 +16,10 @@ from jobs.lake.ingest.progress import APP
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-AS_IN_SILVER = {"topic_id": "kafka_topic_id", "partition": "kafka_partition", "offset": "kafka_offset"}
-
-
 def firsts(batch: Batch, form: Form, contest: Contest) -> "DataFrame":
-    """Readings of the topic's records that were first; the others are left out before anything is parsed."""
-    records, late = batch.records(form.topic), contest.places(is_new=True)
-    if late is not None:
-        in_bronze = {there: here for here, there in AS_IN_SILVER.items()}
-        places = late.select(*PLACE).withColumnsRenamed(in_bronze)
-        records = records.join(F.broadcast(places), on=list(AS_IN_SILVER), how="left_anti")
-    return read(records, form)
+    """Readings of the topic's records that were first."""
+    late = contest.places(is_new=True)
+    return batch.readings(form) if late is None else without(batch.readings(form), late)
 
 
 def write_facts(batch: Batch, form: Form, contest: Contest, ranges: list[IdRange]) -> None:
