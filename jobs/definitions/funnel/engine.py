@@ -17,10 +17,10 @@ from jobs.definitions.funnel.calendar import local_days
 from jobs.definitions.funnel.judged import Attempts, Entries, Events, Flags, Ints
 from jobs.definitions.funnel.linear import linear_chains
 from jobs.definitions.funnel.model import Definition, Step
+from jobs.definitions.funnel.nodes import Bonds, Stage
 from jobs.definitions.funnel.optional import Course, fill_optional
 from jobs.definitions.funnel.order import by_group_and_time, first_of_each, lowest_step, settle_ties, tied
 from jobs.definitions.funnel.repeats import double_taps
-from jobs.definitions.funnel.nodes import Bonds, Stage
 from jobs.definitions.funnel.search import searched_chains
 from jobs.definitions.funnel.unordered import unordered_chains
 

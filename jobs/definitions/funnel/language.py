@@ -61,7 +61,7 @@ class _Reader:
                 raise self.refuse((), f"{key}: is missing; write it (docs/funnels.md)")
         steps = self._steps()
         found = Definition(
-            name=self._matching(("name",), _NAME, "lower-case letters, digits and _, such as content_to_purchase"),
+            name=self._name(),
             version=self._version(),
             steps=steps,
             window_us=self._window(),
@@ -83,17 +83,12 @@ class _Reader:
             if key not in known:
                 raise self.refuse((*path, key), f"is no key of a definition; {did_you_mean(key, known)}")
 
-    def _matching(self, path: Path, pattern: re.Pattern[str], remedy: str) -> str:
-        value = self._at(path)
-        if not isinstance(value, str) or not pattern.fullmatch(value):
-            raise self.refuse(path, f"is {value!r}; write {remedy}")
-        return value
-
-    def _at(self, path: Path) -> Any:
-        value: Any = self.raw
-        for part in path:
-            value = value[part]
-        return value
+    def _name(self) -> str:
+        name = self.raw["name"]
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            remedy = "lower-case letters, digits and _, such as content_to_purchase"
+            raise self.refuse(("name",), f"is {name!r}; write {remedy}")
+        return name
 
     def _version(self) -> int:
         version = self.raw["version"]

@@ -1,0 +1,160 @@
+"""A definition or an events file that cannot be right is refused, with place and remedy, before anything runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from jobs.commands.funnel import app
+from jobs.lake.errors import ReelhouseError
+
+GOOD = """\
+name: demo
+version: 1
+window: 60s
+steps:
+  - {name: watched, event: play, where: "is_valid_view"}
+  - {name: carted, event: add_to_cart}
+  - {name: paid, event: order_paid}
+"""
+EVENT = {"subject": "u", "event_time": 1, "event_id": "e1", "event": "play", "is_valid_view": True}
+BAD = {  # what to put in place of a line -> what the error must say
+    "an event nobody knows": ("event: play", "event: plaay", ":5: steps[1].event: 'plaay' is no event"),
+    "a predicate that is none": ("is_valid_view", "watch_ms >", ":5: steps[1].where: is no SQL predicate"),
+    "a property nobody promised": ("is_valid_view", "wach_ms > 3", "did you mean 'watch_ms'?"),
+    "a predicate that is a number": ("is_valid_view", "watch_ms + 1", "gives BIGINT, not true or false"),
+    "a predicate that asks elsewhere": ("is_valid_view", "exists (select 1)", "has a subquery"),
+    "a predicate that asks the clock": ("is_valid_view", "event_time < now()", "calls now()"),
+    "a window of nothing": ("window: 60s", "window: 0s", ":3: window: is '0s'; write more than zero"),
+    "a negative window": ("window: 60s", "window: -5m", ":3: window: is '-5m'"),
+    "a window without a unit": ("window: 60s", "window: 60", "write a whole number and a unit"),
+    "a zone that is none": ("version: 1", "version: 1\nzone: Mars/Olympus", ":3: zone: 'Mars/Olympus' is no time zone"),
+    "a misspelt key": ("window: 60s", "window: 60s\nwidow: 1", "did you mean 'window'?"),
+    "a key twice": ("version: 1", "version: 1\nversion: 2", "stands there twice"),
+    "two steps of one name": ("name: paid", "name: carted", "taken by an earlier step"),
+    "a gap for no step": ("version: 1", "version: 1\ngaps: {payed: 3m}", "did you mean 'paid'?"),
+    "a gap before the first step": ("version: 1", "version: 1\ngaps: {watched: 3m}", "has none before it"),
+    "an exclusion the wrong way round": (
+        "version: 1", "version: 1\nexclusions: [{event: search, between: [paid, watched]}]", "swap them",
+    ),
+    "an optional last step": ("version: 1", "version: 1\noptional: [paid]", "cannot be skipped"),
+    "a hold the events have not": ("version: 1", "version: 1\nhold: [query]", "has no property 'query'"),
+    "strict with a step to skip": (
+        "version: 1", "version: 1\nmode: strict\noptional: [carted]", "cannot be skipped in mode: strict",
+    ),
+    "a scope without strict": ("version: 1", "version: 1\nstrict_scope: [search]", "for mode: strict only"),
+    "what is not built yet": ("version: 1", "version: 1\nbreakdown_at: profile", "not built yet"),
+    "no YAML": ("version: 1", "version: [1", "is no YAML"),
+}  # fmt: skip
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(app, list(arguments), catch_exceptions=True)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_definition_is_refused_with_line_and_remedy(name: str, tmp_path: Path) -> None:
+    old, new, expected = BAD[name]
+    file = tmp_path / "bad.yaml"
+    file.write_text(GOOD.replace(old, new, 1))
+    error = run("check", str(file)).exception
+    assert isinstance(error, ReelhouseError)
+    assert error.exit_code == 2
+    assert str(error).startswith(f"{file}:")
+    assert expected in str(error)
+    assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("steps", [0, 65])
+def test_a_funnel_has_1_to_64_steps(steps: int, tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    lines = "\n".join(f"  - {{name: s{n}, event: play}}" for n in range(steps))
+    file.write_text(f"name: demo\nversion: 1\nwindow: 60s\nsteps:{' []' if not steps else chr(10) + lines}\n")
+    assert "write 1 to 64" in str(run("check", str(file)).exception)
+
+
+def test_sixty_four_steps_are_judged(tmp_path: Path) -> None:
+    file, events = tmp_path / "long.yaml", tmp_path / "events.jsonl"
+    lines = "\n".join(f"  - {{name: s{n}, event: play}}" for n in range(64))
+    file.write_text(f"name: demo\nversion: 1\nwindow: 60s\nsteps:\n{lines}\n")
+    rows = [EVENT | {"event_id": f"e{n:03}", "event_time": n} for n in range(64)]
+    events.write_text("\n".join(json.dumps(row) for row in rows))
+    (best,) = evaluated(file, events, "subject_best")
+    assert (best["reached"], best["converted"]) == (64, True)
+
+
+def evaluated(file: Path, events: Path, view: str, *more: str) -> list[dict[str, Any]]:
+    result = run("evaluate", str(file), "--events", str(events), "--view", view, "--format", "json", *more)
+    assert result.exception is None, result.exception
+    rows: list[dict[str, Any]] = json.loads(result.stdout)
+    return rows
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    file = tmp_path / "good.yaml"
+    file.write_text(GOOD)
+    return file
+
+
+LINES = {  # a line that is no event -> what is wrong with it
+    '{"subject": "u"': "is no JSON",
+    "[1, 2]": "is no JSON object",
+    '{"event_time": 1, "event_id": "x", "event": "play"}': "subject is missing",
+    '{"subject": "u", "event_time": "2026-01-01T00:00:00", "event_id": "x", "event": "play"}': "has no zone",
+    '{"subject": "u", "event_time": 1.5, "event_id": "x", "event": "play"}': "neither ISO 8601",
+    '{"subject": "u", "event_time": true, "event_id": "x", "event": "play"}': "neither ISO 8601",
+    '{"subject": "u", "event_time": 1, "event_id": "", "event": "play"}': "event_id is ''",
+}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_bad_line_is_named_or_left_out_and_told(line: str, good: Path, tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_text(json.dumps(EVENT) + "\n" + line + "\n")
+    error = run("evaluate", str(good), "--events", str(events)).exception
+    assert str(error).startswith(f"{events}:2: ")
+    assert LINES[line] in str(error)
+    assert [row["people"] for row in evaluated(good, events, "steps", "--skip-bad")] == [1, 0, 0]
+
+
+def test_one_id_with_two_contents_is_refused_and_a_repeat_is_dropped(good: Path, tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_text(json.dumps(EVENT) + "\n" + json.dumps(EVENT | {"event_time": "1970-01-01T00:00:00.000001Z"}))
+    assert evaluated(good, events, "steps")[0]["attempts"] == 1
+    events.write_text(json.dumps(EVENT) + "\n" + json.dumps(EVENT | {"event_time": 2}))
+    assert "stands on line 1 with another content" in str(run("evaluate", str(good), "--events", str(events)).exception)
+
+
+def test_parquet_says_the_same_as_json_lines(good: Path, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [EVENT, EVENT | {"event_id": "e2", "event_time": 5, "event": "add_to_cart"}]
+    lines, parquet = tmp_path / "events.jsonl", tmp_path / "events.parquet"
+    lines.write_text("\n".join(json.dumps(row) for row in rows))
+    table = pa.Table.from_pylist(rows)
+    pq.write_table(table, parquet)
+    assert evaluated(good, parquet, "attempts") == evaluated(good, lines, "attempts")
+    instants = table.set_column(1, "event_time", table["event_time"].cast(pa.timestamp("us", tz="UTC")))
+    pq.write_table(instants, parquet)
+    assert evaluated(good, parquet, "attempts") == evaluated(good, lines, "attempts")
+
+
+def test_an_empty_file_has_no_rows_but_steps_of_zero(good: Path, tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_text("")
+    assert evaluated(good, events, "attempts") == []
+    assert [row["people"] for row in evaluated(good, events, "steps")] == [0, 0, 0]
+
+
+def test_the_watermark_says_what_is_mature(good: Path, tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_text(json.dumps(EVENT))
+    for watermark, mature in (("60000001", False), ("60000002", True), ("1970-01-01T00:01:00.000002Z", True)):
+        (row,) = evaluated(good, events, "subject_best", "--watermark", watermark)
+        assert row["mature"] is mature
