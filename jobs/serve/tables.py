@@ -38,7 +38,7 @@ def open_table(
     if as_ == "duckdb":
         from jobs.serve.duck import connect
 
-        return connect(settings, {name: chosen}).table(name)
+        return connect(settings, {name: chosen}).sql(f"FROM {name}")
     rows = arrow_of(settings, name, chosen)
     if as_ == "arrow":
         return rows

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pyarrow as pa
 import yaml
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame
@@ -99,7 +100,7 @@ class Toys:
     def rows(self, table: str, version: int | None = None) -> list[tuple[Any, ...]]:
         """Rows of a table (of its newest version, or an older one) as plain tuples in a stable order."""
         rows = DeltaTable(self.settings.table_path(table), version=version).to_pyarrow_table().to_pylist()
-        return sorted(tuple(row.values()) for row in rows)
+        return sorted((tuple(row.values()) for row in rows), key=repr)
 
     def _touched(self, day: date, rows: int) -> dict[str, Any]:
         facts = {"ingest_seq": self.seq, "table": "silver.plays", "day": day, "cause": "new_facts"}
@@ -206,15 +207,16 @@ def users_of(plays: Sequence[Row]) -> list[Row]:
             "is_keen": len(own) > 1,
             "scenes": sorted({str(row["event_date"]) for row in own}),
             "facts": {"plays": str(len(own))},
-            "best": (max(row["event_date"] for row in own), max(row["watch_ms"] for row in own)),
+            "best": {"day": max(row["event_date"] for row in own), "watch_ms": max(row["watch_ms"] for row in own)},
         }
         for user, own in sorted(users.items())
     ]
 
 
 def _frame(lake: Lake, table: str, rows: Sequence[Row]) -> DataFrame:
-    schema = lake.contract(table).spark_schema(enforced=False)
-    return lake.spark.createDataFrame([tuple(row[name] for name in schema.names) for row in rows], schema).coalesce(1)
+    """Rows by way of Arrow, which needs no Python worker."""
+    fields = [field.with_nullable(True) for field in lake.contract(table).arrow_schema()]
+    return lake.spark.createDataFrame(pa.Table.from_pylist(list(rows), schema=pa.schema(fields))).coalesce(1)
 
 
 @contextmanager
