@@ -24,6 +24,7 @@ from jobs.lake.staging import Manifest, StagedTable, Staging, Verdict
 from jobs.lake.work import Staged, Work, contract_versions, plan
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
     from jobs.lake.quality import Finding
@@ -148,6 +149,7 @@ class Runner:
 
     def _stage(self, staged: Staged, work: Work) -> StagedTable:
         """Write one frame into staging, less the days that are held."""
+        import pyarrow as pa
         from pyspark.sql import functions as F
 
         promised = self.lake.contract(staged.table)
@@ -159,23 +161,28 @@ class Runner:
             if work.held:
                 frame = frame.where(~F.col(promised.slice_column).isin(*work.held))
         path = self.staging.path(staged.table)
-        version, table_id, rows = self._write(self.lake.conform(staged.table, frame), path)
+        schema = nullable(promised.arrow_schema())
+        version, table_id, rows = self._write(self.lake.conform(staged.table, frame), schema, path)
         removed = None
         if staged.removed is not None:
             keys = staged.removed.select(*promised.grain)
-            removed = self._write(keys, self.staging.removed_path(staged.table))[0]
+            grain = pa.schema([schema.field(name) for name in promised.grain])
+            removed = self._write(keys, grain, self.staging.removed_path(staged.table))[0]
         return StagedTable(
             table=staged.table, mode=staged.mode, slices=slices, version=version, table_id=table_id, rows=rows,
             removed_version=removed, contract_version=promised.version,
         )  # fmt: skip
 
-    def _write(self, frame: "DataFrame", path: str) -> tuple[int, str, int]:
-        """Overwrite a staging table; (version, id, rows) of what is there now."""
+    def _write(self, frame: "DataFrame", schema: "pa.Schema", path: str) -> tuple[int, str, int]:
+        """Make a staging table anew and fill it; (version, id, rows) of what is there now.
+
+        delta-rs makes it: what Spark Connect makes of a kernel's rows names a collation, which delta-rs cannot read.
+        """
         from deltalake import DeltaTable
 
-        writer = frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
         # Least and greatest values in the log would be values of people; nobody searches staging.
-        writer.option("delta.dataSkippingNumIndexedCols", "0").save(path)
+        DeltaTable.create(path, schema, mode="overwrite", configuration={"delta.dataSkippingNumIndexedCols": "0"})
+        frame.write.format("delta").mode("overwrite").save(path)
         delta = DeltaTable(path)
         return delta.version(), str(delta.metadata().id), delta.count()
 
@@ -258,3 +265,10 @@ def _in_words(finding: "Finding") -> str:
     on = f" on {finding.day}" if finding.day else ""
     rows = f"{finding.unexpected_rows} rows" if finding.unexpected_rows is not None else f"observed {finding.observed}"
     return f"{finding.table}{on}: {finding.rule.name} failed for {rows} ({finding.rule.description})"
+
+
+def nullable(schema: "pa.Schema") -> "pa.Schema":
+    """The same columns, every one of which may be null: what is missing is for the checks to find, not for Delta."""
+    import pyarrow as pa
+
+    return pa.schema([field.with_nullable(True) for field in schema])

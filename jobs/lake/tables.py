@@ -155,9 +155,7 @@ class Lake:
             words = [f"missing {', '.join(missing)}"] * bool(missing)
             words += [f"not promised {', '.join(unpromised)}"] * bool(unpromised)
             raise ContractError(f"{table}: columns do not keep the contract: {'; '.join(words)}")
-        rows = frame.to(promised.spark_schema(enforced=False))
-        # Connect's `to` names a collation in every string type, and delta-rs reads no table whose schema names one.
-        return rows.select(*(F.col(column.name).cast(column.type).alias(column.name) for column in promised.columns))
+        return frame.to(promised.spark_schema(enforced=False))
 
     def _write(
         self,
