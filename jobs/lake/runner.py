@@ -209,11 +209,11 @@ class Runner:
             return []
         from jobs.lake.quality import Gate
 
-        gate = Gate()
-        findings = []
+        lake = self.lake  # before the gate: Great Expectations would start a Spark of its own, without Delta
+        gate, findings = Gate(), []
         for staged in manifest.tables:
             frame = self.read_staged(self.staging.path(staged.table), staged.version)
-            findings += gate.judge(self.lake.contract(staged.table), frame, staged.slices)
+            findings += gate.judge(lake.contract(staged.table), frame, staged.slices)
         return findings
 
     def _as_row(self, finding: "Finding", manifest: Manifest) -> dict[str, object]:

@@ -9,6 +9,8 @@ import pytest
 from jobs.lake.errors import UsageError
 from jobs.lake.holds import CHECKS, lift, make_good
 from jobs.lake.publications import Publication, families, family_of, inputs_of, publish, published, release_id
+from jobs.lake.runner import Runner
+from jobs.lake.staging import Manifest, StagedTable
 from jobs.lake.watermark import highest
 from jobs.lake.work import Pending, pending, plan
 from tests.lake.toys import DAYS, FAMILY, MONDAY, NOON, TABLES, TUESDAY, UNLUCKY, WEDNESDAY, Toys, write_contract
@@ -167,6 +169,24 @@ def test_a_grown_watermark_is_work_and_the_same_one_is_not(toys, monkeypatch):
     assert (work.days, work.last_watermark, work.watermark) == ((), NOON - timedelta(days=1), NOON)
     release(toys, 2, seq=1, watermark=NOON)
     assert not left(toys).is_waiting
+
+
+def test_our_spark_is_there_before_great_expectations_looks_for_one(toys, monkeypatch):
+    opened: list[str] = []
+    monkeypatch.setattr("jobs.lake.quality.Gate", lambda: opened.append("gate"))
+    runner = Runner(toys.settings, FAMILY, "run-1", session=lambda _: opened.append("session"))
+    staged = StagedTable(
+        table="gold.toy_log", mode="append", slices=(), version=0, table_id="t", rows=1, removed_version=None,
+        contract_version="1.0.0",
+    )  # fmt: skip
+    manifest = Manifest(
+        family=FAMILY, run_id="run-1", base_run_id="", full=False, days=(), held=(), ingest_seq_from=-1,
+        ingest_seq_to=1, released_seq=1, watermark=None, known_from=NOON, silver_versions={}, tables=(staged,),
+    )  # fmt: skip
+    runner.staging.put(manifest)
+    with pytest.raises(AttributeError):  # there is no Spark behind either
+        runner.check()
+    assert opened == ["session", "gate"]
 
 
 def test_readers_get_one_release_of_a_family_whole(toys):
