@@ -11,6 +11,7 @@ from rich.console import Console
 from jobs import commands
 from jobs.lake.errors import ReelhouseError
 
+
 def build_app() -> typer.Typer:
     """Gather every command group; each module of `jobs.commands` adds its own commands."""
     app = typer.Typer(

@@ -137,6 +137,17 @@ def show(
         draw(name, rows)
 
 
+@app.command()
+def prepare() -> None:
+    """Compile the kernels now rather than at their first use; done before, it takes a second.
+
+    Example: reelhouse funnel prepare
+    """
+    from jobs.definitions.funnel.prepare import compile_kernels
+
+    compile_kernels()
+
+
 def _read(events: Path, skip_bad: bool) -> EventFile:
     """The file's events; what was left out is told on stderr."""
     from jobs.serve.event_file import listed, read_event_file

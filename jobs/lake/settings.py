@@ -24,7 +24,9 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(default=ROOT / "var", description="everything the platform writes lives under it")
-    lake_uri: str = Field(default="", description="root of the Delta tables; empty: <home>/lake; or s3a://, abfss://, …")
+    lake_uri: str = Field(
+        default="", description="root of the Delta tables; empty: <home>/lake; or s3a://, abfss://, …"
+    )
     schemas_dir: Path = ROOT / "schemas"
     jars_dir: Path = ROOT / ".jars"
     business_zone: str = "Asia/Shanghai"
@@ -48,7 +50,9 @@ class Settings(BaseSettings):
     airflow_port: int = 18080
 
     max_records_per_batch: int = 500_000
-    key_file: Path | None = Field(default=None, description="pseudonymisation keys; default <home>/keys/pseudonyms.json")
+    key_file: Path | None = Field(
+        default=None, description="pseudonymisation keys; default <home>/keys/pseudonyms.json"
+    )
     alert_webhook: str = ""
 
     @field_validator("business_zone")

@@ -180,7 +180,7 @@ class Lake:
         last = self._written.get((table, app))
         if last is not None and version <= last:
             raise WriteError(
-                f"{table}: ({app}, {version}) follows ({app}, {last}) in the same run, and Delta would skip it silently; "
+                f"{table}: ({app}, {version}) follows ({app}, {last}) in the same run: Delta would skip it silently; "
                 "give each logical write an app of its own"
             )
         self._written[(table, app)] = version

@@ -11,7 +11,7 @@ from jobs.lake.settings import Settings
 
 Row = dict[str, Any]
 DAILY = "gold.funnel_daily"
-BAR_WIDTH = 30
+BAR_WIDTH = 14
 MEASURES = (
     "attempts_count", "mature_attempts_count", "open_attempts_count", "excluded_attempts_count", "net_attempts_count",
     "set_aside_attempts_count", "people_count",
@@ -80,8 +80,8 @@ def draw(name: str, rows: Sequence[Row]) -> None:
         steps = [row for row in rows if row["value"] == value]
         title = f"{name} v{steps[0]['version']}" + (f" · {steps[0]['breakdown']} {value}" if value != "(all)" else "")
         table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
-        for column in ("step", "", "attempts", "of entered", "of the step before", "open", "net", "people"):
-            table.add_column(column, justify="left" if column in ("step", "") else "right")
+        for column in ("step", "", "attempts", "of all", "of prior", "open", "net", "people"):
+            table.add_column(column, justify="left" if column in ("step", "") else "right", no_wrap=True)
         for cells in _cells(steps):
             table.add_row(*cells)
         console.print(table)
@@ -106,4 +106,4 @@ def bar(part: int, whole: int) -> str:
 
 def rate(part: int, whole: int) -> str:
     """A share in percent, nothing for a share of nothing."""
-    return f"{100 * part / whole:.1f} %" if whole else ""
+    return f"{100 * part / whole:.1f}%" if whole else ""

@@ -108,8 +108,9 @@ def refused(readings: DataFrame) -> DataFrame:
         "kafka_offset",
         "kafka_time",
         "reasons",
-        F.concat(F.lit("value of "), F.coalesce(F.octet_length("text"), F.lit(0)).cast("string"), F.lit(" bytes"))
-        .alias("detail"),
+        F.concat(
+            F.lit("value of "), F.coalesce(F.octet_length("text"), F.lit(0)).cast("string"), F.lit(" bytes")
+        ).alias("detail"),
         F.lit(None).cast("struct<partition:int,offset:bigint>").alias("twin"),
         number.try_cast("int").alias("schema_version"),
         "source_uri",

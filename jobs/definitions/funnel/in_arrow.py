@@ -94,7 +94,7 @@ def _codes(column: pa.ChunkedArray | pa.Array) -> Ints:
     one = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     encoded = one.dictionary_encode()
     indices = encoded.chunk(0).indices if isinstance(encoded, pa.ChunkedArray) else encoded.indices
-    return np.asarray(pc.fill_null(indices, -1).to_numpy(zero_copy_only=False), np.int64)
+    return np.array(pc.fill_null(indices, -1).to_numpy(zero_copy_only=False), np.int64)
 
 
 def _numbers(column: pa.ChunkedArray) -> Ints:

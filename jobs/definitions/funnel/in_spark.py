@@ -3,6 +3,7 @@
 One pass and one shuffle serve all funnels: the kernel (jobs/definitions/funnel/in_arrow.py) reads this frame by user.
 """
 
+import re
 from collections.abc import Sequence
 from functools import reduce
 
@@ -14,21 +15,31 @@ from jobs.definitions.balanced import joined
 from jobs.definitions.funnel.model import Definition, Exclusion, Step
 from jobs.definitions.funnel.vocabulary import DERIVED, FROM_USERS, FROM_VIDEOS, TOPIC_PREFIX
 from jobs.definitions.money import gross_fen
-from jobs.definitions.watching import is_completed_view, is_valid_view
+from jobs.definitions.watching import ASKED, is_completed_view, is_valid_view
 
 OBJECTS = ("video_id", "product_id", "live_room_id", "creator_id", "order_id", "query")  # what a double tap repeats
+BASE = ("user_id", "event_time", "event_id", "event", "kind", "reversed_at")
 IN_SCOPE, IS_OPENING = 1, 2  # bits of flags_<n>
 
 
 def named_events(views: DataFrame, likes: DataFrame, orders: DataFrame, definitions: Sequence[Definition]) -> DataFrame:
-    """The events any definition names, with the columns of their facts and `event`, the name funnels know them by."""
-    names = sorted({name for definition in definitions for name in definition.events})
+    """The events any definition names, `event` being that name, with the columns of their facts asked for."""
+    names, asked = sorted({name for definition in definitions for name in definition.events}), _asked(definitions)
     facts = {"views": views, "likes": likes, "orders": with_reversal(orders)}
     renamed = [
-        frame.withColumn("event", F.concat(F.lit(TOPIC_PREFIX[topic]), F.col("kind"))).where(F.col("event").isin(names))
+        frame.withColumn("event", F.concat(F.lit(TOPIC_PREFIX[topic]), F.col("kind")))
+        .where(F.col("event").isin(names))
+        .select(*[name for name in [*frame.columns, "event"] if name in asked])
         for topic, frame in facts.items()
     ]
     return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), renamed)
+
+
+def _asked(definitions: Sequence[Definition]) -> set[str]:
+    """Names of columns that some definition may need; the words of a `where` are among them, whatever they are."""
+    wheres = " ".join(where for one in definitions for where in one.predicates)
+    named = {name for one in definitions for name in (*one.hold, *one.breakdowns)}
+    return {*BASE, *OBJECTS, *ASKED, *named, *re.findall(r"[A-Za-z_]\w*", wheres)}
 
 
 def with_reversal(orders: DataFrame) -> DataFrame:

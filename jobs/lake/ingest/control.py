@@ -98,7 +98,6 @@ def unreached(batch: Batch) -> list[int]:
         {
             line["ingest_seq"]
             for line in lines
-            if not line["offsets_reached"]
-            and reached.get((line["source"], line["topic"]), -1) < line["ingest_seq"]
+            if not line["offsets_reached"] and reached.get((line["source"], line["topic"]), -1) < line["ingest_seq"]
         }
     )

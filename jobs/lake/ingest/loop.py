@@ -139,5 +139,3 @@ def ended_by_sigterm(ingest: Ingest, *, gently: bool) -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
-
-

@@ -16,6 +16,7 @@ from jobs.lake.ingest.progress import APP
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+
 def firsts(batch: Batch, form: Form, contest: Contest) -> "DataFrame":
     """Readings of the topic's records that were first."""
     late = contest.places(is_new=True)
