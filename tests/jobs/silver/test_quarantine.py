@@ -1,0 +1,50 @@
+"""silver.quarantine: every refused record with every reason."""
+
+import pytest
+from pyspark.sql import functions as F
+
+from jobs.silver.quarantine import build, conflicts
+from tests.lake.logs import NOON, body_of, headers_of, record
+
+GOOD = record("views", body_of("views", 1))
+RECORDS = [
+    GOOD,
+    record("views", body_of("views", 2, watch_ms="x", scene="moon")),
+    record("views", body_of("views", 3), value=b"{"),
+    record("views", body_of("views", 4), value=None),
+    record("views", body_of("views", 5), headers=headers_of("dances", "e5")),
+]
+
+
+@pytest.fixture(scope="module")
+def refused(readings):
+    made = build(readings("views", RECORDS))
+    return {row.kafka_offset: row for row in made.collect()}
+
+
+def test_a_good_record_is_not_here(refused):
+    assert set(refused) == {1, 2, 3, 4}
+
+
+def test_every_reason_is_told_not_only_the_first(refused):
+    assert set(refused[1].reasons) == {"wrong_type:watch_ms", "not_allowed:scene"}
+
+
+def test_what_cannot_be_read_is_told_apart(refused):
+    assert [list(refused[n].reasons) for n in (2, 3, 4)] == [["malformed_json"], ["tombstone"], ["unknown_type"]]
+
+
+def test_coordinates_are_kept_and_bytes_are_not(refused):
+    assert (refused[1].kafka_topic_id, refused[1].kafka_partition) == ("id-views", 0)
+    assert refused[1].event_id == body_of("views", 2)["event_id"]
+    assert "moon" not in str(refused[1])
+
+
+def test_a_conflict_names_its_twin(spark):
+    verdicts = spark.createDataFrame(
+        [("conflict", "id-views", 0, 9, NOON, "e1", (0, 3)), ("first", "id-views", 0, 3, NOON, "e1", None)],
+        "fate string, kafka_topic_id string, kafka_partition int, kafka_offset bigint, kafka_time timestamp, "
+        "event_id string, twin struct<partition:int,offset:bigint>",
+    )
+    (row,) = conflicts(verdicts, topic="views", ingest_seq=2).select("*", F.col("twin.offset").alias("at")).collect()
+    assert (row.kafka_offset, row.at, row.reasons, row.ingest_seq) == (9, 3, ["conflict"], 2)
