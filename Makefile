@@ -14,7 +14,7 @@ LOCKS := infra/locks
 DEMO := $(if $(LOG),--log $(LOG)) $(if $(SIZE),--size $(SIZE)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: help setup lock up down status doctor demo fmt check test test-schemas test-jobs test-lake test-stream \
-	test-drills test-dags bench drill docs clean
+	test-drills test-dags graph bench drill docs clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -85,6 +85,9 @@ test-drills: setup ## faults on purpose
 
 test-dags: setup ## the policy of every DAG, in Airflow's environment
 	@$(PYTEST_AIRFLOW) tests/dags
+
+graph: setup ## write the DAGs' graph for review, after a change of dags/
+	@.venv-airflow/bin/python -m tests.dags.graph
 
 bench: setup ## measure speed beside its peers; ONLY=B4 SCALE=1 for one at full size, SAVE=1 writes docs/benchmarks.md
 	@infra/setup.sh bench
