@@ -103,9 +103,8 @@ def _title(p: Mapping[str, Any]) -> Text:
 
 
 def _person(p: Mapping[str, Any]) -> Text:
-    where = _listed(
-        p["generation"], p["region"], p["city_tier"], f"{p['member_tier']} member" if p["member_tier"] else None
-    )
+    member = f"{p['member_tier']} member" if p["member_tier"] not in (None, "none") else None
+    where = _listed(p["generation"], p["region"], p["city_tier"], member)
     if not p["is_registered"]:
         return Text(f"{where} · not registered with us{_seen(p)}")
     came = _listed(

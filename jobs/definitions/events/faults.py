@@ -32,6 +32,7 @@ def faults(text: Column, body: Column, fields: "Iterable[EventField]") -> Column
     return (
         F.when(~F.is_valid_utf8(text), F.array(F.lit("invalid_utf8")))
         .when(is_unread(text, body), F.array(unread_because(text)))
+        .when(F.octet_length(text) > LARGEST, F.array(F.lit("too_large")))  # some readers take it, others do not
         .when(has_lone_surrogate(text), F.array(F.lit("invalid_utf8")))
         .otherwise(F.concat(repeated(text), mistyped(text, body, tuple(fields))))
     )
