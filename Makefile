@@ -20,7 +20,7 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: ## both environments and the jars, from locks with checksums; quick when nothing changed
-	@$(MAKE) --silent -j2 .venv/.in-step .venv-airflow/.in-step .jars/.in-step
+	@$(MAKE) --silent -j2 .venv/.in-step .venv-airflow/.in-step .jars/.in-step .venv/.kernels
 
 .venv-uv/.in-step: $(LOCKS)/uv.txt infra/setup.sh
 	@infra/setup.sh uv && mkdir -p .venv-uv && touch $@
@@ -33,6 +33,9 @@ setup: ## both environments and the jars, from locks with checksums; quick when 
 
 .jars/.in-step: $(LOCKS)/jars.txt | .venv/.in-step
 	@.venv/bin/python -m jobs.lake.jars && touch $@
+
+.venv/.kernels: $(wildcard jobs/definitions/funnel/*.py) | .venv/.in-step
+	@$(REELHOUSE) funnel prepare && touch $@
 
 lock: ## resolve the Python locks anew (after a change of pyproject.toml's groups)
 	@infra/setup.sh lock

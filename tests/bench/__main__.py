@@ -19,7 +19,7 @@ from tests.bench.harness import Outcome, race
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "benchmarks.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
-MODULES = {"B1": "bronze", "B2": "silver", "B4": "funnel", "B12": "start"}
+MODULES: dict[str, str] = {}  # benchmark → module with an arena; B1, B2, B4 and B12 are next
 COLUMNS = ("name", "role", "wall_seconds", "wall_spread", "cpu_seconds", "peak_mib", "ours_ratio")
 
 
