@@ -33,6 +33,8 @@ def main(
 ) -> None:
     """Race ours against peers; answers are compared before time counts, and losses are told."""
     console = Console()
+    if not MODULES:
+        raise typer.BadParameter("no benchmark has an arena yet; see docs/benchmarks.md")
     for name in [only] if only else MODULES:
         if name not in MODULES:
             raise typer.BadParameter(f"{name} is no benchmark here; there are {', '.join(MODULES)}")
