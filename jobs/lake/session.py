@@ -57,6 +57,8 @@ def open_session(settings: Settings, name: str = "reelhouse") -> SparkSession:
             spark.conf.set(key, value)
         return spark
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need our packages, not the first python3 on PATH
+    if not os.environ.get("SPARK_REMOTE"):
+        os.environ.pop("SPARK_REMOTE", None)  # set but empty, it would forbid a session of our own
     builder = SparkSession.builder.appName(name).master(settings.spark_master or f"local[{settings.spark_cores}]")
     for key, value in static_conf(settings).items():
         builder = builder.config(key, value)
