@@ -29,7 +29,7 @@ def changes(readings: DataFrame, form: Form, pseudonym: Pseudonym) -> DataFrame:
     A tombstone has no body: its key says who, its headers or else its arrival say when and which.
     """
     made = {**body_columns(form, pseudonym), **provenance(form)}
-    gone = F.col("text").isNull()
+    gone = F.col("value").isNull()
     raw_id = F.when(gone, F.col("key")).otherwise(F.col(f"body.{form.key_field}"))
     place = F.concat_ws(":", F.lit("tombstone"), "kafka_topic_id", "kafka_partition", "kafka_offset")
     made |= {
@@ -109,7 +109,7 @@ def refused(readings: DataFrame) -> DataFrame:
         "kafka_time",
         "reasons",
         F.concat(
-            F.lit("value of "), F.coalesce(F.octet_length("text"), F.lit(0)).cast("string"), F.lit(" bytes")
+            F.lit("value of "), F.coalesce(F.octet_length("value"), F.lit(0)).cast("string"), F.lit(" bytes")
         ).alias("detail"),
         F.lit(None).cast("struct<partition:int,offset:bigint>").alias("twin"),
         number.try_cast("int").alias("schema_version"),
