@@ -1,17 +1,12 @@
 """Records as they lie in bronze → readings: coordinates, headers, the parsed body, the honest time, and the verdict."""
 
-from collections.abc import Mapping
-from functools import cache
-
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.definitions import clock
-from jobs.definitions.events import text as body_text
-from jobs.definitions.events.faults import faults, is_unread
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.judging import is_taken, reasons
-from jobs.definitions.events.scanned import plain_bodies
+from jobs.definitions.events.scanned import reading_of
 
 PLACE = ("kafka_topic_id", "kafka_partition", "kafka_offset", "kafka_time")
 HEADERS = {
@@ -32,8 +27,8 @@ def places(records: DataFrame) -> list[Column]:
 
 def read(records: DataFrame, form: Form) -> DataFrame:
     """Parse and judge each record of the topic once; one row per record, the refused among them."""
-    bodies = records.transform(opened).transform(with_plain, form).transform(with_parsed, form)
-    return bodies.transform(with_body, form).transform(with_times, form).transform(with_verdict, form)
+    bodies = records.transform(opened).transform(with_body, form)
+    return bodies.transform(with_times, form).transform(with_verdict, form)
 
 
 def opened(records: DataFrame) -> DataFrame:
@@ -54,42 +49,12 @@ def header(name: str) -> Column:
     return F.try_validate_utf8(F.get(F.col("headers.value"), place - 1).cast("string"))
 
 
-def with_plain(opened_records: DataFrame, form: Form) -> DataFrame:
-    """Add `plain`: the body, where the kernel can vouch for it; and `text` for a closer look where it cannot."""
-    plain, trimmed = F.col("plain"), body_text.trimmed(F.col("value"))
-    scanned = opened_records.select("*", plain_bodies(form)(F.col("value")).alias("plain"))
-    return scanned.select("*", F.when(plain.isNull(), trimmed).alias("text"))
-
-
-def with_parsed(bodies: DataFrame, form: Form) -> DataFrame:
-    """Add `parsed`: what Spark's reader makes of a text that is not plain.
-
-    Through a generator, or the optimizer would parse again wherever a field is looked at.
-    """
-    parsed = body_text.parsed(F.col("text"), form.struct)
-    return bodies.select("*", once({"parsed": F.when(F.col("text").isNotNull(), parsed)}))
-
-
-def with_body(bodies: DataFrame, form: Form) -> DataFrame:
-    """Add `body`, `is_unread`, and `torn`: null for a plain body, else all that is wrong with it, which may be nothing."""
-    return bodies.select("*", once(look(form))).drop("plain", "parsed")
-
-
-@cache
-def look(form: Form) -> dict[str, Column]:
-    """The columns that a close look adds."""
-    text, parsed = F.col("text"), F.col("parsed")
-    body = F.when(parsed.isNotNull(), F.struct(*(parsed[name].alias(name) for name in form.struct.names)))
-    return {
-        "body": F.coalesce("plain", body),
-        "torn": F.when(text.isNotNull(), faults(text, parsed, form.fields)),
-        "is_unread": F.when(text.isNotNull(), is_unread(text, parsed)).otherwise(F.lit(False)),
-    }
-
-
-def once(columns: Mapping[str, Column]) -> Column:
-    """Columns that are worked out once for all who ask: by a generator of one row."""
-    return F.inline(F.array(F.struct(*(column.alias(name) for name, column in columns.items()))))
+def with_body(opened_records: DataFrame, form: Form) -> DataFrame:
+    """Add what the text says (`body`, `rest`) and what is wrong with it (`torn`, `is_unread`), as `scanned.READING`."""
+    read_once = opened_records.select("*", reading_of(form)(F.col("value")).alias("reading"))
+    found = [F.col(f"reading.{name}") for name in ("body", "torn", "rest")]
+    unread = F.coalesce(F.col("reading.is_unread"), F.lit(False)).alias("is_unread")
+    return read_once.select("*", *found, unread).drop("reading")
 
 
 def with_times(bodies: DataFrame, form: Form) -> DataFrame:

@@ -1,11 +1,13 @@
-"""Bodies as bytes → bodies as structs, for those that are plain: an Arrow function over the kernel of `scan`."""
+"""Bodies as bytes → readings: an Arrow function over the kernel of `scan`, and a close look at what it leaves."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from jobs.definitions.events.closely import look
 from jobs.definitions.events.scan import (
     ABSENT,
     BOOLEAN,
@@ -27,25 +29,51 @@ if TYPE_CHECKING:
     from pyspark.sql import Column
 
     from jobs.definitions.events.form import Form
+    from jobs.lake.event_contracts import EventField
 
+# `torn` is null for a plain body, else all that is wrong with it, which may be nothing; `rest` are unpromised fields.
+READING = "struct<body:{body},torn:array<string>,is_unread:boolean,rest:map<string,string>>"
+REASONS, REST = pa.list_(pa.string()), pa.map_(pa.string(), pa.string())
 ITEMS_A_ROW = 4  # room for items at first; doubled until it is enough
 
 
-def plain_bodies(form: "Form") -> "Callable[[Column], Column]":
-    """A Column function from values as bytes to bodies as structs; null for a value that is not plain."""
+def reading_of(form: "Form") -> "Callable[[Column], Column]":
+    """A Column function from values as bytes to READING structs."""
     from pyspark.sql.pandas.functions import arrow_udf
 
-    layout = layout_of(form.fields)
+    layout, fields = layout_of(form.fields), form.fields
 
-    def bodies(values: pa.Array) -> pa.Array:
-        return bodies_of(values, layout)
+    def readings(values: pa.Array) -> pa.Array:
+        return readings_of(values, layout, fields)
 
-    made = arrow_udf(bodies, form.struct)  # type: ignore[call-overload]
+    made = arrow_udf(readings, READING.format(body=form.struct.simpleString()))  # type: ignore[call-overload]
     return cast("Callable[[Column], Column]", made.asNondeterministic())  # else the optimizer may have it done twice
 
 
+def readings_of(values: pa.Array, layout: Layout, fields: "tuple[EventField, ...]") -> pa.Array:
+    """Values as bytes → READING structs; all null for a null."""
+    plain = bodies_of(values, layout)
+    odd = np.flatnonzero(np.asarray(pc.and_(values.is_valid(), plain.is_null())))
+    looks = [look(raw, fields) for raw in values.take(pa.array(odd)).to_pylist()]
+    bodies = _together(plain, pa.array([each.body for each in looks], plain.type), odd)
+    reasons = _together(pa.nulls(len(values), REASONS), pa.array([each.reasons for each in looks], REASONS), odd)
+    unread = _together(pa.nulls(len(values), pa.bool_()), pa.array([each.is_unread for each in looks], pa.bool_()), odd)
+    told = [None if each.rest is None else list(each.rest.items()) for each in looks]
+    rest = _together(pa.nulls(len(values), REST), pa.array(told, REST), odd)
+    return pa.StructArray.from_arrays([bodies, reasons, unread, rest], ["body", "torn", "is_unread", "rest"])
+
+
+def _together(plain: pa.Array, closely: pa.Array, odd: Ints) -> pa.Array:
+    """The plain ones, with those that were looked at closely in their places."""
+    if odd.size == 0:
+        return plain
+    places = np.arange(len(plain))
+    places[odd] = len(plain) + np.arange(odd.size)
+    return pa.concat_arrays([plain, closely]).take(pa.array(places))
+
+
 def bodies_of(values: pa.Array, layout: Layout) -> pa.Array:
-    """An Arrow array of bytes as one of structs, in the order of the layout's fields."""
+    """Values as bytes → bodies as structs, in the order of the layout's fields; null for one that is not plain."""
     texts = values.cast(pa.large_binary())
     starts = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
     text = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
