@@ -162,7 +162,7 @@ def _read(events: Path, skip_bad: bool) -> EventFile:
 
 def _judged(meant: Definition, file: Path, found: EventFile, watermark: int | None) -> Judged:
     """The engine over the file's events."""
-    from jobs.definitions.funnel import compiled
+    from jobs.definitions import compiled
 
     compiled.is_plain = len(found.events) <= FEW_EVENTS
     from jobs.definitions.funnel.engine import judge

@@ -13,7 +13,6 @@ from pyspark.sql import functions as F
 from jobs.definitions import clock
 from jobs.definitions.balanced import joined
 from jobs.definitions.event_ids import id_date
-from jobs.definitions.events.faults import is_unread
 from jobs.definitions.events.form import Form
 
 Check = tuple[str, str, Column]  # reason, the field it is about ("" for none), true where broken
@@ -22,11 +21,11 @@ Check = tuple[str, str, Column]  # reason, the field it is about ("" for none), 
 @cache
 def is_taken(form: Form) -> Column:
     """Whether a reading keeps every rule; a tombstone is taken on entity topics, by its key alone."""
-    text = F.col("text")
+    value = F.col("value")
     torn = F.coalesce(F.size("torn") > 0, F.lit(False))
     broken = [condition for _, condition in header_checks(form)] + [condition for _, _, condition in checks(form)]
-    good = text.isNotNull() & ~is_keyless() & ~joined(or_, broken) & ~torn
-    return (good | (text.isNull() & ~is_keyless())) if form.role == "entity" else good
+    good = value.isNotNull() & ~is_keyless() & ~joined(or_, broken) & ~torn
+    return (good | (value.isNull() & ~is_keyless())) if form.role == "entity" else good
 
 
 @cache
@@ -35,16 +34,15 @@ def reasons(form: Form) -> Column:
 
     What cannot be read has no fields to judge, and a field of the wrong type is refused for nothing but that.
     """
-    text, body = F.col("text"), F.col("body")
     keyless = given([("empty_key", is_keyless())])
     headers, torn = given(header_checks(form)), F.coalesce(F.col("torn"), F.array().cast("array<string>"))
     mistyped = F.transform(F.filter(torn, is_about_type), lambda reason: F.substring_index(reason, ":", -1))
     broken = given([(reason, hits & ~F.array_contains(mistyped, path)) for reason, path, hits in checks(form)])
     tombstone = given([("tombstone", F.lit(form.role != "entity"))])
     found = (
-        F.when(text.isNull(), tombstone)
+        F.when(F.col("value").isNull(), tombstone)
         .when(F.size(headers) > 0, headers)
-        .when(is_unread(text, body), torn)
+        .when(F.col("is_unread"), torn)
         .otherwise(F.concat(torn, broken))
     )
     return F.array_distinct(F.concat(keyless, found))

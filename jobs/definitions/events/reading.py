@@ -1,15 +1,12 @@
 """Records as they lie in bronze → readings: coordinates, headers, the parsed body, the honest time, and the verdict."""
 
-from functools import cache
-
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.definitions import clock
-from jobs.definitions.events import text as body_text
-from jobs.definitions.events.faults import faults
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.judging import is_taken, reasons
+from jobs.definitions.events.scanned import reading_of
 
 PLACE = ("kafka_topic_id", "kafka_partition", "kafka_offset", "kafka_time")
 HEADERS = {
@@ -30,19 +27,19 @@ def places(records: DataFrame) -> list[Column]:
 
 def read(records: DataFrame, form: Form) -> DataFrame:
     """Parse and judge each record of the topic once; one row per record, the refused among them."""
-    bodies = records.transform(opened).transform(with_body, form).transform(with_look, form)
+    bodies = records.transform(opened).transform(with_body, form)
     return bodies.transform(with_times, form).transform(with_verdict, form)
 
 
 def opened(records: DataFrame) -> DataFrame:
-    """The record's parts as text: key, headers, value; invalid UTF-8 in key or headers counts as absent."""
+    """The record's parts: key and headers as text (absent when not UTF-8), the value as it is."""
     return records.select(
         "topic",
         *places(records),
         "ingest_seq",
         F.try_validate_utf8(F.col("key").cast("string")).alias("key"),
         *(header(name).alias(column) for column, name in HEADERS.items()),
-        body_text.trimmed(F.col("value")).alias("text"),
+        "value",
     )
 
 
@@ -53,25 +50,11 @@ def header(name: str) -> Column:
 
 
 def with_body(opened_records: DataFrame, form: Form) -> DataFrame:
-    """Add `body`. Through a generator, or the optimizer would parse again wherever a field is looked at."""
-    body = F.struct(body_text.parsed(F.col("text"), form.struct).alias("body"))
-    return opened_records.select("*", F.inline(F.array(body)))
-
-
-def with_look(bodies: DataFrame, form: Form) -> DataFrame:
-    """Add `torn`: null for a plain text (the common case), else all that is wrong with it, which may be nothing.
-
-    Through a generator too, so that it is worked out once for all that ask.
-    """
-    return bodies.select("*", F.inline(F.array(F.struct(look(form).alias("torn")))))
-
-
-@cache
-def look(form: Form) -> Column:
-    """What is wrong with a text that is not plain."""
-    text, body = F.col("text"), F.col("body")
-    plain = text.isNull() | body_text.is_plain(text, body, form.fields)
-    return F.when(~plain, faults(text, body, form.fields))
+    """Add what the text says (`body`, `rest`) and what is wrong with it (`torn`, `is_unread`), as `scanned.READING`."""
+    read_once = opened_records.select("*", reading_of(form)(F.col("value")).alias("reading"))
+    found = [F.col(f"reading.{name}") for name in ("body", "torn", "rest")]
+    unread = F.coalesce(F.col("reading.is_unread"), F.lit(False)).alias("is_unread")
+    return read_once.select("*", *found, unread).drop("reading")
 
 
 def with_times(bodies: DataFrame, form: Form) -> DataFrame:

@@ -29,7 +29,7 @@ def changes(readings: DataFrame, form: Form, pseudonym: Pseudonym) -> DataFrame:
     A tombstone has no body: its key says who, its headers or else its arrival say when and which.
     """
     made = {**body_columns(form, pseudonym), **provenance(form)}
-    gone = F.col("text").isNull()
+    gone = F.col("value").isNull()
     raw_id = F.when(gone, F.col("key")).otherwise(F.col(f"body.{form.key_field}"))
     place = F.concat_ws(":", F.lit("tombstone"), "kafka_topic_id", "kafka_partition", "kafka_offset")
     made |= {
@@ -59,16 +59,7 @@ def body_columns(form: Form, pseudonym: Pseudonym) -> dict[str, Column]:
         if field.is_pseudonym:
             value = pseudonym(value)
         columns[field.name] = F.timestamp_micros(value) if field.is_time else value
-    unknown = F.when(F.col("torn").isNotNull(), unknown_fields(F.col("text"), form))
-    return columns | {"rest": unknown, "event_time": F.timestamp_micros(F.col("at_us"))}
-
-
-def unknown_fields(text: Column, form: Form) -> Column:
-    """The fields that the contract does not know, as a map of JSON text; null when there are none."""
-    known = [field.name for field in form.fields]
-    all_fields = F.from_json(text, "map<string,string>", {"allowSingleQuotes": "false"})
-    rest = F.map_filter(all_fields, lambda name, _: ~name.isin(*known))
-    return F.when(F.size(rest) > 0, rest)
+    return columns | {"rest": F.col("rest"), "event_time": F.timestamp_micros(F.col("at_us"))}
 
 
 @cache
@@ -95,7 +86,7 @@ def hashed_fields(form: Form) -> Iterator[tuple[str, Column]]:
     for field in form.fields:
         value = F.col(f"body.{field.name}")
         yield field.name, in_key_order(value) if field.kind == "map" else value
-    yield "rest", F.when(F.col("torn").isNotNull(), in_key_order(unknown_fields(F.col("text"), form)))
+    yield "rest", F.when(F.col("torn").isNotNull(), in_key_order(F.col("rest")))
 
 
 def refused(readings: DataFrame) -> DataFrame:
@@ -109,7 +100,7 @@ def refused(readings: DataFrame) -> DataFrame:
         "kafka_time",
         "reasons",
         F.concat(
-            F.lit("value of "), F.coalesce(F.octet_length("text"), F.lit(0)).cast("string"), F.lit(" bytes")
+            F.lit("value of "), F.coalesce(F.octet_length("value"), F.lit(0)).cast("string"), F.lit(" bytes")
         ).alias("detail"),
         F.lit(None).cast("struct<partition:int,offset:bigint>").alias("twin"),
         number.try_cast("int").alias("schema_version"),

@@ -7,7 +7,7 @@ pointers until the entry's deadline. No later choice can be better: the walk is 
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.definitions.funnel.compiled import compiled
+from jobs.definitions.compiled import compiled
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]

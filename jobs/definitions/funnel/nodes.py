@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.definitions.funnel.compiled import compiled
+from jobs.definitions.compiled import compiled
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.definitions.funnel.compiled import compiled
+from jobs.definitions.compiled import compiled
 
 Ints = NDArray[np.int64]
 DOUBLE_TAP_US = 1_000_000

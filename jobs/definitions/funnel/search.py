@@ -10,7 +10,7 @@ are a *block*, a matching of steps to different events (jobs/definitions/funnel/
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.definitions.funnel.compiled import compiled
+from jobs.definitions.compiled import compiled
 from jobs.definitions.funnel.matching import Desk, assign_first, augment
 from jobs.definitions.funnel.nodes import NEVER, Bonds, Nodes, Past, Stage, is_clean, least_before, note, step_time
 

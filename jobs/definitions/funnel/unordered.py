@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.definitions.funnel.compiled import compiled
+from jobs.definitions.compiled import compiled
 from jobs.definitions.funnel.matching import BARRED, FREE, Desk, augment
 
 Ints = NDArray[np.int64]

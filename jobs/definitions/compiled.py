@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 F = TypeVar("F", bound=Callable[..., Any])
 HERE = Path(__file__).parent
 KERNELS = (
-    "order.py", "linear.py", "matching.py", "nodes.py", "search.py", "unordered.py", "optional.py", "attempts.py",
-    "repeats.py",
+    *(f"funnel/{name}.py" for name in (
+        "order", "linear", "matching", "nodes", "search", "unordered", "optional", "attempts", "repeats")),
+    "events/scan.py",
 )  # fmt: skip
 
 
