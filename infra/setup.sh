@@ -60,7 +60,7 @@ sync() { # folder lock
   fi
   touch "$folder/.setting-up"
   say "$folder from $lock"
-  uv pip sync --quiet --require-hashes --python "$folder/bin/python" "$lock"
+  uv pip sync --quiet --compile-bytecode --require-hashes --python "$folder/bin/python" "$lock"
   if [ "$folder" = .venv ]; then
     uv pip install --quiet --no-deps --no-build-isolation --no-index --python .venv/bin/python --editable .
   fi
