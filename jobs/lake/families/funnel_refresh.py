@@ -60,7 +60,7 @@ def rebuild(
 ) -> Iterator[Staged]:
     """Everything from silver; rows of versions that have no definition any more stay readable."""
     outcomes = keep(funnel_attempts.judge(*silver.facts, silver.videos, silver.users, definitions))
-    attempts, openings = funnel_attempts.build(outcomes), funnel_openings.build(outcomes)
+    attempts, openings = funnel_attempts.build(outcomes), keep(funnel_openings.build(outcomes))
     is_old = ~_is_current(definitions)
     daily = funnel_daily.build(attempts, openings, definitions, level.days, watermark=level.watermark)
     for table, fresh, public in (
