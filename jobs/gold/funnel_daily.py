@@ -6,6 +6,7 @@ Grain: funnel x funnel_version x entry_date x breakdown x breakdown_value x step
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -20,6 +21,11 @@ QUANTILES = {"p25": 25, "p75": 75, "p90": 90}
 MEASURES = ("attempt", "mature_attempt", "excluded_attempt", "reversed_attempt", "person", "mature_person",
             "excluded_person", "reversed_person")  # fmt: skip
 COUNTS = {"person": "people", "attempt": "attempts"}
+SAID = ["step", "is_optional", "zone", "window_us", "definition_hash"]  # of a step, by its definition
+STEP = (
+    "funnel string, funnel_version bigint, step_number bigint, step string, is_optional boolean, is_last boolean, "
+    "zone string, window_us bigint, definition_hash string"
+)
 
 
 def build(
@@ -31,10 +37,9 @@ def build(
         as_tries_of_openings(openings, F.lit(watermark).cast("timestamp"))
     )
     counted = count_attempts(tries).unionByName(count_people(tries))
-    steps = _steps(attempts, definitions)
+    steps = attempts.sparkSession.createDataFrame(_steps(definitions), STEP)
     found = counted.transform(by_breakdown).join(F.broadcast(steps), on=["funnel", "funnel_version"], how="inner")
-    grid = _days(attempts, days).join(F.broadcast(steps), on=["zone"], how="inner")
-    return found.transform(_sum_up).transform(_with_zeros, grid).transform(_finish, steps)
+    return found.transform(_with_zeros, definitions, days).transform(_sum_up).transform(_finish)
 
 
 def as_tries(attempts: DataFrame, watermark: Column) -> DataFrame:
@@ -130,25 +135,21 @@ def by_breakdown(counted: DataFrame) -> DataFrame:
     )
 
 
-def _steps(attempts: DataFrame, definitions: Sequence[Definition]) -> DataFrame:
-    """One row per step of every definition, with what the definition says."""
-    rows = [
+def _steps(definitions: Sequence[Definition]) -> list[tuple[Any, ...]]:
+    """One row (STEP) per step of every definition, with what the definition says."""
+    return [
         (one.name, one.version, number + 1, step.name, step.is_optional, number + 1 == len(one.steps), one.zone,
          one.window_us, one.fingerprint)
         for one in definitions
         for number, step in enumerate(one.steps)
     ]  # fmt: skip
-    schema = (
-        "funnel string, funnel_version bigint, step_number bigint, step string, is_optional boolean, is_last boolean, "
-        "zone string, window_us bigint, definition_hash string"
-    )
-    return attempts.sparkSession.createDataFrame(rows, schema)
 
 
-def _days(attempts: DataFrame, days: Mapping[str, Sequence[date]]) -> DataFrame:
-    """One row per zone and day."""
-    rows = [(zone, day) for zone, its_days in days.items() for day in its_days]
-    return attempts.sparkSession.createDataFrame(rows, "zone string, entry_date date")
+def _with_zeros(found: DataFrame, definitions: Sequence[Definition], days: Mapping[str, Sequence[date]]) -> DataFrame:
+    """Add a row of nothing to the total of every step and day, so that no day is missing."""
+    rows = [(*step, day, TOTAL, ALL) for one in definitions for step in _steps([one]) for day in days.get(one.zone, ())]
+    schema = f"{STEP}, entry_date date, breakdown string, breakdown_value string"
+    return found.unionByName(found.sparkSession.createDataFrame(rows, schema), allowMissingColumns=True)
 
 
 def _sum_up(found: DataFrame) -> DataFrame:
@@ -170,16 +171,10 @@ def _sum_up(found: DataFrame) -> DataFrame:
         F.sort_array(F.collect_list(F.when(counts & F.col("is_last"), F.col(name)))).alias(name)
         for name in ("decision_us", "deliberation_us")
     ]
-    return found.groupBy(*GRAIN).agg(*sums, *aside, *times)
+    return found.groupBy(*GRAIN, *SAID).agg(*sums, *aside, *times)
 
 
-def _with_zeros(sums: DataFrame, grid: DataFrame) -> DataFrame:
-    """Add the total of days on which nothing was entered."""
-    totals = grid.select(*DAY, "step_number").withColumns({"breakdown": F.lit(TOTAL), "breakdown_value": F.lit(ALL)})
-    return totals.join(sums, on=GRAIN, how="full")
-
-
-def _finish(sums: DataFrame, steps: DataFrame) -> DataFrame:
+def _finish(sums: DataFrame) -> DataFrame:
     """Name the columns as promised, and put in what the definition says."""
     count = {
         name: F.coalesce(name, F.lit(0)).cast("bigint") for name in (*MEASURES, "set_aside_attempt", "set_aside_person")
@@ -197,9 +192,7 @@ def _finish(sums: DataFrame, steps: DataFrame) -> DataFrame:
         }
     for name in ("decision", "deliberation"):
         columns |= _quantiles(name)
-    joined = sums.join(F.broadcast(steps), on=["funnel", "funnel_version", "step_number"], how="inner")
-    said_columns = ["step", "is_optional", "zone", "window_us", "definition_hash"]
-    return joined.select(*GRAIN, *said_columns, *[column.alias(name) for name, column in columns.items()])
+    return sums.select(*GRAIN, *SAID, *[column.alias(name) for name, column in columns.items()])
 
 
 def _quantiles(name: str) -> dict[str, Column]:

@@ -5,6 +5,7 @@ Follows without being written down: the grain is unique, required columns hold n
 (jobs/lake/quality.py).
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -13,33 +14,35 @@ from typing import Any
 from jobs.lake.contracts import Check, Column, Contract
 from jobs.lake.errors import ContractError
 
-COMPARE = {
-    "mustBe": "value = {0}",
-    "mustNotBe": "value <> {0}",
-    "mustBeGreaterThan": "value > {0}",
-    "mustBeGreaterOrEqualTo": "value >= {0}",
-    "mustBeLessThan": "value < {0}",
-    "mustBeLessOrEqualTo": "value <= {0}",
-    "mustBeBetween": "value BETWEEN {0} AND {1}",
-    "mustNotBeBetween": "value NOT BETWEEN {0} AND {1}",
+BOUNDS = {  # a comparison as the bounds of Great Expectations
+    "mustBe": ("min_value", "max_value"),
+    "mustBeGreaterThan": ("min_value", "strict_min"),
+    "mustBeGreaterOrEqualTo": ("min_value",),
+    "mustBeLessThan": ("max_value", "strict_max"),
+    "mustBeLessOrEqualTo": ("max_value",),
+    "mustBeBetween": ("min_value", "max_value"),
 }
+NEGATIONS = {"mustNotBe": "<> {0}", "mustNotBeBetween": "NOT BETWEEN {0} AND {1}"}
 NO_ROWS = ("mustBe", 0)
+COUNTING = re.compile(r"SELECT\s+COUNT\(\*\)\s+FROM\s+\{batch\}\s+WHERE\s+(.+)", re.IGNORECASE | re.DOTALL)
+CLAUSES = re.compile(
+    r"\b(SELECT|GROUP|HAVING|WINDOW|ORDER|SORT|LIMIT|OFFSET|UNION|EXCEPT|MINUS|INTERSECT)\b|--", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
 class Expected:
-    """One expectation: `kind` is a class of Great Expectations with its arguments, or empty for the SQL `query`.
+    """One expectation: a class of Great Expectations with its arguments, of a column of the table.
 
-    The query gives one number over `{batch}`; the expectation holds when `accept` (SQL over `value`) is true of it.
+    With a `number` it is of a table of one row: what that SQL comes to over `{batch}`, in a column of the rule's name.
     """
 
     name: str
     severity: str
     description: str
-    kind: str = ""
+    kind: str
     arguments: dict[str, Any] = field(default_factory=dict)
-    query: str = ""
-    accept: str = ""
+    number: str = ""
     is_row_rule: bool = False
 
 
@@ -59,12 +62,14 @@ def on_day(rule: Expected, promised: Contract) -> bool:
 
 def _unique_grain(promised: Contract) -> Expected:
     """Nulls of a nullable grain column count as equal, as a person would read them."""
-    keys = ", ".join(f"`{name}`" for name in promised.grain)
-    groups = f"SELECT COUNT(*) AS copies FROM {{batch}} GROUP BY {keys} HAVING COUNT(*) > 1"
-    query = f"SELECT COALESCE(SUM(copies - 1), 0) FROM ({groups})"
     name, words = "grain_is_unique", f"One row per {' x '.join(promised.grain)}."
     in_slice = promised.slice_column in promised.grain
-    return Expected(name, "critical", words, query=query, accept=_accept(NO_ROWS), is_row_rule=in_slice)
+    return _of_number(name, "critical", words, _copies(promised.grain), NO_ROWS, is_row_rule=in_slice)
+
+
+def _copies(columns: Sequence[str]) -> str:
+    """How many rows there are more than values of these columns."""
+    return f"COUNT(*) - COUNT(DISTINCT STRUCT({', '.join(f'`{name}`' for name in columns)}))"
 
 
 def _of_column(column: Column) -> list[Expected]:
@@ -85,9 +90,9 @@ def _of_column(column: Column) -> list[Expected]:
 
 def _within(column: str, slices: Sequence[date]) -> Expected:
     days = ", ".join(f"DATE'{day.isoformat()}'" for day in slices)
-    query = f"SELECT COUNT(*) FROM {{batch}} WHERE `{column}` IS NULL OR `{column}` NOT IN ({days})"
+    number = f"COUNT_IF(`{column}` IS NULL OR `{column}` NOT IN ({days}))"
     words = "Rows lie in the days that are replaced, in no other."
-    return Expected("rows_are_in_their_slices", "critical", words, query=query, accept=_accept(NO_ROWS))
+    return _of_number("rows_are_in_their_slices", "critical", words, number, NO_ROWS)
 
 
 def _native(name: str, description: str, kind: str, severity: str = "critical", **arguments: Any) -> Expected:
@@ -98,16 +103,35 @@ def _of_check(promised: Contract, check: Check) -> Expected:
     """A written check: a class of Great Expectations where one says the same, else SQL."""
     name = f"{check.column}_{check.name}" if check.column else check.name
     if check.type == "sql":
-        query = (check.query or "").replace("{table}", "{batch}").rstrip("; \n")
+        number = as_number((check.query or "").replace("{table}", "{batch}").rstrip("; \n"))
         row_rule = check.must == NO_ROWS
-        return Expected(
-            name, check.severity, check.description, query=query, accept=_accept(check.must), is_row_rule=row_rule
-        )
+        return _of_number(name, check.severity, check.description, number, check.must, is_row_rule=row_rule)
     kind, arguments = _library_class(check) if check.must == NO_ROWS else ("", {})
     if kind:
         return _native(name, check.description, kind, check.severity, **arguments)
-    query = _library_query(promised, check)
-    return Expected(name, check.severity, check.description, query=query, accept=_accept(check.must))
+    number = _library_number(promised, check)
+    return _of_number(name, check.severity, check.description, number, check.must)
+
+
+def as_number(query: str) -> str:
+    """A query of one number as an expression beside others, so that one pass over the table answers them all."""
+    counting = COUNTING.fullmatch(query)
+    if counting and not CLAUSES.search(counting[1]):
+        return f"COUNT_IF({counting[1]})"
+    return f"(\n{query}\n)"
+
+
+def _of_number(
+    name: str, severity: str, words: str, number: str, must: tuple[str, Any], *, is_row_rule: bool = False
+) -> Expected:
+    """What must be true of one number; a number that is null meets nothing."""
+    word, bound = must
+    bounds = bound if isinstance(bound, list) else [bound]
+    if word in NEGATIONS:  # no class says so: then it must be true, as 1, that the number does not compare
+        number, word, bounds = f"INT(({number}) {NEGATIONS[word].format(*bounds)})", "mustBe", [1]
+    given = dict.fromkeys(BOUNDS[word], bounds[0]) if len(bounds) == 1 else dict(zip(BOUNDS[word], bounds, strict=True))
+    limits = {key: True if key.startswith("strict") else value for key, value in given.items()}
+    return Expected(name, severity, words, "ExpectColumnMaxToBeBetween", {"column": name} | limits, number, is_row_rule)
 
 
 def _library_class(check: Check) -> tuple[str, dict[str, Any]]:
@@ -127,19 +151,16 @@ def _library_class(check: Check) -> tuple[str, dict[str, Any]]:
     return "", {}
 
 
-def _library_query(promised: Contract, check: Check) -> str:
-    """The metric as a query of one number, in rows or percent of rows."""
+def _library_number(promised: Contract, check: Check) -> str:
+    """The metric as an expression over the table, in rows or percent of rows."""
     if check.metric == "rowCount":
-        return "SELECT COUNT(*) FROM {batch}"
+        return "COUNT(*)"
     if check.metric == "duplicateValues":
-        columns = check.arguments.get("properties") or [check.column]
-        keys = ", ".join(f"`{name}`" for name in columns)
-        groups = f"SELECT COUNT(*) AS copies FROM {{batch}} GROUP BY {keys} HAVING COUNT(*) > 1"
-        return f"SELECT COALESCE(SUM(copies - 1), 0) FROM ({groups})"
+        return _copies(check.arguments.get("properties") or [check.column])
     wrong = _wrong(promised, check)
     if check.unit == "percent":
-        return f"SELECT COALESCE(100.0 * COUNT_IF({wrong}) / NULLIF(COUNT(*), 0), 0) FROM {{batch}}"
-    return f"SELECT COUNT_IF({wrong}) FROM {{batch}}"
+        return f"COALESCE(100.0 * COUNT_IF({wrong}) / NULLIF(COUNT(*), 0), 0)"
+    return f"COUNT_IF({wrong})"
 
 
 def _wrong(promised: Contract, check: Check) -> str:
@@ -161,8 +182,3 @@ def _wrong(promised: Contract, check: Check) -> str:
 def _words(values: Any) -> str:
     """Values as SQL literals."""
     return ", ".join("'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'" for value in values)
-
-
-def _accept(must: tuple[str, Any]) -> str:
-    word, bound = must
-    return COMPARE[word].format(*(bound if isinstance(bound, list) else [bound]))

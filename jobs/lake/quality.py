@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from pyspark.errors import PySparkException
+
 from jobs.lake.contracts import Contract
 from jobs.lake.errors import ContractError
 from jobs.lake.expectations import Expected, expected_of, on_day
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 # Counts only: the examples Great Expectations would add are values of people.
 WHETHER = {"result_format": "BOOLEAN_ONLY"}
 HOW_MANY = {"result_format": "BASIC", "partial_unexpected_count": 0, "exclude_unexpected_values": True}
-ONE_NUMBER = {"result_format": "COMPLETE"}  # safe for queries: what they return is one number, never a row
-ANSWER = "SELECT * FROM ({query}) AS answer(value) WHERE NOT COALESCE({accept}, FALSE)"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class Gate:
 
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
-        self._source = context.data_sources.add_spark("staging", persist=False)
+        self._tables = context.data_sources.add_spark("staging", persist=False)
+        self._numbers = context.data_sources.add_pandas("numbers")
 
     def judge(self, promised: Contract, frame: "DataFrame", slices: Sequence[date]) -> list[Finding]:
         """One finding per expectation; of a failed one that can be told by day, one per failing day instead."""
@@ -82,28 +83,74 @@ class Gate:
         by_name = {rule.name: rule for rule in rules}
         if len(by_name) != len(rules):
             raise ContractError(f"{promised.name}: two checks have one name; give each a name of its own")
-        batch = self._batch(promised.name, frame)
-        results = _validate(batch, [rule for rule in rules if rule.kind], WHETHER)
-        results += _validate(batch, [by_name[_name(result)] for result in results if not result.success], HOW_MANY)
-        results += _validate(batch, [rule for rule in rules if not rule.kind], ONE_NUMBER)
-        found = {_name(result): result for result in results}  # of two, the later one, with its count
-        return [_finding(promised, rule, found[rule.name]) for rule in rules]
+        results = self._judge_columns(promised, frame, [rule for rule in rules if not rule.number])
+        results |= self._judge_numbers(promised, frame, [rule for rule in rules if rule.number])
+        return [results[rule.name] for rule in rules]
 
-    def _batch(self, name: str, frame: "DataFrame") -> "Batch":
-        number = len(self._source.assets)
-        asset = self._source.add_dataframe_asset(f"{name}-{number}")
-        return asset.add_batch_definition_whole_dataframe("all").get_batch(batch_parameters={"dataframe": frame})
+    def _judge_columns(self, promised: Contract, frame: "DataFrame", rules: Sequence[Expected]) -> dict[str, Finding]:
+        """Expectations of the table's columns: one pass for all, and one more for those that fail."""
+        if not rules:
+            return {}
+        by_name = {rule.name: rule for rule in rules}
+        batch = _batch(self._tables, promised.name, frame)
+        results = _validate(batch, rules, WHETHER)
+        results |= _validate(batch, [by_name[name] for name, result in results.items() if not result.success], HOW_MANY)
+        return {name: _finding(promised, by_name[name], result) for name, result in results.items()}
+
+    def _judge_numbers(self, promised: Contract, frame: "DataFrame", rules: Sequence[Expected]) -> dict[str, Finding]:
+        """Expectations of what SQL says of the table: one query for all, and its one row is judged."""
+        if not rules:
+            return {}
+        import pandas as pd
+
+        numbers = _ask(promised, frame, rules)
+        one_row = pd.DataFrame({name: pd.Series([number], dtype=object) for name, number in numbers.items()})
+        results = _validate(_batch(self._numbers, promised.name, one_row), rules, WHETHER)
+        return {rule.name: _of_number(promised, rule, results[rule.name], numbers[rule.name]) for rule in rules}
+
+
+def _batch(source: Any, name: str, frame: Any) -> "Batch":
+    """A frame of Spark's or pandas' as Great Expectations takes it."""
+    asset = source.add_dataframe_asset(f"{name}-{len(source.assets)}")
+    batch: Batch = asset.add_batch_definition_whole_dataframe("all").get_batch(batch_parameters={"dataframe": frame})
+    return batch
+
+
+def _ask(promised: Contract, frame: "DataFrame", rules: Sequence[Expected]) -> dict[str, Any]:
+    """The numbers of all rules, by one query; when that fails, each is asked alone to name the one that is broken."""
+    try:
+        return _answers(promised, frame, rules)
+    except PySparkException:
+        for rule in rules:
+            try:
+                _answers(promised, frame, [rule])
+            except PySparkException as failure:
+                why = str(failure).strip().splitlines()[0][:300]
+                raise ContractError(f"{promised.name}: check {rule.name} cannot be evaluated: {why}") from failure
+        raise
+
+
+def _answers(promised: Contract, frame: "DataFrame", rules: Sequence[Expected]) -> dict[str, Any]:
+    view = f"judged_{promised.name.replace('.', '_')}"
+    numbers = [rule.number.replace("{batch}", view) for rule in rules]
+    frame.createOrReplaceTempView(view)
+    try:
+        (row,) = frame.selectExpr(*numbers, "COUNT(*)").collect()  # counting makes it one row, come what may
+    finally:
+        frame.sparkSession.catalog.dropTempView(view)
+    return dict(zip((rule.name for rule in rules), row, strict=False))
 
 
 def _validate(
     batch: "Batch", rules: Sequence[Expected], result_format: dict[str, Any]
-) -> "list[ExpectationValidationResult]":
+) -> "dict[str, ExpectationValidationResult]":
+    """Results by the names of the rules."""
     import great_expectations as gx
 
     if not rules:
-        return []
+        return {}
     suite = gx.ExpectationSuite(name="promised", expectations=[_expectation(rule) for rule in rules])
-    return list(batch.validate(suite, result_format=result_format).results)
+    return {_name(result): result for result in batch.validate(suite, result_format=result_format).results}
 
 
 def _name(result: "ExpectationValidationResult") -> str:
@@ -116,25 +163,30 @@ def _expectation(rule: Expected) -> "Expectation":
     from great_expectations import expectations as gxe
 
     words: dict[str, Any] = {"severity": rule.severity, "meta": {"check": rule.name}, "description": rule.description}
-    query = ANSWER.replace("{query}", rule.query).replace("{accept}", rule.accept)
-    arguments = rule.arguments if rule.kind else {"unexpected_rows_query": query}
-    expectation: Expectation = getattr(gxe, rule.kind or "UnexpectedRowsExpectation")(**arguments, **words)
+    expectation: Expectation = getattr(gxe, rule.kind)(**rule.arguments, **words)
     return expectation
 
 
 def _finding(promised: Contract, rule: Expected, result: "ExpectationValidationResult") -> Finding:
-    """One result in numbers; an expectation that could not be evaluated is a broken contract."""
+    """One result of a column expectation."""
+    _refuse_failure(promised, rule, result)
+    counted = 0 if result.success else result.result.get("unexpected_count")
+    return Finding(promised.name, rule, bool(result.success), _share(result.result), counted)
+
+
+def _of_number(promised: Contract, rule: Expected, result: "ExpectationValidationResult", number: Any) -> Finding:
+    """One result about a number; of a row rule it is the number of rows that break it."""
+    _refuse_failure(promised, rule, result)
+    observed = None if result.success or number is None else str(number)
+    wrong = int(number) if rule.is_row_rule and observed is not None else (0 if result.success else None)
+    return Finding(promised.name, rule, bool(result.success), observed, wrong)
+
+
+def _refuse_failure(promised: Contract, rule: Expected, result: "ExpectationValidationResult") -> None:
+    """An expectation that could not be evaluated is a broken contract."""
     failure = _exception(result.exception_info)
     if failure:
         raise ContractError(f"{promised.name}: check {rule.name} cannot be evaluated: {failure}")
-    facts = result.result
-    if rule.kind:
-        counted = 0 if result.success else facts.get("unexpected_count")
-        return Finding(promised.name, rule, bool(result.success), _share(facts), counted)
-    answers = [row["value"] for row in facts.get("details", {}).get("unexpected_rows", [])]
-    value = answers[0] if answers else None
-    wrong = int(value) if rule.is_row_rule and value is not None else (0 if result.success else None)
-    return Finding(promised.name, rule, bool(result.success), None if value is None else str(value), wrong)
 
 
 def _share(facts: dict[str, Any]) -> str | None:

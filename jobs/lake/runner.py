@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from jobs.lake.clock import now
-from jobs.lake.errors import QualityError, SliceError, WriteError
+from jobs.lake.errors import QualityError, WriteError
+from jobs.lake.filling import fill
 from jobs.lake.holds import CHECKS, lift
 from jobs.lake.kill_points import reach
 from jobs.lake.leases import Leases
@@ -24,7 +25,6 @@ from jobs.lake.staging import Manifest, StagedTable, Staging, Verdict
 from jobs.lake.work import Staged, Work, contract_versions, plan
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
     from jobs.lake.quality import Finding
@@ -77,7 +77,7 @@ class Runner:
             last = latest(self.ledger, self.family)
             self.staging.clear()  # first: a release that was killed must not go on after its commits were undone
             settle(self.ledger, self._tables, last)
-            tables = tuple(self._stage(staged, work) for staged in self._staged(work))
+            tables = tuple(fill(self.lake, self.staging, staged, work.held) for staged in self._staged(work))
             manifest = self._manifest(work, tables, last.facts.run_id if last else "", is_progress=full or not days)
             self.staging.put(manifest)
             reach("build.staged")
@@ -146,45 +146,6 @@ class Runner:
         module = import_module(f"jobs.lake.families.{self.family}")
         staged: Iterable[Staged] = module.stage(self.lake, work)
         return staged
-
-    def _stage(self, staged: Staged, work: Work) -> StagedTable:
-        """Write one frame into staging, less the days that are held."""
-        import pyarrow as pa
-        from pyspark.sql import functions as F
-
-        promised = self.lake.contract(staged.table)
-        frame, slices = staged.frame, staged.slices
-        if staged.mode == "replace_slices":
-            if promised.slice_column is None:
-                raise SliceError(f"{staged.table}: replace_slices needs `slice` among the contract's customProperties")
-            slices = tuple(day for day in staged.slices if day not in work.held)
-            if work.held:
-                frame = frame.where(~F.col(promised.slice_column).isin(*work.held))
-        path = self.staging.path(staged.table)
-        schema = nullable(promised.arrow_schema())
-        version, table_id, rows = self._write(self.lake.conform(staged.table, frame), schema, path)
-        removed = None
-        if staged.removed is not None:
-            keys = staged.removed.select(*promised.grain)
-            grain = pa.schema([schema.field(name) for name in promised.grain])
-            removed = self._write(keys, grain, self.staging.removed_path(staged.table))[0]
-        return StagedTable(
-            table=staged.table, mode=staged.mode, slices=slices, version=version, table_id=table_id, rows=rows,
-            removed_version=removed, contract_version=promised.version,
-        )  # fmt: skip
-
-    def _write(self, frame: "DataFrame", schema: "pa.Schema", path: str) -> tuple[int, str, int]:
-        """Make a staging table anew and fill it; (version, id, rows) of what is there now.
-
-        delta-rs makes it: what Spark Connect makes of a kernel's rows names a collation, which delta-rs cannot read.
-        """
-        from deltalake import DeltaTable
-
-        # Least and greatest values in the log would be values of people; nobody searches staging.
-        DeltaTable.create(path, schema, mode="overwrite", configuration={"delta.dataSkippingNumIndexedCols": "0"})
-        frame.write.format("delta").mode("overwrite").save(path)
-        delta = DeltaTable(path)
-        return delta.version(), str(delta.metadata().id), delta.count()
 
     def _manifest(self, work: Work, tables: tuple[StagedTable, ...], base: str, *, is_progress: bool) -> Manifest:
         """The papers of a build; days done by hand are not all that waits, so they book no progress."""
@@ -265,10 +226,3 @@ def _in_words(finding: "Finding") -> str:
     on = f" on {finding.day}" if finding.day else ""
     rows = f"{finding.unexpected_rows} rows" if finding.unexpected_rows is not None else f"observed {finding.observed}"
     return f"{finding.table}{on}: {finding.rule.name} failed for {rows} ({finding.rule.description})"
-
-
-def nullable(schema: "pa.Schema") -> "pa.Schema":
-    """The same columns, every one of which may be null: what is missing is for the checks to find, not for Delta."""
-    import pyarrow as pa
-
-    return pa.schema([field.with_nullable(True) for field in schema])

@@ -18,6 +18,8 @@ SESSION_CONF = {
     "spark.sql.ansi.enabled": "true",
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.sources.partitionOverwriteMode": "static",
+    # Lists collected by user or order: the default turns to sorting after 128 of them.
+    "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "20000",
 }
 
 

@@ -85,6 +85,14 @@ class Lake:
             reader = reader.option("versionAsOf", version)
         return reader.load(self.path(table))
 
+    @staticmethod
+    def keep(frame: DataFrame) -> DataFrame:
+        """The same rows, worked out once, when first needed; what is built on them does not plan their making again.
+
+        They lie with the workers, without a way to make them anew: a run that loses a worker fails and is repeated.
+        """
+        return frame.localCheckpoint(eager=False)
+
     def append(self, table: str, frame: DataFrame, *, app: str, version: int, metadata: str | None = None) -> None:
         """Add rows, once per (app, version)."""
         self._write(table, frame, "append", app, version, {}, metadata)

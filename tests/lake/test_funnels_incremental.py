@@ -45,7 +45,7 @@ breakdowns: [scene]
 
 def level(seq: int) -> datetime:
     """The watermark when batch `seq` is in."""
-    return START + timedelta(days=7 * seq / BATCHES)
+    return START + timedelta(days=6 * seq / BATCHES)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_small_runs_add_up_to_a_full_rebuild(grown: Lake, table: str) -> None:
     full = {s.table: s.frame for s in funnels.stage(grown, work(-1, BATCHES, level(BATCHES), None, full=True))}
     expected, published = told(full[table].select(*grown.read(table).columns)), told(grown.read(table))
     assert published == expected
-    assert len(published) > 50
+    assert len(published) >= 50
 
 
 def test_a_run_with_nothing_new_writes_nothing(grown: Lake) -> None:

@@ -60,7 +60,7 @@ def rebuild(
 ) -> Iterator[Staged]:
     """Everything from silver; rows of versions that have no definition any more stay readable."""
     outcomes = keep(funnel_attempts.judge(*silver.facts, silver.videos, silver.users, definitions))
-    attempts, openings = funnel_attempts.build(outcomes), funnel_openings.build(outcomes)
+    attempts, openings = funnel_attempts.build(outcomes), keep(funnel_openings.build(outcomes))
     is_old = ~_is_current(definitions)
     daily = funnel_daily.build(attempts, openings, definitions, level.days, watermark=level.watermark)
     for table, fresh, public in (
@@ -79,21 +79,19 @@ def refresh(
     facts = [frame.join(F.broadcast(touched), on=USER, how="left_semi") for frame in silver.facts]
     views, likes, orders = facts
     outcomes = keep(funnel_attempts.judge(views, likes, orders, silver.videos, silver.users, definitions))
+    public = {ATTEMPTS: gold.attempts, OPENINGS: gold.openings}
+    fresh = {ATTEMPTS: funnel_attempts.build(outcomes), OPENINGS: keep(funnel_openings.build(outcomes))}
+    theirs = {table: rows.join(F.broadcast(touched), on=USER, how="left_semi") for table, rows in public.items()}
+    changed = changed_days({t: (theirs[t].where(_is_current(definitions)), fresh[t]) for t in public})
     now: dict[str, DataFrame] = {}
-    changed: set[date] = set()
-    for table, public, fresh in (
-        (ATTEMPTS, gold.attempts, funnel_attempts.build(outcomes)),
-        (OPENINGS, gold.openings, funnel_openings.build(outcomes)),
-    ):
-        is_theirs = public.where(_is_current(definitions)).join(touched, on=USER, how="left_semi")
-        days = changed_days(is_theirs, fresh)
-        others = public.join(touched, on=USER, how="left_anti")
-        gone = public.where(~_is_current(definitions)).join(touched, on=USER, how="left_semi")
-        now[table] = others.unionByName(gone).unionByName(fresh)
-        changed |= set(days)
+    for table, rows in public.items():
+        others = rows.join(F.broadcast(touched), on=USER, how="left_anti")
+        now[table] = others.unionByName(theirs[table].where(~_is_current(definitions))).unionByName(fresh[table])
+        days = changed.get(table, ())
         if days:
             yield Staged(table, now[table].where(F.col("entry_date").isin(*days)), "replace_slices", days)
-    due = sorted(changed | ripened_days(now, definitions, level) | _unseen_days(gold.daily, definitions, level))
+    every = {day for days in changed.values() for day in days}
+    due = sorted(every | ripened_days(now, definitions, level) | _unseen_days(gold.daily, definitions, level))
     if due:
         yield Staged(DAILY, _daily_of(due, now, gold.daily, definitions, level), "replace_slices", tuple(due))
 
@@ -113,15 +111,20 @@ def _daily_of(
     return daily.unionByName(public.where(is_due & ~is_current))
 
 
-def changed_days(old: DataFrame, new: DataFrame) -> tuple[date, ...]:
-    """The entry days on which two sets of rows differ, sorted."""
+def changed_days(pairs: Mapping[str, tuple[DataFrame, DataFrame]]) -> dict[str, tuple[date, ...]]:
+    """Table → the entry days on which its rows, (old, new), differ, sorted; in one job for all tables."""
     counted = [
-        rows.select("entry_date", F.to_json(F.struct(*sorted(old.columns))).alias("row"), F.lit(sign).alias("sign"))
+        rows.select(
+            F.lit(table).alias("table"), "entry_date", F.to_json(F.struct(*sorted(old.columns))).alias("row"),
+            F.lit(sign).alias("sign"),
+        )
+        for table, (old, new) in pairs.items()
         for rows, sign in ((old, -1), (new, 1))
-    ]
-    odd = counted[0].unionByName(counted[1]).groupBy("entry_date", "row").agg(F.sum("sign").alias("sign"))
-    days = odd.where("sign <> 0").select("entry_date").distinct().collect()
-    return tuple(sorted(row["entry_date"] for row in days))
+    ]  # fmt: skip
+    odd = reduce(DataFrame.unionAll, counted).groupBy("table", "entry_date", "row").agg(F.sum("sign").alias("sign"))
+    found = odd.where("sign <> 0").select("table", "entry_date").distinct().collect()
+    days = {table: sorted(row["entry_date"] for row in found if row["table"] == table) for table in pairs}
+    return {table: tuple(some) for table, some in days.items()}
 
 
 def ripened_days(now: Mapping[str, DataFrame], definitions: Sequence[Definition], level: Level) -> set[date]:

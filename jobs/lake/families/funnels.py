@@ -35,27 +35,17 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     """The tables of the family, one after the other; nothing before the first fact."""
-    kept: list[DataFrame] = []
-
-    def keep(frame: DataFrame) -> DataFrame:
-        kept.append(frame.persist())
-        return kept[-1]
-
     definitions = read_definitions(lake.settings.schemas_dir)
     silver, gold = _silver(lake, work), Gold(*(lake.read(table) for table in (ATTEMPTS, OPENINGS, DAILY)))
-    try:
-        days = days_of_data(silver, sorted({one.zone for one in definitions}))
-        if not days or not definitions:
-            return
-        level = Level(work.watermark, work.last_watermark, days)
-        if work.full or work.ingest_seq_from < 0 or _is_new(definitions, gold):
-            yield from rebuild(silver, gold, definitions, level, keep)
-        else:
-            touched = keep(_touched(lake, work, silver, gold).distinct())
-            yield from refresh(silver, gold, definitions, touched, level, keep)
-    finally:
-        for frame in kept:
-            frame.unpersist()
+    days = days_of_data(silver, sorted({one.zone for one in definitions}))
+    if not days or not definitions:
+        return
+    level = Level(work.watermark, work.last_watermark, days)
+    if work.full or work.ingest_seq_from < 0 or _is_new(definitions, gold):
+        yield from rebuild(silver, gold, definitions, level, lake.keep)
+    else:
+        touched = lake.keep(_touched(lake, work, silver, gold).distinct())
+        yield from refresh(silver, gold, definitions, touched, level, lake.keep)
 
 
 def read_definitions(schemas_dir: Path) -> tuple[Definition, ...]:

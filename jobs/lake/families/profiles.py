@@ -29,29 +29,19 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
 
     Nothing is staged when there is nothing: no fact yet, or no user touched on the same business day.
     """
-    kept: list[DataFrame] = []
-
-    def keep(frame: DataFrame) -> DataFrame:
-        kept.append(frame.persist())
-        return kept[-1]
-
     silver = _silver(lake, work)
-    try:
-        as_of_day = _as_of(lake, work, silver)
-        if as_of_day is None:
-            return
-        last_day = None if work.full or work.ingest_seq_from < 0 else _last_day(lake)
-        if last_day is None:
-            yield from rebuild(silver, lake.read("gold.user_profiles_history"), as_of_day, keep)
-            return
-        touched = _touched(silver, work, as_of_day.zone, keep)
-        is_new_day = last_day != as_of_day.day
-        if is_new_day or not touched.users.isEmpty():
-            gold = Gold(*(lake.read(table) for table in tables(Gold)))
-            yield from refresh(silver, gold, touched, as_of_day, is_new_day=is_new_day, keep=keep)
-    finally:
-        for frame in kept:
-            frame.unpersist()
+    as_of_day = _as_of(lake, work, silver)
+    if as_of_day is None:
+        return
+    last_day = None if work.full or work.ingest_seq_from < 0 else _last_day(lake)
+    if last_day is None:
+        yield from rebuild(silver, lake.read("gold.user_profiles_history"), as_of_day, lake.keep)
+        return
+    touched = _touched(silver, work, as_of_day.zone, lake.keep)
+    is_new_day = last_day != as_of_day.day
+    if is_new_day or not touched.users.isEmpty():
+        gold = Gold(*(lake.read(table) for table in tables(Gold)))
+        yield from refresh(silver, gold, touched, as_of_day, is_new_day=is_new_day, keep=lake.keep)
 
 
 def _silver(lake: Lake, work: Work) -> Silver:

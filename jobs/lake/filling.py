@@ -1,0 +1,85 @@
+"""Filling: a family's frames written into its staging tables, which are made anew for every build."""
+
+from collections.abc import Collection
+from datetime import date
+from typing import TYPE_CHECKING
+
+from jobs.lake.errors import SliceError
+from jobs.lake.staging import StagedTable, Staging
+from jobs.lake.work import Staged
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from deltalake import DeltaTable
+    from pyspark.sql import DataFrame
+
+    from jobs.lake.tables import Lake
+
+FEW_KEYS = 10_000
+
+
+def fill(lake: "Lake", staging: Staging, staged: Staged, held: Collection[date]) -> StagedTable:
+    """Write one frame into staging, less the days that are held."""
+    from pyspark.sql import functions as F
+
+    promised = lake.contract(staged.table)
+    frame, slices = staged.frame, staged.slices
+    if staged.mode == "replace_slices":
+        if promised.slice_column is None:
+            raise SliceError(f"{staged.table}: replace_slices needs `slice` among the contract's customProperties")
+        slices = tuple(day for day in staged.slices if day not in held)
+        if held:
+            frame = frame.where(~F.col(promised.slice_column).isin(*held))
+    rows = lake.conform(staged.table, frame)
+    delta = _filled(rows, nullable(promised.arrow_schema()), staging.path(staged.table))
+    removed = None if staged.removed is None else _remove(lake, staging, staged.table, staged.removed)
+    return StagedTable(
+        table=staged.table, mode=staged.mode, slices=slices, version=delta.version(),
+        table_id=str(delta.metadata().id), rows=delta.count(), removed_version=removed,
+        contract_version=promised.version,
+    )  # fmt: skip
+
+
+def _remove(lake: "Lake", staging: Staging, table: str, removed: "DataFrame") -> int | None:
+    """Stage the keys that a merge takes away; None when there are none. Few, as nearly always, need no Spark write."""
+    import pyarrow as pa
+    from deltalake import DeltaTable, write_deltalake
+
+    promised, path = lake.contract(table), staging.removed_path(table)
+    schema = nullable(promised.arrow_schema())
+    grain = pa.schema([schema.field(name) for name in promised.grain])
+    keys = removed.select(*promised.grain)
+    some = keys.limit(FEW_KEYS).toArrow()
+    if some.num_rows == 0:
+        return None
+    if some.num_rows == FEW_KEYS:
+        return _filled(keys, grain, path).version()
+    write_deltalake(_made_anew(path, grain), some.cast(grain), mode="append")
+    return DeltaTable(path).version()
+
+
+def _filled(frame: "DataFrame", schema: "pa.Schema", path: str) -> "DeltaTable":
+    """A staging table made anew with the rows of the frame in it."""
+    from deltalake import DeltaTable
+
+    _made_anew(path, schema)
+    frame.write.format("delta").mode("append").save(path)  # to nothing: Delta looks for no files to remove
+    return DeltaTable(path)
+
+
+def _made_anew(path: str, schema: "pa.Schema") -> "DeltaTable":
+    """An empty staging table in place of what was there.
+
+    delta-rs makes it: what Spark Connect makes of a kernel's rows names a collation, which delta-rs cannot read.
+    """
+    from deltalake import DeltaTable
+
+    # Least and greatest values in the log would be values of people; nobody searches staging.
+    return DeltaTable.create(path, schema, mode="overwrite", configuration={"delta.dataSkippingNumIndexedCols": "0"})
+
+
+def nullable(schema: "pa.Schema") -> "pa.Schema":
+    """The same columns, every one of which may be null: what is missing is for the checks to find, not for Delta."""
+    import pyarrow as pa
+
+    return pa.schema([field.with_nullable(True) for field in schema])
