@@ -68,8 +68,8 @@ check: setup ## format, lint, import borders, types, contracts, docs in step: wh
 # Suites in the order in which a mistake is cheapest to find. Airflow's run first, apart: they need its environment.
 SUITES := tests/schemas tests/jobs tests/lake
 # Written, and not yet seen to pass whole on a quiet machine: `make test-next` runs them (docs/testing.md).
-NEXT := tests/stream tests/whole tests/lake/test_runner.py tests/lake/test_services.py tests/lake/test_upkeep.py \
-	tests/lake/test_funnels_incremental.py tests/lake/test_profiles_incremental.py
+NEXT := tests/stream tests/whole tests/lake/test_runner.py tests/lake/test_funnels_incremental.py \
+	tests/lake/test_profiles_incremental.py
 
 test: setup ## the suites that guard main, in both environments
 	@failed=0; $(PYTEST_AIRFLOW) tests/dags || failed=1; \
