@@ -2,10 +2,14 @@
 
 import re
 import shlex
+import time
 
 import pytest
 
-from tests.whole.conftest import COMMAND, ROOT
+from jobs.demo.airflow import Airflow
+from tests.whole.conftest import COMMAND, LONGEST_SECONDS, ROOT
+
+pytestmark = pytest.mark.timeout(LONGEST_SECONDS)
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
@@ -24,8 +28,12 @@ REES46 = (
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory):
-    """A folder with the files a reader is supposed to have."""
+def desk(shop, tmp_path_factory):
+    """A folder with the files a reader is supposed to have; Airflow's own ingest would hold the reader's off."""
+    airflow = Airflow(f"http://127.0.0.1:{shop.env['REELHOUSE_AIRFLOW_PORT']}")
+    airflow.call("PATCH", "/dags/ingest", json={"is_paused": True})
+    while any(run["state"] == "running" for run in airflow.runs("ingest")):
+        time.sleep(0.5)  # pytest's own time limit ends it
     folder = tmp_path_factory.mktemp("desk")
     (folder / "my_views.jsonl").write_text(VIEW, encoding="utf-8")
     (folder / "path" / "to").mkdir(parents=True)
