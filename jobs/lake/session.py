@@ -34,6 +34,12 @@ def static_conf(settings: Settings) -> dict[str, str]:
         "spark.default.parallelism": str(settings.spark_cores),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        # Kept for a page nobody looks at, plans in words among it: a warm server would fill its memory with them.
+        "spark.ui.retainedJobs": "50",
+        "spark.ui.retainedStages": "50",
+        "spark.ui.retainedTasks": "500",
+        "spark.sql.ui.retainedExecutions": "10",
+        "spark.sql.maxPlanStringLength": "20000",
         "spark.driver.memory": f"{settings.spark_memory_mb}m",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",

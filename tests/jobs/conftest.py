@@ -24,7 +24,7 @@ TableMaker = Callable[[str, list[Row]], DataFrame]
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings whose home is a folder of this test run alone."""
-    return Settings(home=tmp_path_factory.mktemp("home"), spark_remote="", spark_master="", spark_memory_mb=1536)
+    return Settings(home=tmp_path_factory.mktemp("home"), spark_remote="", spark_master="", spark_memory_mb=3072)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from tests.lake.toys import toys as make_toys
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The one Spark session of the suite."""
     home = tmp_path_factory.mktemp("home")
-    session = open_session(Settings(home=home, spark_remote="", spark_master="", spark_memory_mb=1536), "tests")
+    session = open_session(Settings(home=home, spark_remote="", spark_master="", spark_memory_mb=3072), "tests")
     yield session
     session.stop()
 
