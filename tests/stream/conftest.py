@@ -74,7 +74,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         spark_remote="",
         spark_master="",
         spark_connect_port=connect,
-        spark_memory_mb=1536,
+        spark_memory_mb=2048,
     )
     running = Broker(settings)
     try:
