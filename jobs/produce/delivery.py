@@ -102,8 +102,7 @@ class Delivery:
     def abandon(self) -> None:
         """Drop the connection; the next batch makes a new one."""
         if self._client is not None:
-            with suppress(Exception):  # it is being dropped because it is broken
-                self._client.close(timeout=CONNECT_SECONDS)
+            _end(self._client)
         self._client = None
         self._found.clear()
 
@@ -187,6 +186,17 @@ def _connect(settings: Settings, client_id: str) -> "KafkaProducer":
         )
     except (KafkaError, OSError) as error:
         raise _silent(settings, error) from error
+
+
+def _end(client: "KafkaProducer") -> None:
+    """Close a client for good: its own `close` gives up before it stops its thread while a batch has no result."""
+    with suppress(Exception):  # it is being dropped because it is broken
+        client.close(timeout=CONNECT_SECONDS)
+        return
+    client._sender.force_close()  # noqa: SLF001  kafka-python has no other way
+    client._sender.join(CONNECT_SECONDS)  # noqa: SLF001
+    with suppress(Exception):  # with nothing left to wait for, it closes
+        client.close(timeout=0)
 
 
 def _silent(settings: Settings, error: Exception) -> BrokerError:
