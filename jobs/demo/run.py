@@ -11,8 +11,9 @@ from jobs.demo.airflow import Airflow
 from jobs.demo.follow import DAGS, Follower
 from jobs.demo.show import show
 from jobs.demo.state import Sent
-from jobs.demo.steps import Running, Steps
+from jobs.demo.steps import Steps
 from jobs.lake.errors import ServiceError, UsageError
+from jobs.lake.ingest.planning import is_unread
 from jobs.lake.settings import ROOT, Settings
 
 DATA = ROOT.parent / "shared" / "data"
@@ -38,10 +39,14 @@ def run_demo(settings: Settings, sent: Sent, *, days: int, path: Path | None, mi
     console, began = Console(), time.monotonic()
     log_path = find_log(sent, path)
     stage = Stage(settings, console, Steps(console, settings.home / "demo"))
-    others = start_services(stage)
-    send_events(stage, sent, days, log_path)
-    stage.steps.finish(others, remedy="look at `make status` and the log named there, then `make up`")
-    publish(stage, minutes)
+    stage.steps.run("Kafka", "services", "up", "kafka", remedy="`make doctor` says what is missing")
+    remedy = "look at `make status` and the log named there, then `make up`"
+    with stage.steps.beside("Spark and Airflow", "services", "up", "connect", "airflow", remedy=remedy):
+        is_new = send_events(stage, sent, days, log_path)
+    if is_new or is_unread(settings) or is_unreleased(stage.steps):
+        publish(stage, minutes)
+    else:
+        console.print("[green]✓[/] all is done: whatever was sent is read, checked and released")
     show(stage.steps, settings, sent.source, stage.airflow_url)
     console.print(f"\nDone in {time.monotonic() - began:.0f} s. [dim]`make down` stops everything.[/]")
 
@@ -56,18 +61,12 @@ def find_log(sent: Sent, path: Path | None) -> Path | None:
     return found
 
 
-def start_services(stage: Stage) -> Running:
-    """Bring up Kafka, and leave Spark and Airflow starting while the events are made."""
-    stage.steps.run("Kafka", "services", "up", "kafka", remedy="`make doctor` says what is missing")
-    return stage.steps.start("Spark and Airflow", "services", "up", "connect", "airflow")
-
-
-def send_events(stage: Stage, sent: Sent, days: int, log_path: Path | None) -> None:
-    """Send the events once; a demo that did so already sends nothing."""
+def send_events(stage: Stage, sent: Sent, days: int, log_path: Path | None) -> bool:
+    """Send the events once; false when an earlier demo did so and nothing was sent."""
     noted = stage.settings.home / "demo" / "sent.json"
     if sent.is_noted(noted):
         stage.console.print(f"[green]✓[/] the events of {sent.source} were sent by an earlier demo")
-        return
+        return False
     if log_path is None:
         arguments = ["simulate", "--users", str(sent.size), "--days", str(days), "--seed", str(sent.seed)]
         arguments += ["--misbehave", "mild"]
@@ -75,6 +74,7 @@ def send_events(stage: Stage, sent: Sent, days: int, log_path: Path | None) -> N
         arguments = ["replay", sent.source, str(log_path), "--as-fast-as-possible"]
     stage.steps.run(f"events of {sent.source}", *arguments, remedy="`make status`: is Kafka serving? then again")
     sent.note(noted)
+    return True
 
 
 def publish(stage: Stage, minutes: int) -> None:

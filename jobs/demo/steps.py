@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,17 @@ class Steps:
                 env={**os.environ, "COLUMNS": str(self.console.width)},
             )
         return Running(name, arguments, log, process, time.monotonic())
+
+    @contextmanager
+    def beside(self, name: str, *arguments: str, remedy: str) -> Iterator[None]:
+        """Let a step run beside what is done meanwhile; it ends first when that fails."""
+        step = self.start(name, *arguments)
+        try:
+            yield
+        except BaseException:
+            step.process.terminate()
+            raise
+        self.finish(step, remedy=remedy)
 
     def finish(self, step: "Running", *, remedy: str, allow: Sequence[int] = (0,)) -> str:
         """Wait for a started step, saying how long it takes."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from jobs.lake.errors import TopicError
+from jobs.lake.errors import BrokerError
 from jobs.lake.settings import Settings
 
 FACTS = ("views", "likes", "orders")
@@ -17,6 +17,7 @@ TOPICS = (*FACTS, *ENTITIES, CONTROL)
 
 WEEK_MS = str(7 * 24 * 3600 * 1000)  # how long bronze may be away and still find every record
 CLIENT_ID = "reelhouse-admin"
+PATIENCE_MS = 15_000  # with a broker that does not answer
 
 Offsets = dict[str, dict[int, int]]  # topic → partition → offset
 
@@ -42,7 +43,7 @@ def partition_count(topic: str, settings: Settings) -> int:
 
 def is_reachable(settings: Settings) -> bool:
     """Say within seconds whether a broker answers; never raises."""
-    with suppress(TopicError), _admin(settings, patience_ms=3_000):
+    with suppress(BrokerError), _admin(settings, patience_ms=3_000):
         return True
     return False
 
@@ -88,7 +89,9 @@ def _offsets(settings: Settings, topics: Iterable[str], which: str) -> Offsets:
     from kafka.errors import KafkaError
 
     try:
-        consumer = KafkaConsumer(bootstrap_servers=settings.bootstrap, client_id=CLIENT_ID)
+        consumer = KafkaConsumer(
+            bootstrap_servers=settings.bootstrap, client_id=CLIENT_ID, bootstrap_timeout_ms=PATIENCE_MS
+        )
         try:
             held = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in topics}
             places = [TopicPartition(topic, number) for topic, numbers in held.items() for number in numbers]
@@ -109,8 +112,8 @@ def _describe(admin: Any, topics: Iterable[str]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _admin(settings: Settings, patience_ms: int = 15_000) -> Iterator[Any]:
-    """An admin client for the configured broker; trouble becomes a TopicError that names the address."""
+def _admin(settings: Settings, patience_ms: int = PATIENCE_MS) -> Iterator[Any]:
+    """An admin client for the configured broker; trouble becomes a BrokerError that names the address."""
     from kafka.admin import KafkaAdminClient
     from kafka.errors import KafkaError
 
@@ -129,6 +132,6 @@ def _admin(settings: Settings, patience_ms: int = 15_000) -> Iterator[Any]:
         raise _unreachable(settings, error) from error
 
 
-def _unreachable(settings: Settings, error: Exception) -> TopicError:
+def _unreachable(settings: Settings, error: Exception) -> BrokerError:
     remedy = "check KAFKA_BOOTSTRAP_SERVERS" if settings.kafka_bootstrap_servers else "run `make up`"
-    return TopicError(f"Kafka at {settings.bootstrap}: {type(error).__name__}: {error}; {remedy}")
+    return BrokerError(f"Kafka at {settings.bootstrap}: {type(error).__name__}: {error}; {remedy}")

@@ -1,6 +1,7 @@
 """One connection to the broker: hands batches over, looks at every record's result, starts anew after a failure."""
 
 import logging
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -43,15 +44,24 @@ class Outcome:
 
 @dataclass(slots=True)
 class Flight:
-    """A batch on its way: each record with its future, or with the error that met it at the start."""
+    """A batch on its way: each record with its future, or with the error that met it at the start.
+
+    `begun` is a reading of the monotonic clock: a client that lost its connection may never end a future.
+    """
 
     records: list[Record]
     futures: list[Any]
+    begun: float = field(default_factory=time.monotonic)
 
     @property
     def has_landed(self) -> bool:
         """Every record has its result."""
         return all(future.is_done for future in self.futures)
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the whole batch, not each of its records, may still take."""
+        return max(0.0, self.begun + DELIVERY_SECONDS + REQUEST_SECONDS - time.monotonic())
 
 
 class Delivery:
@@ -77,7 +87,7 @@ class Delivery:
 
         outcome, is_too_large = Outcome(), False
         for record, future in zip(flight.records, flight.futures, strict=True):
-            error = _error(future)
+            error = _error(future, flight.seconds_left)
             if error is None:
                 outcome.acknowledged += 1
                 self._note(future.value)
@@ -92,8 +102,7 @@ class Delivery:
     def abandon(self) -> None:
         """Drop the connection; the next batch makes a new one."""
         if self._client is not None:
-            with suppress(Exception):  # it is being dropped because it is broken
-                self._client.close(timeout=CONNECT_SECONDS)
+            _end(self._client)
         self._client = None
         self._found.clear()
 
@@ -142,10 +151,10 @@ def _send(client: "KafkaProducer", record: Record) -> Any:
         return _Failed(error)
 
 
-def _error(future: Any) -> Exception | None:
-    if not future.is_done:
+def _error(future: Any, patience_seconds: float) -> Exception | None:
+    if not future.is_done and patience_seconds:
         with suppress(Exception):  # looked at just below
-            future.get(timeout=DELIVERY_SECONDS + REQUEST_SECONDS)
+            future.get(timeout=patience_seconds)
     if not future.is_done:
         return TimeoutError(f"no result within {DELIVERY_SECONDS + REQUEST_SECONDS} s")
     error: Exception | None = future.exception
@@ -177,6 +186,17 @@ def _connect(settings: Settings, client_id: str) -> "KafkaProducer":
         )
     except (KafkaError, OSError) as error:
         raise _silent(settings, error) from error
+
+
+def _end(client: "KafkaProducer") -> None:
+    """Close a client for good: its own `close` gives up before it stops its thread while a batch has no result."""
+    with suppress(Exception):  # it is being dropped because it is broken
+        client.close(timeout=CONNECT_SECONDS)
+        return
+    client._sender.force_close()  # noqa: SLF001  kafka-python has no other way
+    client._sender.join(CONNECT_SECONDS)  # noqa: SLF001
+    with suppress(Exception):  # with nothing left to wait for, it closes
+        client.close(timeout=0)
 
 
 def _silent(settings: Settings, error: Exception) -> BrokerError:

@@ -19,10 +19,6 @@ from jobs.lake.tables import Lake
 from jobs.lake.topics import ENTITIES, FACTS
 
 NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)  # noon in Shanghai
-KAFKA_ROW = (
-    "key binary, value binary, topic string, partition int, offset bigint, timestamp timestamp, "
-    "headers array<struct<key:string,value:binary>>"
-)
 
 
 def micros(at: datetime) -> int:
@@ -127,7 +123,7 @@ class Log:
             for number, (start, end) in parts.items()
             for each in self.parts[name][number][start:end]
         ]
-        return lake.spark.createDataFrame(rows, KAFKA_ROW)
+        return lake.spark.createDataFrame(rows, landing.AS_READ)
 
     def installed(self, patch: pytest.MonkeyPatch) -> Log:
         """Stand in for the broker."""

@@ -213,6 +213,52 @@ def test_a_crashed_service_starts_again(listener: Listener) -> None:
     assert state(listener) == "serving"
 
 
+# On SIGTERM it serves nobody any more, and takes its time to go: a JVM of some size does so on SIGKILL.
+SLOW_TO_GO = """
+import signal, socket, sys, time
+def go(number, frame):
+    listening.close()
+    time.sleep(1)
+    sys.exit()
+signal.signal(signal.SIGTERM, go)
+listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+time.sleep(600)
+"""
+
+
+def test_a_service_on_its_way_out_is_not_waited_for_but_started_again(listener: Listener) -> None:
+    listener.script = SLOW_TO_GO
+    control.up([listener], silent)
+    first = process.recorded(listener.folder)
+    assert first
+    os.kill(first.pid, signal.SIGTERM)
+    wait_until(lambda: not answers(listener.port))
+    assert process.is_alive(first)
+    control.up([listener], silent)
+    assert state(listener) == "serving"
+    assert not process.is_alive(first)
+
+
+# The first thread is gone, which makes a zombie of the process, and another one still listens.
+HEADLESS = """
+import ctypes, socket, sys, threading, time
+listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+threading.Thread(target=time.sleep, args=[600]).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+def test_a_process_is_not_gone_before_its_last_thread(listener: Listener) -> None:
+    listener.script = HEADLESS
+    control.up([listener], silent)
+    record = process.recorded(listener.folder)
+    assert record
+    wait_until(lambda: psutil.Process(record.pid).status() == psutil.STATUS_ZOMBIE)
+    assert (process.is_alive(record), answers(listener.port)) == (True, True)
+    assert process.stop(listener.folder) == 1
+    assert not answers(listener.port)
+
+
 def test_a_recycled_pid_is_never_taken_for_ours(tmp_path: Path) -> None:
     """Another program has got the pid of a service of ours that is long gone."""
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)

@@ -1,16 +1,17 @@
-"""What tests on a real broker share: one Kafka of their own, its topics, and a way to read what arrived."""
+"""What tests on a real broker share: one Kafka and one warm Spark of their own, and a way to read what arrived."""
 
 import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from jobs.lake.services import control, process
+from jobs.lake.services.connect import Connect
 from jobs.lake.services.kafka import Kafka
 from jobs.lake.settings import Settings
 from jobs.lake.topics import end_offsets
@@ -54,17 +55,15 @@ class Broker:
 
 def free_ports(count: int) -> list[int]:
     """Ports nobody listens on just now."""
-    with closing(socket.socket()) as first, closing(socket.socket()) as second:
-        sockets = [first, second][:count]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
+    with ExitStack() as opened:
+        sockets = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [each.getsockname()[1] for each in sockets]
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """One Kafka for the suite, in a home and on ports of its own."""
-    client, controller = free_ports(2)
+    client, controller, connect = free_ports(3)
     home: Path = tmp_path_factory.mktemp("broker")
     settings = Settings(
         home=home,
@@ -74,14 +73,36 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         kafka_memory_mb=384,
         spark_remote="",
         spark_master="",
+        spark_connect_port=connect,
+        spark_memory_mb=2048,
     )
     running = Broker(settings)
-    running.up()
-    yield running
-    running.down()
+    try:
+        running.up()
+        yield running
+    finally:
+        running.down()
+
+
+@pytest.fixture
+def broker(kafka: Broker) -> Broker:
+    """The suite's Kafka, serving, whatever an earlier test did to it."""
+    kafka.up()
+    return kafka
 
 
 @pytest.fixture(scope="session")
+def warm_spark(kafka: Broker) -> Iterator[str]:
+    """The address of one warm Spark for the suite."""
+    server = Connect(kafka.settings)
+    try:
+        control.up([server], lambda name, news: None)
+        yield server.address
+    finally:
+        control.down([server], lambda name, news: None)
+
+
+@pytest.fixture
 def settings(broker: Broker) -> Settings:
     """Settings that lead to the suite's broker."""
     return broker.settings

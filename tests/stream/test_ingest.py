@@ -5,34 +5,110 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import ROOT, Settings
-from jobs.lake.topics import ensure_topics
+from jobs.lake.topics import end_offsets
 from jobs.produce.producer import Producer
 from tests.lake.logs import NOON, body_of
-from tests.stream.conftest import Broker
+from tests.stream.conftest import Broker, free_ports
 from tests.stream.corpus.cases import cases
 
 pytestmark = pytest.mark.timeout(600)
 BROKER_TAKES = 1_000_000  # bytes; a larger record is refused at the producer and kept there
+STAMPED = ("event_id", "event_time", "sent_time", "producer")
+LONGEST_SECONDS = 400
 
 
-def reelhouse(settings: Settings, *arguments: str, kill_at: str = "") -> subprocess.CompletedProcess[str]:
-    """`reelhouse …` on the suite's broker and lake, in a session of its own."""
-    names = {
-        "REELHOUSE_HOME": str(settings.home),
-        "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap,
-        "REELHOUSE_KILL_AT": kill_at,
-        "SPARK_REMOTE": "",
-    }
-    command = [sys.executable, "-m", "jobs", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env=os.environ | names, capture_output=True, text=True, check=False, timeout=400
-    )
+@dataclass(frozen=True)
+class Shop:
+    """A lake of its own on the suite's broker and Spark."""
+
+    settings: Settings
+    spark: str
+    folder: Path
+    spool: list[int] = field(default_factory=list)
+
+    def begin(self, *arguments: str, **names: str) -> subprocess.Popen[str]:
+        """Start `reelhouse …`."""
+        known = {
+            "REELHOUSE_HOME": str(self.settings.home),
+            "KAFKA_BOOTSTRAP_SERVERS": self.settings.bootstrap,
+            "SPARK_REMOTE": self.spark,
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "jobs", *arguments],
+            cwd=ROOT,
+            env=os.environ | known | names,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, code: int = 0, **names: str) -> str:
+        """Run `reelhouse …` to its end, which has this exit code; what it said."""
+        process = self.begin(*arguments, **names)
+        try:
+            printed, said = process.communicate(timeout=LONGEST_SECONDS)
+        finally:
+            process.kill()
+        assert process.returncode == code, f"{printed}\n{said}"
+        return said
+
+    def ingest(self, *arguments: str, **names: str) -> dict[str, Any]:
+        """Run `reelhouse ingest` to its good end; its result."""
+        file = self.folder / "result.json"
+        self.run("ingest", "--result", str(file), *arguments, **names)
+        return dict(json.loads(file.read_text()))
+
+    def send_views(self, count: int, **fields: Any) -> None:
+        """Send views as an app would, each time as another app."""
+        self.spool.append(count)
+        with Producer(self.settings, source="app:test", spool=self.folder / f"spool-{len(self.spool)}") as producer:
+            for number in range(count):
+                body = body_of("views", number, NOON, user_id=f"u{number % 9}", **fields)
+                assert producer.send("views", {name: value for name, value in body.items() if name not in STAMPED})
+
+    def books(self) -> list[dict[str, Any]]:
+        """All lines; each must balance."""
+        lines = Ledger(self.settings).read("ops.books").to_pylist()
+        assert all(line["balanced"] for line in lines)
+        return lines
+
+    def views_of(self, video: str) -> int:
+        """Rows in silver."""
+        return Ledger(self.settings).read("silver.views", ["video_id"], pc.field("video_id") == video).num_rows
+
+
+@pytest.fixture(scope="module")
+def lake(kafka: Broker, warm_spark: str, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    folder = tmp_path_factory.mktemp("lake")
+    return Shop(kafka.settings.model_copy(update={"home": folder / "home"}), warm_spark, folder)
+
+
+@pytest.fixture
+def shop(broker: Broker, lake: Shop) -> Shop:
+    """The module's lake; its broker serves, and what earlier tests sent is not counted on."""
+    return lake
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 300.0) -> float:
+    """How long it took."""
+    began = time.monotonic()
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < began + seconds, "waited in vain"
+        time.sleep(0.2)
+    return time.monotonic() - began
 
 
 def send_corpus(settings: Settings) -> int:
@@ -51,24 +127,79 @@ def send_corpus(settings: Settings) -> int:
     return len(sent)
 
 
-def test_a_killed_run_is_taken_up_and_nothing_is_lost_or_doubled(broker: Broker, tmp_path: Path) -> None:
-    settings = broker.settings.model_copy(update={"home": tmp_path})
-    ensure_topics(settings)
-    sent = send_corpus(settings)
-    stamped = ("event_id", "event_time", "sent_time", "producer")
-    with Producer(settings, source="app:test", spool=tmp_path / "spool") as producer:
-        for number in range(200):
-            body = body_of("views", number, NOON, user_id=f"u{number % 9}")
-            producer.send("views", {name: value for name, value in body.items() if name not in stamped})
-    killed = reelhouse(settings, "ingest", kill_at="ingest.after_views")
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    result = tmp_path / "result.json"
-    ended = reelhouse(settings, "ingest", "--result", str(result))
-    assert ended.returncode == 0, ended.stderr
-    lines = Ledger(settings).read("ops.books").to_pylist()
-    assert all(line["balanced"] for line in lines)
-    assert sum(line["received"] for line in lines) == sent + 200
-    told = json.loads(result.read_text())
+def delete_records(settings: Settings, before: dict[int, int]) -> None:
+    """What retention does to the views, at a time of our choosing."""
+    from kafka import KafkaAdminClient, TopicPartition
+
+    admin = KafkaAdminClient(bootstrap_servers=settings.bootstrap)
+    admin.delete_records({TopicPartition("views", number): offset for number, offset in before.items()})
+    admin.close()
+
+
+def test_a_killed_run_is_taken_up_and_nothing_is_lost_or_doubled(shop: Shop) -> None:
+    before = sum(sum(parts.values()) for parts in end_offsets(shop.settings).values())
+    sent = send_corpus(shop.settings)
+    shop.send_views(200)
+    shop.run("ingest", code=-signal.SIGKILL, REELHOUSE_KILL_AT="ingest.after_views")
+    told = shop.ingest()
     assert told["outcome"] == "done"
-    again = reelhouse(settings, "ingest", "--result", str(result))
-    assert (again.returncode, json.loads(result.read_text())["outcome"]) == (0, "nothing_to_do")
+    assert sum(line["received"] for line in shop.books()) == before + sent + 200
+    assert shop.ingest()["outcome"] == "nothing_to_do"
+
+
+@contextmanager
+def service(shop: Shop) -> Iterator[subprocess.Popen[str]]:
+    """`reelhouse ingest --continuous`; the test ends it, and a failure does."""
+    process = shop.begin("ingest", "--continuous")
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_service_takes_in_what_comes_and_ends_when_asked_to(shop: Shop) -> None:
+    shop.send_views(3, video_id="before-it-ran")
+    with service(shop) as process:
+        wait_until(lambda: shop.views_of("before-it-ran") == 3, process)
+        shop.send_views(4, video_id="while-it-ran")
+        wait_until(lambda: shop.views_of("while-it-ran") == 4, process)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert "4 records" in said
+    assert "ended as asked" in said
+    assert shop.ingest()["outcome"] == "nothing_to_do"
+    shop.books()
+
+
+@pytest.mark.parametrize("left", [0, 5], ids=["all of it", "all but the newest"])
+def test_what_retention_took_stops_ingest_until_somebody_books_it(shop: Shop, left: int) -> None:
+    shop.send_views(9, video_id=f"read-{left}")
+    shop.ingest()
+    read = end_offsets(shop.settings, ["views"])["views"]
+    shop.send_views(40, video_id=f"lost-{left}")
+    ends = end_offsets(shop.settings, ["views"])["views"]
+    delete_records(shop.settings, ends)
+    if left:
+        shop.send_views(left, video_id=f"left-{left}")
+    said = shop.run("ingest", code=3)
+    (number, start), *_ = ((number, start) for number, start in read.items() if ends[number] > start)
+    assert f"views/{number}: offsets {start} to {ends[number] - 1} are gone" in said
+    assert "--accept-loss" in said
+
+    told = shop.ingest("--accept-loss")
+    lines = [line for line in shop.books() if line["ingest_seq"] in told["batches"] and line["topic"] == "views"]
+    lost = {line["partition"]: dict(line["reason_counts"]).get("lost_to_retention", 0) for line in lines}
+    assert lost == {number: end - read[number] for number, end in ends.items()}
+    assert sum(lost.values()) == 40
+    assert sum(line["received"] for line in lines) == left
+    assert (shop.views_of(f"read-{left}"), shop.views_of(f"lost-{left}"), shop.views_of(f"left-{left}")) == (9, 0, left)
+    assert shop.ingest()["outcome"] == "nothing_to_do"
+
+
+def test_a_broker_that_is_away_is_told_from_bad_data(shop: Shop) -> None:
+    """Airflow tries the one again and never the other."""
+    (nobody,) = free_ports(1)
+    said = shop.run("ingest", code=5, KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{nobody}")
+    assert "check KAFKA_BOOTSTRAP_SERVERS" in said

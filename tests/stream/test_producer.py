@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -162,6 +163,7 @@ def test_a_broker_killed_and_restarted_under_load_loses_nothing(broker: Broker, 
 
     found = Counter(json.loads(record.value or b"")["number"] for record in arrived("likes"))
     assert set(found) == set(range(total))
+    assert [thread.name for thread in threading.enumerate() if "network-thread" in thread.name] == []
 
 
 KILLED = """

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from tests.whole.conftest import PEOPLE
+from tests.whole.conftest import LONGEST_SECONDS, PEOPLE
+
+pytestmark = pytest.mark.timeout(LONGEST_SECONDS)
 
 PARTS = (
     "the funnel",
@@ -79,4 +81,5 @@ def test_a_second_demo_says_quickly_that_all_is_done(shop):
     again = shop.run("demo", f"SIZE={PEOPLE}", command=("make",))
     assert again.returncode == 0, again.stderr
     assert "sent by an earlier demo" in again.stdout
+    assert "all is done" in again.stdout
     assert rows(shop, publications) == before

@@ -12,6 +12,11 @@ from jobs.lake.tables import Lake
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+AS_READ = (
+    "key binary, value binary, topic string, partition int, offset bigint, timestamp timestamp, "
+    "headers array<struct<key:string,value:binary>>"
+)
+
 
 def land(lake: Lake, plan: Plan) -> None:
     """Read what the plan names and append it as batch `plan.ingest_seq`."""
@@ -24,6 +29,8 @@ def land(lake: Lake, plan: Plan) -> None:
 
 def records(lake: Lake, plan: Plan) -> "DataFrame":
     """The planned ranges as Spark's Kafka source gives them; a range the broker no longer has fails the read."""
+    if not plan.size:  # all it has to tell is what was lost
+        return lake.spark.createDataFrame([], AS_READ)
     read = {topic: plan.ranges[topic] for topic in plan.topics_to_read()}
     edges = [
         {topic: {str(n): bounds[side] for n, bounds in parts.items()} for topic, parts in read.items()}

@@ -73,7 +73,7 @@ class Ingest:
         if reached.is_unfinished:
             return self.finish(landed_plan(self.ledger, reached.landed), lease)
         planned = plan(self.settings, reached, accept_loss=self.accept_loss)
-        return self.begin(planned, lease) if planned.size else None
+        return self.begin(planned, lease) if planned.size or planned.lost else None
 
     def begin(self, planned: Plan, lease: Lease) -> Done:
         """Land a batch in bronze, then take it to its end."""

@@ -6,7 +6,8 @@ from typing import Any, Self
 
 from jobs.lake import topics
 from jobs.lake.errors import TopicError
-from jobs.lake.ingest.progress import Progress
+from jobs.lake.ingest.progress import Progress, progress
+from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.lake.topics import CONTROL, TOPICS, Offsets
 
@@ -49,7 +50,7 @@ class Plan:
         return [topic for topic, parts in self.ranges.items() if any(end > start for start, end in parts.values())]
 
 
-def plan(settings: Settings, progress: Progress, *, accept_loss: bool = False) -> Plan:
+def plan(settings: Settings, reached: Progress, *, accept_loss: bool = False) -> Plan:
     """Everything there is, up to the size of a batch.
 
     What the control topic says is read only together with all it speaks of: its end is asked for first, and it waits
@@ -58,10 +59,16 @@ def plan(settings: Settings, progress: Progress, *, accept_loss: bool = False) -
     ends = topics.end_offsets(settings, [CONTROL])
     ends |= topics.end_offsets(settings, [topic for topic in TOPICS if topic != CONTROL])
     ids = topics.topic_ids(settings, TOPICS)
-    check_identity(progress, ids)
-    starts, lost = first_offsets(settings, progress, ends, accept_loss=accept_loss)
+    check_identity(reached, ids)
+    starts, lost = first_offsets(settings, reached, ends, accept_loss=accept_loss)
     whole = {topic: {n: (starts[topic][n], end) for n, end in parts.items()} for topic, parts in ends.items()}
-    return Plan(progress.complete + 1, capped(whole, settings.max_records_per_batch), ids, lost)
+    return Plan(reached.complete + 1, capped(whole, settings.max_records_per_batch), ids, lost)
+
+
+def is_unread(settings: Settings) -> bool:
+    """Whether the topics hold anything that the lake has not taken in to its end; asked without Spark."""
+    reached = progress(Ledger(settings))
+    return reached.is_unfinished or plan(settings, reached).size > 0
 
 
 def check_identity(progress: Progress, ids: Mapping[str, str]) -> None:

@@ -54,15 +54,26 @@ def _up(service: Service, say: Say) -> None:
         return
     began = time.monotonic()
     with _alone(service):
-        record = process.recorded(service.folder)
-        if record and process.is_alive(record):
-            say(service.name, "runs already")
-            _wait_until_well(service, record, say)
-        else:
-            _wait_until_well(service, _start(service, say), say)
-            service.warm()
+        if not _is_well_already(service, say):
+            _bring_up(service, say)
     service.settle()
     say(service.name, f"serves at {service.address} after {time.monotonic() - began:.0f} s")
+
+
+def _is_well_already(service: Service, say: Say) -> bool:
+    """Wait for the one that runs; false when there is none, or when it was only on its way out."""
+    record = process.recorded(service.folder)
+    if record is None or not process.is_alive(record):
+        return False
+    say(service.name, "runs already")
+    return _gets_well(service, record, say)
+
+
+def _bring_up(service: Service, say: Say) -> None:
+    """Start ours; a ServiceError shows its last words when it ends instead."""
+    if not _gets_well(service, _start(service, say), say):
+        raise ServiceError(f"{service.name}: it ended while starting; see {service.log}\n{_tail(service)}")
+    service.warm()
 
 
 def _greet_outside(service: Service, say: Say) -> None:
@@ -85,12 +96,13 @@ def _start(service: Service, say: Say) -> process.Record:
     return process.start(service.command(), service.environment(), service.folder, service.log)
 
 
-def _wait_until_well(service: Service, record: process.Record, say: Say) -> None:
+def _gets_well(service: Service, record: process.Record, say: Say) -> bool:
+    """Wait until it serves; false when it ends before."""
     began = told = time.monotonic()
     while not service.is_well():
         now = time.monotonic()
         if not process.is_alive(record):
-            raise ServiceError(f"{service.name}: it ended while starting; see {service.log}\n{_tail(service)}")
+            return False
         if now - began > service.patience_seconds:
             waited = f"not well after {service.patience_seconds:.0f} s"
             raise ServiceError(f"{service.name}: {waited}; see {service.log}\n{_tail(service)}")
@@ -98,6 +110,7 @@ def _wait_until_well(service: Service, record: process.Record, say: Say) -> None
             say(service.name, f"still starting after {now - began:.0f} s")
             told = now
         time.sleep(LOOK_EVERY_SECONDS)
+    return True
 
 
 def _tail(service: Service) -> str:

@@ -67,7 +67,7 @@ def is_alive(record: Record) -> bool:
     """Say whether the very process we started still runs."""
     with suppress(psutil.Error):
         process = psutil.Process(record.pid)
-        return _is_leader(process, record) and process.status() != psutil.STATUS_ZOMBIE
+        return _is_leader(process, record) and not _has_ended(process)
     return False
 
 
@@ -122,19 +122,24 @@ def _others() -> Iterator[psutil.Process]:
 
 
 def _belongs(process: psutil.Process, folder: Path, record: Record | None) -> bool:
-    """By the mark in its environment, or, where a process overwrote that with its title, by our session."""
+    """By the mark in its environment, or, where that is gone or overwritten with a title, by our session."""
     with suppress(psutil.Error, ProcessLookupError, PermissionError):
-        if process.status() == psutil.STATUS_ZOMBIE:
+        if _has_ended(process):
             return False
         return _is_marked(process, folder) or (record is not None and _in_session(process, record))
     return False
 
 
+def _has_ended(process: psutil.Process) -> bool:
+    """A zombie with threads left is still on its way out: it holds its ports, its memory and the locks on its files."""
+    return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
+
+
 def _is_marked(process: psutil.Process, folder: Path) -> bool:
     try:
         return process.environ().get(MARK, "").startswith(f"{folder}:")
-    except psutil.AccessDenied:
-        return False  # another user's
+    except (psutil.AccessDenied, psutil.ZombieProcess):
+        return False  # another user's; or one whose first thread is gone, and its environment with it
 
 
 def _in_session(process: psutil.Process, record: Record) -> bool:
