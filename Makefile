@@ -34,7 +34,7 @@ setup: ## both environments and the jars, from locks with checksums; quick when 
 .jars/.in-step: $(LOCKS)/jars.txt | .venv/.in-step
 	@.venv/bin/python -m jobs.lake.jars && touch $@
 
-.venv/.kernels: $(wildcard jobs/definitions/funnel/*.py) | .venv/.in-step
+.venv/.kernels: $(wildcard jobs/definitions/funnel/*.py jobs/definitions/compiled.py jobs/definitions/events/scan.py) | .venv/.in-step
 	@$(REELHOUSE) funnel prepare && touch $@
 
 lock: ## resolve the Python locks anew (after a change of pyproject.toml's groups)

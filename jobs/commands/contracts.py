@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jobs.lake.settings import ROOT, Settings
+from jobs.serve.printing import Format
 
 if TYPE_CHECKING:
     from jobs.lake.promises.problem import Problem
 
 DOCS = ROOT / "docs" / "tables"
-
-
-class Format(StrEnum):
-    """How rows are printed."""
-
-    table = "table"
-    json = "json"
 
 
 Rows = Annotated[Format, typer.Option("--format", help="A table for people, or an array of JSON objects.")]

@@ -10,6 +10,7 @@ import typer
 
 from jobs.lake.errors import UsageError
 from jobs.lake.settings import Settings
+from jobs.serve.printing import Format
 
 if TYPE_CHECKING:
     from jobs.definitions.funnel.model import Definition
@@ -19,13 +20,6 @@ if TYPE_CHECKING:
 PANEL = "Reading"
 FEW_EVENTS = 3_000  # up to here plain Python is faster than loading the compiler
 app = typer.Typer(help="Funnels: try a definition on a file, have it explained, see the published numbers.")
-
-
-class Format(StrEnum):
-    """How rows are printed."""
-
-    table = "table"
-    json = "json"
 
 
 class View(StrEnum):
@@ -143,9 +137,11 @@ def prepare() -> None:
 
     Example: reelhouse funnel prepare
     """
+    from jobs.definitions.events.prepare import compile_kernel
     from jobs.definitions.funnel.prepare import compile_kernels
 
     compile_kernels()
+    compile_kernel()
 
 
 def _read(events: Path, skip_bad: bool) -> EventFile:

@@ -4,18 +4,12 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import IO, Annotated
 
 import typer
 
-
-class Format(StrEnum):
-    """How rows are printed."""
-
-    table = "table"
-    json = "json"
+from jobs.serve.printing import Format
 
 
 def register(app: typer.Typer) -> None:

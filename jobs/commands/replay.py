@@ -1,11 +1,12 @@
 """`reelhouse replay`: real public logs told as our events."""
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from jobs.serve.printing import Format
 
 if TYPE_CHECKING:
     from datetime import date
@@ -13,13 +14,6 @@ if TYPE_CHECKING:
     from jobs.lake.settings import Settings
     from jobs.replay.telling.log import Log
     from jobs.replay.telling.sending import Fates
-
-
-class Format(StrEnum):
-    """How rows are printed."""
-
-    table = "table"
-    json = "json"
 
 
 def register(app: typer.Typer) -> None:

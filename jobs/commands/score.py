@@ -1,17 +1,11 @@
 """`reelhouse score`: the lake beside the simulator's truth."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-
-class Format(StrEnum):
-    """How rows are printed."""
-
-    table = "table"
-    json = "json"
+from jobs.serve.printing import Format
 
 
 def register(app: typer.Typer) -> None:

@@ -1,19 +1,11 @@
 """`reelhouse services` and `reelhouse doctor`: what runs beside our jobs, and whether this machine can carry it."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from jobs.lake.settings import Settings
-
-
-class Format(StrEnum):
-    """How rows are printed."""
-
-    table = "table"
-    json = "json"
-
+from jobs.serve.printing import Format
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[kafka|connect|airflow]…", help="Which; none means all.")]
 Rows = Annotated[Format, typer.Option("--format", help="A table for people, or an array of JSON objects.")]

@@ -2,24 +2,18 @@
 
 import json
 from datetime import date
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from jobs.serve.printing import Format
 
 if TYPE_CHECKING:
     from jobs.lake.settings import Settings
     from jobs.simulate.deliver import Destination
     from jobs.simulate.run import Outcome, Plan
     from jobs.simulate.truth import TruthFolder
-
-
-class Format(StrEnum):
-    """How rows are printed."""
-
-    table = "table"
-    json = "json"
 
 
 def register(app: typer.Typer) -> None:

@@ -23,7 +23,7 @@ Condition = Callable[[Column], Column]
 
 
 def event_struct(topic: str, version: int, schemas_dir: Path) -> StructType:
-    """The struct that `from_json` parses a body into: integers as bigint (times in µs), every field nullable."""
+    """The struct that a body is read into: integers as bigint (times in µs), every field nullable."""
     fields = event_contract(topic, version, schemas_dir).fields
     return StructType([StructField(each.name, to_spark(parse(each.ddl()))) for each in fields])
 

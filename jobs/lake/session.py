@@ -1,7 +1,8 @@
 """The one place that decides which Spark runs our jobs.
 
-`SPARK_REMOTE=sc://…` → a client of a warm Spark Connect server; otherwise a session of its own under `SPARK_MASTER`
-(default `local[<cores>]`). Nothing else in the code knows which.
+`SPARK_REMOTE=sc://…` → a client of that Spark Connect server; `SPARK_MASTER` → a session of its own under it; neither →
+a client of the server that `make up` started here or, while there is none, a session of its own (`local[<cores>]`).
+Nothing else in the code knows which.
 """
 
 import os
@@ -10,6 +11,7 @@ import sys
 from pyspark.sql import SparkSession
 
 from jobs.lake.errors import SettingsError
+from jobs.lake.services.connect import warm_server
 from jobs.lake.settings import ROOT, Settings
 
 # Runtime settings that any session takes, Connect included.
@@ -59,8 +61,9 @@ def static_conf(settings: Settings) -> dict[str, str]:
 
 def open_session(settings: Settings, name: str = "reelhouse") -> SparkSession:
     """A session of the configured kind, with the same runtime settings on each."""
-    if settings.spark_remote:
-        spark = SparkSession.builder.remote(settings.spark_remote).getOrCreate()
+    remote = settings.spark_remote or ("" if settings.spark_master else warm_server(settings))
+    if remote:
+        spark = SparkSession.builder.remote(remote).getOrCreate()
         for key, value in SESSION_CONF.items():
             spark.conf.set(key, value)
         return spark

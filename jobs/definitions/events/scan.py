@@ -2,7 +2,7 @@ r"""The kernel that reads bodies: one look at each byte, then every value's plac
 
 A text is plain when it is one JSON object of promised fields only, each once and of its promised type, in valid UTF-8,
 without numbers beyond 64 bits and without `\u` escapes. Nothing is decided about other texts: they are looked at
-closely elsewhere (`jobs.definitions.events.faults`). The tables that say what is promised are made in
+closely elsewhere (`jobs.definitions.events.closely`). The tables that say what is promised are made in
 `jobs.definitions.events.shape`; a negative position always means "not plain".
 """
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from jobs.lake.errors import ServiceError
 from jobs.lake.java import good_java
+from jobs.lake.services import process
 from jobs.lake.services.service import Service, answers
-from jobs.lake.settings import ROOT
+from jobs.lake.settings import ROOT, Settings
 
 INFRA = ROOT / "infra" / "spark"
 SERVER_CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
@@ -94,6 +95,13 @@ class Connect(Service):
             return not self.outside.startswith("sc://") or _takes_calls(self.outside.removeprefix("sc://"))
         port = self.settings.spark_connect_port
         return answers(port) and _takes_calls(f"127.0.0.1:{port}")
+
+
+def warm_server(settings: Settings) -> str:
+    """The address of the server that `make up` started under this home; empty when none runs."""
+    ours = Connect(settings)
+    record = process.recorded(ours.folder)
+    return ours.address if record and process.is_alive(record) and ours.is_well() else ""
 
 
 def _spark_home() -> Path:
