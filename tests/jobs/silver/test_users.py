@@ -1,56 +1,15 @@
 """silver.users: as they were and when; order of arrival changes nothing."""
 
-from datetime import UTC, timedelta
-
-import pytest
-
 from jobs.silver.users import build
-from tests.lake.logs import NOON, body_of, micros, record
-
-DAY = timedelta(days=1)
-
-
-def said(number, at, **fields):
-    """One account of user 1, true from `at`."""
-    return record("users", body_of("users", number, event_time=micros(at), **fields))
+from tests.jobs.silver.entity_story import EntityStory
+from tests.lake.logs import body_of, record
 
 
-FIRST = said(1, NOON - 9 * DAY, region="north")
-LATER = said(2, NOON - 3 * DAY, region="south")
-BETWEEN = said(3, NOON - 5 * DAY, region="between")
-CORRECTED = said(4, NOON - 3 * DAY, region="corrected")
+class TestUsers(EntityStory):
+    topic, field = "users", "region"
+    build = staticmethod(build)
 
-
-def told(rows):
-    """What held when: (value, from, to, current, superseded)."""
-    return [
-        (row.region, NOON - row.valid_from.replace(tzinfo=UTC),
-         row.valid_to and NOON - row.valid_to.replace(tzinfo=UTC),
-         row.is_current, row.is_superseded)
-        for row in rows
-    ]  # fmt: skip
-
-
-WHOLE = [
-    ("north", 9 * DAY, 5 * DAY, False, False),
-    ("between", 5 * DAY, 3 * DAY, False, False),
-    ("south", 3 * DAY, 3 * DAY, False, True),
-    ("corrected", 3 * DAY, None, True, False),
-]
-
-
-@pytest.mark.parametrize("turn", range(4))
-def test_the_history_is_the_same_in_whatever_order_it_comes(history, turn):
-    records = [FIRST, LATER, BETWEEN, CORRECTED]
-    assert told(history(build, "users", [], records[turn:] + records[:turn])) == WHOLE
-
-
-def test_a_late_account_cuts_what_was_known(history):
-    rows = history(build, "users", [FIRST, LATER], [BETWEEN])
-    assert told(rows) == [("north", 9 * DAY, 5 * DAY, False, False), ("between", 5 * DAY, 3 * DAY, False, False)]
-
-
-def test_a_tombstone_closes_the_history(history):
-    rows = history(build, "users", [FIRST], [record("users", body_of("users", 5), value=None)])
-    assert [(row.is_deleted, row.is_current) for row in rows] == [(False, False), (True, True)]
-    assert {row.user_id for row in rows} == {"k1:u1"}
+    def test_ids_are_pseudonyms_a_tombstones_too(self, history):
+        gone = record("users", body_of("users", 2, user_id="x1"), value=None)
+        rows = history(build, "users", [], [self.said("x1", 1, 9, "north"), gone])
+        assert {row.user_id for row in rows} == {"k1:x1"}
