@@ -6,7 +6,8 @@ import pytest
 
 from jobs.bronze.events import build
 from jobs.lake.contracts import contract
-from tests.lake.logs import KAFKA_ROW, NOON
+from jobs.lake.ingest.landing import AS_READ
+from tests.lake.logs import NOON
 
 ODD = b"\xff\x00{not json"
 HEADERS = [("ce_id", b"1"), ("ce_id", b"2"), ("empty", None)]
@@ -19,7 +20,7 @@ ROWS = [
 
 @pytest.fixture(scope="module")
 def events(spark, settings):
-    made = build(spark.createDataFrame(ROWS, KAFKA_ROW), topic_ids={"views": "A", "users": "B"}, ingest_seq=12)
+    made = build(spark.createDataFrame(ROWS, AS_READ), topic_ids={"views": "A", "users": "B"}, ingest_seq=12)
     assert set(made.columns) == set(contract("bronze.events", settings.schemas_dir).names)
     return {(row.topic, row.offset): row for row in made.collect()}
 
