@@ -24,8 +24,10 @@ def _drawn(chart: Any) -> Drawing:
 def funnel_bars(rows: Rows) -> Drawing:
     """Rows (step_number, step, attempts, share): a bar a step, labelled with the count and the share of the first."""
     order = [row["step"] for row in rows]
+    room = alt.Scale(domainMax=1.25 * max((row["attempts"] for row in rows), default=1))  # for the labels
     base = _chart(rows).encode(
-        y=alt.Y("step:N", sort=order, title=None), x=alt.X("attempts:Q", title="attempts (they add up over days)")
+        y=alt.Y("step:N", sort=order, title=None),
+        x=alt.X("attempts:Q", title="attempts (they add up over days)", scale=room),
     )
     text = base.mark_text(align="left", dx=4).encode(text="label:N")
     return _drawn((base.mark_bar(color=INK) + text).properties(width=WIDTH, height=36 * max(len(order), 2)))
@@ -46,13 +48,13 @@ def conversions_by_day(rows: Rows) -> Drawing:
     )
 
 
-def shares_by(rows: Rows, breakdown: str) -> Drawing:
+def shares_by(rows: Rows) -> Drawing:
     """Rows (breakdown_value, share, attempts): share of attempts that converted, by value of a breakdown."""
     return _drawn(
         _chart(rows)
         .mark_bar(color=INK)
         .encode(
-            y=alt.Y("breakdown_value:N", sort="-x", title=breakdown),
+            y=alt.Y("breakdown_value:N", sort="-x", title=None),
             x=alt.X("share:Q", title="attempts that converted", axis=alt.Axis(format=".1%")),
         )
         .properties(width=WIDTH / 2, height=alt.Step(22))

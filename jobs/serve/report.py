@@ -87,7 +87,7 @@ def by_value(ask: Ask, title: str, names: dict[str, str]) -> list[Figure]:
         figure(
             f"{title}: by {breakdown}",
             "Share of attempts that converted.",
-            charts.shares_by([row for row in rows if row["breakdown"] == breakdown], breakdown),
+            charts.shares_by([row for row in rows if row["breakdown"] == breakdown]),
         )
         for breakdown in sorted({row["breakdown"] for row in rows})
     ]
