@@ -39,7 +39,11 @@ def funnel_rows(settings: Settings, name: str, by: str, first: str, last: str, v
     for text, keeps in ((first, pc.greater_equal), (last, pc.less_equal)):
         if text:
             mine = mine.filter(keeps(mine["entry_date"], _day(text)))
-    sums = [(measure, "sum") for measure in MEASURES] + [("step", "min"), ("entry_date", "count_distinct")]
+    sums = [(measure, "sum") for measure in MEASURES] + [
+        ("step", "min"),
+        ("is_optional", "max"),
+        ("entry_date", "count_distinct"),
+    ]
     rows = mine.group_by(STEP).aggregate(sums).sort_by([(part, "ascending") for part in STEP]).to_pylist()
     return [_shown(name, newest, by, row) for row in rows]
 
@@ -63,7 +67,8 @@ def _shown(name: str, version: int, by: str, row: Row) -> Row:
     people = row["people_count_sum"] if row["entry_date_count_distinct"] == 1 else None
     return {
         "funnel": name, "version": version, "breakdown": by, "value": row["breakdown_value"],
-        "step_number": row["step_number"], "step": row["step_min"], **counts, "people": people,
+        "step_number": row["step_number"], "step": row["step_min"], "is_optional": row["is_optional_max"],
+        **counts, "people": people,
     }  # fmt: skip
 
 
@@ -90,12 +95,22 @@ def draw(name: str, rows: Sequence[Row]) -> None:
 def _cells(steps: Sequence[Row]) -> Iterator[list[str]]:
     """The cells of each step; rates are over all attempts, the open ones are told beside."""
     entered = steps[0]["attempts"]
-    for row, before in zip(steps, [steps[0], *steps], strict=False):
+    for place, row in enumerate(steps):
         people = "" if row["people"] is None else f"{row['people']:,}"
         yield [
             row["step"], bar(row["attempts"], entered), f"{row['attempts']:,}", rate(row["attempts"], entered),
-            rate(row["attempts"], before["attempts"]), f"{row['open_attempts']:,}", f"{row['net_attempts']:,}", people,
+            _of_neighbour(steps, place), f"{row['open_attempts']:,}", f"{row['net_attempts']:,}", people,
         ]  # fmt: skip
+
+
+def _of_neighbour(steps: Sequence[Row], place: int) -> str:
+    """Share of the mandatory step before; of an optional one, of the next mandatory step (rule 14)."""
+    row = steps[place]
+    if row["is_optional"]:
+        after = next(step for step in steps[place:] if not step["is_optional"])  # the last step is never optional
+        return f"{rate(row['attempts'], after['attempts'])} of {after['step']}"
+    before = [step for step in steps[:place] if not step["is_optional"]]
+    return rate(row["attempts"], (before or [row])[-1]["attempts"])
 
 
 def bar(part: int, whole: int) -> str:
