@@ -11,7 +11,7 @@ from jobs.lake.settings import Settings
 
 Row = dict[str, Any]
 DAILY = "gold.funnel_daily"
-BAR_WIDTH = 14
+BAR_WIDTH = 10
 MEASURES = (
     "attempts_count", "mature_attempts_count", "open_attempts_count", "excluded_attempts_count", "net_attempts_count",
     "set_aside_attempts_count", "people_count",
