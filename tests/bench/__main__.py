@@ -6,6 +6,8 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.lake.settings import Settings
-from tests.bench.harness import Differing, Outcome, race
+from tests.bench.harness import DifferError, Outcome, race
 
 ROOT = Path(__file__).resolve().parents[2]
 LATEST = ROOT / "var" / "bench" / "results.json"  # of every run
@@ -34,8 +36,9 @@ HEAD = """
 
 Made by `make bench SAVE=1` (`ONLY=B4 SCALE=1` for one at full size). Each figure is a median of the repetitions of one
 run on one machine: order rotated, warm-up apart, answers compared before time counted. Everybody has the same cores.
-CPU and memory are of the contender's processes and all below them, the broker and the server among them; a JVM that only
-happens to be there is left out. `ours ÷ it` below 1 means ours is faster. All figures: `benchmarks.json`.
+CPU and memory are of the contender's processes and all below them, the broker and the server among them; the JVM of
+others is left out. A JVM that several share keeps the memory it once took, and pages that two processes share count
+twice. `ours ÷ it` below 1 means ours is faster. All figures: `benchmarks.json`.
 
 Not built yet: B3 dedup, B5 incremental, B6 look-up, B7 freshness, B8 catch-up.
 """
@@ -77,19 +80,25 @@ def run_one(name: str, scale: float, repeats: int, *, save: bool) -> None:
     console = Console(width=WIDTH)
     console.rule(f"{name} at scale {scale:g}")
     module = import_module(f"tests.bench.{MODULES[name]}")
-    with tempfile.TemporaryDirectory(prefix=f"reelhouse-{name}-", ignore_cleanup_errors=True) as folder:
-        with module.arena(Path(folder), scale) as (title, contenders):
-            try:
-                outcomes = race(contenders, repeats=repeats, console=console)
-            except Differing as differing:
-                console.print(f"[red]{name}: the answers differ, so no time counts[/]: {differing}")
-                raise typer.Exit(1) from differing
+    try:
+        with workplace(name) as folder, module.arena(folder, scale) as (title, contenders):
+            outcomes = race(contenders, repeats=repeats, console=console)
+    except DifferError as differing:
+        console.print(f"[red]{name}: the answers differ, so no time counts[/]: {differing}")
+        raise typer.Exit(1) from differing
     result = as_result(name, title, scale, repeats, module, outcomes)
     console.print(as_table(result))
     put(LATEST, result)
     console.print(f"as JSON: {LATEST}", highlight=False, soft_wrap=True)
     if save:
         PAGE.write_text(as_page(put(RESULTS, result)), encoding="utf-8")
+
+
+@contextmanager
+def workplace(name: str) -> Iterator[Path]:
+    """A folder for all that a benchmark writes, gone afterwards; TMPDIR says on which disk."""
+    with tempfile.TemporaryDirectory(prefix=f"reelhouse-{name}-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def as_result(

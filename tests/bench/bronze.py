@@ -84,7 +84,14 @@ def contenders(spark: SparkSession, settings: Settings, folder: Path) -> list[Co
 
 
 def written(
-    name: str, folder: Path, work: Callable[[Path], None], *, role: str = "peer", note: str, table: str = "", **more: Any
+    name: str,
+    folder: Path,
+    work: Callable[[Path], None],
+    *,
+    role: str = "peer",
+    note: str,
+    table: str = "",
+    **more: Any,
 ) -> Contender:
     """A contender that writes a table to a place that is new each time, where the answer is read."""
     shelf = Shelf(folder)

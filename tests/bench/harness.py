@@ -15,7 +15,7 @@ SAMPLE_SECONDS = 0.1  # looking more often would itself cost a noticeable share 
 MEBIBYTE = 1024 * 1024
 
 
-class Differing(AssertionError):
+class DifferError(AssertionError):
     """Two contenders that should have done the same work gave different answers: no time counts."""
 
 
@@ -112,14 +112,14 @@ def record(outcome: Outcome, figures: tuple[float, float, float]) -> None:
 
 
 def agree(answers: dict[str, Any]) -> Any:
-    """The one answer of all who have one; Differing, which names the odd ones, when there are several."""
+    """The one answer of all who have one; DifferError, which names the odd ones, when there are several."""
     given = {name: answer for name, answer in answers.items() if answer is not None}
     if not given:
         return None
     name, first = next(iter(given.items()))
     odd = {other: answer for other, answer in given.items() if answer != first}
     if odd:
-        raise Differing(f"{name} says {first}; " + "; ".join(f"{other} says {said}" for other, said in odd.items()))
+        raise DifferError(f"{name} says {first}; " + "; ".join(f"{other} says {said}" for other, said in odd.items()))
     return first
 
 

@@ -65,6 +65,12 @@ def jvm_of(spark: SparkSession) -> frozenset[int]:
     return family_of(gateway.proc.pid) if gateway is not None else frozenset()
 
 
+def workers_of(spark: SparkSession) -> frozenset[int]:
+    """The Python workers that others left waiting, to be left out of the figures of those who use none."""
+    gateway = spark.sparkContext._gateway
+    return jvm_of(spark) - {gateway.proc.pid} if gateway is not None else frozenset()
+
+
 def apart(spark: SparkSession, conf: dict[str, str]) -> SparkSession:
     """A session of the same JVM with settings of its own."""
     session = spark.newSession()

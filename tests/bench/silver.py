@@ -24,8 +24,8 @@ from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import APP, BRONZE
 from jobs.lake.settings import Settings
 from jobs.lake.tables import Lake
-from tests.bench.harness import Contender, Differing
-from tests.bench.places import Shelf, apart, jvm_of, own_settings, own_spark
+from tests.bench.harness import Contender, DifferError
+from tests.bench.places import Shelf, apart, jvm_of, own_settings, own_spark, workers_of
 from tests.bench.silver_loop import by_loop
 from tests.bench.views import KINDS, TOPIC_ID, Truth, make_views
 
@@ -59,12 +59,15 @@ def contenders(spark: SparkSession, settings: Settings, folder: Path, count: int
     ensure_key_file(settings.keys_path)
     template = settings.model_copy(update={"lake_uri": str(folder / "landed"), "key_file": settings.keys_path})
     land_file(Lake(template, spark), folder / "views.parquet")
-    bronze, outside = template.table_path(BRONZE), {"aside": lambda: jvm_of(spark)}
+    bronze = template.table_path(BRONZE)
+    outside, no_python = {"aside": lambda: jvm_of(spark)}, {"aside": lambda: workers_of(spark)}
     plain, ingest = apart(spark, OUTPUT_CONF), apart(spark, INGEST_CONF)
     return truth.rows, [
-        Contender(PARSE, lambda: to_noop(parsed(plain, template, bronze)), "limit", "Spark's defaults"),
+        Contender(PARSE, lambda: to_noop(parsed(plain, template, bronze)), "limit", "Spark's defaults",
+                  **no_python),
         written(PLAIN, folder / "plain", lambda to: to_delta(parsed(plain, template, bronze), to),
-                note="no dedup, no quarantine, no rules, no pseudonyms; by event_date, 16 open files a task"),
+                note="no dedup, no quarantine, no rules, no pseudonyms; by event_date, 16 open files a task",
+                **no_python),
         written(DUCKDB, folder / "duckdb", lambda to: by_duckdb(bronze, to, settings.spark_cores),
                 note="json_valid, then json_transform; one file, no dedup, no quarantine", **outside),
         written(POLARS, folder / "polars", lambda to: by_polars(bronze, to),
@@ -87,7 +90,7 @@ def written(
     role: str = "peer",
     note: str,
     before: Callable[[Path], None] = lambda to: None,
-    answer: Callable[[Path], Any] = lambda to: good_events(to),
+    answer: Callable[[Path], Any] = lambda to: good_events(to),  # noqa: PLW0108 defined below
     **more: Any,
 ) -> Contender:
     """A contender that writes to a place that is new each time, where the answer is read."""
@@ -131,7 +134,9 @@ def parsed(spark: SparkSession, settings: Settings, bronze: str) -> DataFrame:
         F.from_json(F.col("value").cast("string"), struct).alias("b"),
         "partition", "offset", "kafka_time", "ingest_seq",
     )  # fmt: skip
-    return bodies.select("b.*", F.expr(EVENT_DATE).alias("event_date"), "partition", "offset", "kafka_time", "ingest_seq")
+    return bodies.select(
+        "b.*", F.expr(EVENT_DATE).alias("event_date"), "partition", "offset", "kafka_time", "ingest_seq"
+    )
 
 
 def to_noop(rows: DataFrame) -> None:
@@ -159,7 +164,7 @@ def by_duckdb(bronze: str, to: Path, threads: int) -> None:
     import duckdb
 
     query = (
-        f"SELECT b.*, partition, \"offset\", kafka_time FROM (SELECT json_transform(CASE WHEN json_valid(v) THEN v END, "
+        f'SELECT b.*, partition, "offset", kafka_time FROM (SELECT json_transform(CASE WHEN json_valid(v) THEN v END, '
         f"'{json.dumps(BODY)}') AS b, * FROM (SELECT decode(value) AS v, partition, \"offset\", kafka_time "
         f"FROM read_parquet({listed(bronze)}, hive_partitioning = false)))"
     )
@@ -228,9 +233,9 @@ def good_events(place: Path) -> tuple[Any, ...]:
 
 
 def whole(views: Path, quarantine: Path, truth: Truth) -> tuple[Any, ...]:
-    """The same of one who does the whole work: Differing unless each event is there once and the bad ones are aside."""
+    """The same of one who does the whole work: DifferError unless each event is there once and the bad ones are aside."""
     rows = asked(f"SELECT count(*) FROM {source_of(views)}")[0]
     refused = asked(f"SELECT count(*) FROM {source_of(quarantine)}")[0]
     if (rows, refused) != (truth.accepted, truth.bad):
-        raise Differing(f"{views}: {rows} rows and {refused} refused, not {truth.accepted} and {truth.bad}")
+        raise DifferError(f"{views}: {rows} rows and {refused} refused, not {truth.accepted} and {truth.bad}")
     return good_events(views)
