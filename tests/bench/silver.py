@@ -233,7 +233,7 @@ def good_events(place: Path) -> tuple[Any, ...]:
 
 
 def whole(views: Path, quarantine: Path, truth: Truth) -> tuple[Any, ...]:
-    """The same of one who does the whole work: DifferError unless each event is there once and the bad ones are aside."""
+    """The same of one who does the whole work; DifferError unless each event is there once, and the bad ones aside."""
     rows = asked(f"SELECT count(*) FROM {source_of(views)}")[0]
     refused = asked(f"SELECT count(*) FROM {source_of(quarantine)}")[0]
     if (rows, refused) != (truth.accepted, truth.bad):

@@ -48,7 +48,7 @@ def contenders(settings: Settings, server: Connect, folder: Path) -> list[Conten
         {"aside": lambda: [each.pid for each in members(server.folder)]},
     )
     return [
-        Contender(JVM, lambda: bare_jvm(), "limit", "java -version", **outside),
+        Contender(JVM, bare_jvm, "limit", "java -version", **outside),
         job(NEW, "spark", source, folder / "new", cold, note=f"local[{settings.spark_cores}]", **outside),
         job(DUCKDB, "duckdb", source, folder / "duckdb", cold, note="writes by delta-rs", **outside),
         job(OURS, "spark", source, folder / "ours", warm, role="ours", note="figures with the server's"),

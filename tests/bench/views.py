@@ -67,7 +67,7 @@ class Truth:
 
 
 def make_views(path: Path, count: int) -> Truth:
-    """Write so many records: topic, key, value, headers as Kafka takes them; partition, offset, timestamp as it gives."""
+    """Write so many records: topic, key, value, headers as Kafka takes them; partition, offset, timestamp it gives."""
     import duckdb
 
     count = max(100, count // 100 * 100)  # whole hundreds, so that the shares are exact
