@@ -8,9 +8,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +28,7 @@ RESULTS = ROOT / "docs" / "benchmarks.json"  # with SAVE=1
 PAGE = ROOT / "docs" / "benchmarks.md"
 MODULES = {"B1": "bronze", "B2": "silver", "B4": "funnels", "B12": "start"}  # benchmark → module with an arena
 WIDTH = 120
+RACING = ("pyspark", "delta-spark", "deltalake", "duckdb", "polars", "chdb", "kafka-python", "orjson", "numba")
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 COLUMNS = {
     "contender": "left", "role": "left", "wall s": "right", "least–most": "right", "CPU s": "right",
@@ -42,7 +43,8 @@ CPU and memory are of the contender's processes and all below them, the broker a
 others is left out. A JVM that several share keeps the memory it once took, and pages that two processes share count
 twice. `ours ÷ it` below 1 means ours is faster. All figures: `benchmarks.json`.
 
-Not built yet: B3 dedup, B5 incremental, B6 look-up, B7 freshness, B8 catch-up.
+Not built yet: B3 dedup, B5 incremental, B6 look-up, B7 freshness, B8 catch-up. Known before B7 shows it: a small batch
+costs ingest many seconds, most of them planning.
 """
 
 
@@ -88,6 +90,7 @@ def run_one(name: str, scale: float, repeats: int, *, save: bool) -> None:
     """Race, show, keep; answers that differ end it with exit code 1 and no figures."""
     console = Console(width=WIDTH)
     console.rule(f"{name} at scale {scale:g}")
+    load = os.getloadavg()[0]
     module = import_module(f"tests.bench.{MODULES[name]}")
     try:
         with workplace(name) as folder, module.arena(folder, scale) as (title, contenders):
@@ -95,7 +98,7 @@ def run_one(name: str, scale: float, repeats: int, *, save: bool) -> None:
     except DifferError as differing:
         console.print(f"[red]{name}: the answers differ, so no time counts[/]: {differing}")
         raise typer.Exit(1) from differing
-    result = as_result(name, title, scale, repeats, module, outcomes)
+    result = as_result(name, title, scale, repeats, module, outcomes) | {"load_before": round(load, 1)}
     console.print(as_table(result))
     put(LATEST, result)
     console.print(f"as JSON: {LATEST}", highlight=False, soft_wrap=True)
@@ -121,11 +124,21 @@ def as_result(
         "scale": scale,
         "repeats": repeats,
         "measured_on": datetime.now(tz=UTC).date().isoformat(),
+        "versions": versions(),
         "machine": f"{psutil.cpu_count()} cores, {psutil.virtual_memory().total // 2**30} GiB, {platform.system()}",
         "aim": module.AIM,
         "verdict": module.verdict({o.name: o.median for o in outcomes}),
         "rows": [outcome.as_row(ours) for outcome in outcomes],
     }
+
+
+def versions() -> dict[str, str]:
+    """Of the libraries that race, those that are here."""
+    found = {}
+    for name in RACING:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def as_table(result: dict[str, Any]) -> Table:
@@ -185,7 +198,8 @@ def section(result: dict[str, Any]) -> list[str]:
         f"## {result['id']} {result['title']} (scale {result['scale']:g})",
         "",
         f"Aim: {result['aim']}. **{result['verdict']}** {result['machine']}, {result['repeats']} repetitions, "
-        f"{result['measured_on']}.",
+        f"{result['measured_on']}, load {result.get('load_before', 'unknown')} before it began; "
+        f"{', '.join(f'{name} {version}' for name, version in result['versions'].items())}.",
         "",
         f"| {' | '.join(COLUMNS)} | settings |",
         f"|{'|'.join('---:' if side == 'right' else '---' for side in COLUMNS.values())}|---|",

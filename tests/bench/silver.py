@@ -27,7 +27,7 @@ from jobs.lake.tables import Lake
 from tests.bench.harness import Contender, DifferError
 from tests.bench.places import Shelf, apart, jvm_of, own_settings, own_spark, workers_of
 from tests.bench.silver_loop import by_loop
-from tests.bench.views import KINDS, TOPIC_ID, Truth, make_views
+from tests.bench.views import KINDS, PARTITIONS, TOPIC_ID, Truth, make_views
 
 EVENTS = 1_000_000
 PARSE, PLAIN, DUCKDB, POLARS = "from_json → noop", "from_json → append", "DuckDB → Parquet", "Polars → Parquet"
@@ -76,7 +76,7 @@ def contenders(spark: SparkSession, settings: Settings, folder: Path, count: int
                 note="orjson, our producer's compiled validator, HMAC once per id; dedup and quarantine",
                 answer=lambda to: whole(to / "views", to / "quarantine", truth), **outside),
         written(OURS, folder / "ours", lambda to: by_ours(ingest, template, to), role="ours",
-                note="all steps: contest, facts, quarantine, touched days, watermarks, books",
+                note="all steps: contest, facts, quarantine, touched days, watermarks, books; silver was empty before",
                 before=lambda to: put_landed(folder / "landed", to),
                 answer=lambda to: whole(to / "silver/views", to / "silver/quarantine", truth)),
     ]  # fmt: skip
@@ -107,7 +107,9 @@ def written(
 
 def land_file(lake: Lake, path: Path) -> None:
     """The file's records as batch 0 of bronze, as `landing.land` leaves a batch: a file for each Kafka partition."""
-    records = lake.spark.read.parquet(str(path)).repartition("partition").sortWithinPartitions("offset")
+    records = (
+        lake.spark.read.parquet(str(path)).repartitionByRange(PARTITIONS, "partition").sortWithinPartitions("offset")
+    )
     ends = {row["partition"]: row["n"] for row in records.groupBy("partition").agg(F.count("*").alias("n")).collect()}
     plan = Plan(0, {"views": {number: (0, end) for number, end in sorted(ends.items())}}, {"views": TOPIC_ID})
     rows = build(records, topic_ids=plan.topic_ids, ingest_seq=0)

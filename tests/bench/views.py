@@ -22,13 +22,14 @@ SELECT i, i % 50 = 0 AS is_bad, (i // 50) % 5 AS form, i % 100 = 3 AS is_late,
        sent_ms - CASE WHEN is_late THEN {LATE_MS} ELSE 0 END AS at_ms, md5(e::VARCHAR) AS dice
 FROM range({{count}}) AS numbers(i)
 """
-PARTS = """
-SELECT *, format('u{:07d}', person) AS user_id, printf('%012x', at_ms) AS stamp,
+PARTS = f"""
+SELECT *, (person % {PARTITIONS})::INT AS part, row_number() OVER (PARTITION BY part ORDER BY i) - 1 AS place,
+       format('u{{:07d}}', person) AS user_id, printf('%012x', at_ms) AS stamp,
        stamp[1:8] || '-' || stamp[9:12] || '-7' || dice[1:3] || '-8' || dice[4:6] || '-' || dice[7:18] AS event_id,
        CASE WHEN is_bad AND form = 1 THEN '"x"' WHEN is_bad AND form = 2 THEN '-5' ELSE watch::VARCHAR END AS watch_ms,
        CASE WHEN is_bad AND form = 3 THEN '' WHEN is_bad AND form = 4 THEN '"kind":"teleport",'
             ELSE '"kind":"' || ['impression', 'play', 'product_view'][1 + (video % 3)::INT] || '",' END AS kind
-FROM numbers
+FROM numbers ORDER BY i
 """
 BODIES = """
 SELECT *, '{"event_id":"' || event_id || '","event_time":' || at_ms || '000,"sent_time":' || sent_ms
@@ -36,7 +37,7 @@ SELECT *, '{"event_id":"' || event_id || '","event_time":' || at_ms || '000,"sen
     || user_id || '","device_id":"d' || user_id || '","video_id":"v' || video || '","product_id":"p' || video % 500
     || '","position":' || e % 40 || ',"scene":"short_video","source":"recommend","watch_ms":' || watch_ms
     || ',"duration_ms":60000,"heartbeats":' || watch // 5000 || ',"features":["ar_try_on"],'
-    || '"experiments":{"feed_rank":"b"},"app_version":"8.2.1","region":"zhejiang"}' AS body
+    || '"experiments":{"feed_rank":"b"},"app_version":"8.2.1"}' AS body
 FROM parts
 """
 HEADERS = {
@@ -77,12 +78,10 @@ def make_views(path: Path, count: int) -> Truth:
     WITH numbers AS ({NUMBERS.format(count=count, users=users)}), parts AS ({PARTS}), bodies AS ({BODIES})
     SELECT 'views' AS topic, encode(user_id) AS key, [{pairs}] AS headers,
            encode(CASE WHEN is_bad AND form = 0 THEN left(body, length(body) * 2 // 3) ELSE body END) AS value,
-           (person % {PARTITIONS})::INT AS partition,
-           row_number() OVER (PARTITION BY person % {PARTITIONS} ORDER BY i) - 1 AS "offset",
-           make_timestamp(sent_ms * 1000)::TIMESTAMPTZ AS timestamp
-    FROM bodies ORDER BY i"""
+           part AS partition, place AS "offset", make_timestamp(sent_ms * 1000)::TIMESTAMPTZ AS timestamp
+    FROM bodies"""
     path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"SET TimeZone = 'UTC'; SET memory_limit = '3GB'; SET temp_directory = '{path.parent}/tmp'")
         connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 50000)")
     return Truth(count, bad=count // 50, duplicates=count // 100)
