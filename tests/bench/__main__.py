@@ -23,7 +23,7 @@ from jobs.lake.settings import Settings
 from tests.bench.harness import DifferError, Outcome, race
 
 ROOT = Path(__file__).resolve().parents[2]
-LATEST = ROOT / "var" / "bench" / "results.json"  # of every run
+LATEST = "bench/results.json"  # of every run, under REELHOUSE_HOME
 RESULTS = ROOT / "docs" / "benchmarks.json"  # with SAVE=1
 PAGE = ROOT / "docs" / "benchmarks.md"
 MODULES = {"B1": "bronze", "B2": "silver", "B4": "funnels", "B12": "start"}  # benchmark → module with an arena
@@ -69,7 +69,7 @@ def main(
 
 def same_cores() -> None:
     """Hold this process and all it starts to the cores that Spark gets, peers included."""
-    cores = Settings.model_fields["spark_cores"].default
+    cores = Settings.from_env().spark_cores
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
@@ -100,8 +100,9 @@ def run_one(name: str, scale: float, repeats: int, *, save: bool) -> None:
         raise typer.Exit(1) from differing
     result = as_result(name, title, scale, repeats, module, outcomes) | {"load_before": round(load, 1)}
     console.print(as_table(result))
-    put(LATEST, result)
-    console.print(f"as JSON: {LATEST}", highlight=False, soft_wrap=True)
+    latest = Settings.from_env().home / LATEST
+    put(latest, result)
+    console.print(f"as JSON: {latest}", highlight=False, soft_wrap=True)
     if save:
         PAGE.write_text(as_page(put(RESULTS, result)), encoding="utf-8")
 

@@ -151,13 +151,17 @@ def family_of(pid: int) -> frozenset[int]:
 
 
 class Watch(threading.Thread):
-    """Samples the resident memory of the tree and keeps the peak; a page that two processes share counts twice."""
+    """Samples the resident memory of the tree and keeps the peak; a page that two processes share counts twice.
+
+    A process counts from the second look on: a JVM that starts `chmod` is for an instant there twice in its full size.
+    """
 
     def __init__(self, aside: Collection[int] = ()) -> None:
         super().__init__(daemon=True)
         self._done = threading.Event()
         self._aside = aside
         self._peak = 0.0
+        self._known = {process.pid for process in tree(aside)}
 
     def run(self) -> None:
         """Sample until stopped."""
@@ -171,10 +175,12 @@ class Watch(threading.Thread):
         return max(self._peak, self._resident())
 
     def _resident(self) -> float:
-        total = 0
+        total, seen = 0, set()
         for process in tree(self._aside):
+            seen.add(process.pid)
             try:
-                total += process.memory_info().rss
+                total += process.memory_info().rss if process.pid in self._known else 0
             except psutil.NoSuchProcess:
                 continue
+        self._known = seen
         return total / MEBIBYTE
