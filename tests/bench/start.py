@@ -21,6 +21,7 @@ from tests.bench.places import Shelf, own_services, own_settings
 ROWS = 100
 SCENES = ("short_video", "live", "mall", "search")
 JVM, NEW, DUCKDB, OURS = "a JVM that does nothing", "a new JVM per task", "a DuckDB process", "ours: warm Connect"
+QUERY = "of ours: a query that writes nothing"
 AIM = "a warm job within 3 s"
 
 
@@ -51,6 +52,7 @@ def contenders(settings: Settings, server: Connect, folder: Path) -> list[Conten
         Contender(JVM, bare_jvm, "limit", "java -version", **outside),
         job(NEW, "spark", source, folder / "new", cold, note=f"local[{settings.spark_cores}]", **outside),
         job(DUCKDB, "duckdb", source, folder / "duckdb", cold, note="writes by delta-rs", **outside),
+        job(QUERY, "query", source, folder / "query", warm, role="part", note="what is left without Delta's commit"),
         job(OURS, "spark", source, folder / "ours", warm, role="ours", note="figures with the server's"),
     ]  # fmt: skip
 

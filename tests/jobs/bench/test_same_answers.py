@@ -94,4 +94,5 @@ def test_the_small_job_says_the_same_in_spark_and_duckdb(spark: SparkSession, tm
     truth = start.make_table(tmp_path / "source")
     source = str(tmp_path / "source")
     assert small_job.by_duckdb(source, str(tmp_path / "duckdb")) == truth
+    assert small_job.asked(spark, source) == truth
     assert small_job.build(spark, source, str(tmp_path / "spark")) == truth
