@@ -4,16 +4,84 @@ Disjoint steps with ties allowed: the one case in which all of them mean the sam
 subjects by furthest step.
 """
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jobs.definitions.funnel.in_arrow import Judging
+from jobs.definitions.funnel.in_spark import kernel_events
+from jobs.definitions.funnel.model import Definition, Step
+from jobs.gold.funnel_attempts import _schema
+from tests.bench.harness import Contender
+from tests.bench.places import jvm_of, own_settings, own_spark, workers_of
+
+STEPS = 4
+LIMIT, CHDB, DUCKDB, POLARS = "DuckDB: read and sort", "chdb windowFunnel", "DuckDB windows", "Polars"
+SPARK, OURS = "Spark nested windows", "ours: kernel in mapInArrow"
+AIM = "at most 3 × the time of chdb, faster than DuckDB's windows"
 EVENTS = 10_000_000
 SUBJECTS = 500_000
 WINDOW_US = 3_600_000_000
 NOISE_NAMES = ("scroll", "hover", "mute")
 SPAN_US = 86_400_000_000
+
+
+def verdict(medians: Mapping[str, float]) -> str:
+    """How ours stands to its two aims."""
+    of_chdb, of_duckdb = medians[OURS] / medians[CHDB], medians[OURS] / medians[DUCKDB]
+    met = "Met" if of_chdb <= 3 and of_duckdb < 1 else "Missed"
+    return f"{met}: {of_chdb:.2f} × chdb, {of_duckdb:.2f} × DuckDB."
+
+
+@contextmanager
+def arena(folder: Path, scale: float) -> Iterator[tuple[str, list[Contender]]]:
+    """A file of events, and the ways to count how far everybody got."""
+    settings = own_settings(folder)
+    path = make_events(folder / "events.parquet", scale=scale, steps=STEPS)
+    with own_spark(settings) as spark:
+        title = f"funnel: {int(EVENTS * scale):,} events, {int(SUBJECTS * scale):,} users, {STEPS} steps"
+        yield title, contenders(spark, path, settings.spark_cores)
+
+
+def contenders(spark: Any, path: Path, threads: int) -> list[Contender]:
+    """Ours, the limit and the peers, all on one file."""
+    outside = {"aside": lambda: jvm_of(spark)}
+    return [
+        Contender(LIMIT, lambda: read_and_sort(path, threads), "limit", f"{threads} threads", **outside),
+        Contender(CHDB, lambda: by_chdb(path, STEPS, threads), note=f"embedded, {threads} threads", **outside),
+        Contender(DUCKDB, lambda: by_duckdb(path, STEPS, threads), note=f"{threads} threads", **outside),
+        Contender(POLARS, lambda: by_polars(path, STEPS), note="lazy, a thread for each core", **outside),
+        Contender(SPARK, lambda: by_spark_windows(spark, path, STEPS), note=f"local[{threads}], as ours",
+                  aside=lambda: workers_of(spark)),
+        Contender(OURS, lambda: by_ours(spark, path, STEPS), "ours",
+                  note="file → kernel_events → by user → mapInArrow → furthest attempt of each user; ids as text"),
+    ]  # fmt: skip
+
+
+def definition(steps: int) -> Definition:
+    """The same funnel in our words."""
+    return Definition("bench", 1, tuple(Step(name, (name,)) for name in names(steps)), window_us=WINDOW_US)
+
+
+def by_ours(spark: Any, path: Path, steps: int) -> dict[int, int]:
+    """As the job of the funnels does it: every attempt of every user, of which the furthest counts here."""
+    from pyspark.sql import functions as F
+
+    asked = (definition(steps),)
+    events = spark.read.parquet(str(path)).select(
+        F.col("subject").cast("string").alias("user_id"),
+        F.timestamp_micros("event_time").alias("event_time"),
+        F.col("event_id").cast("string").alias("event_id"),
+        "event",
+        F.lit(None).cast("timestamp").alias("reversed_at"),
+    )
+    sorted_by_user = kernel_events(events, asked).repartition("user_id").sortWithinPartitions("user_id", "at")
+    attempts = sorted_by_user.mapInArrow(Judging(asked), _schema(asked))
+    furthest = attempts.groupBy("user_id").agg(F.max("reached").alias("level")).where("level > 0")
+    return {int(row[0]): int(row[1]) for row in furthest.groupBy("level").count().orderBy("level").collect()}
 
 
 def names(steps: int) -> list[str]:
@@ -39,7 +107,7 @@ def make_events(path: Path, *, scale: float, steps: int, seed: int = 4) -> Path:
     return path
 
 
-def by_chdb(path: Path, steps: int) -> dict[int, int]:
+def by_chdb(path: Path, steps: int, threads: int) -> dict[int, int]:
     """ClickHouse's own windowFunnel, embedded."""
     import chdb
 
@@ -47,7 +115,8 @@ def by_chdb(path: Path, steps: int) -> dict[int, int]:
     answer = chdb.query(
         "SELECT level, count() FROM (SELECT subject, "
         f"windowFunnel({WINDOW_US})(toUInt64(event_time), {conditions}) AS level FROM file('{path}', Parquet) "
-        "GROUP BY subject) WHERE level > 0 GROUP BY level ORDER BY level",
+        "GROUP BY subject) WHERE level > 0 GROUP BY level ORDER BY level "
+        f"SETTINGS max_threads = {threads}",
         "CSV",
     )
     return {int(level): int(count) for level, count in (line.split(",") for line in str(answer).split())}
