@@ -53,7 +53,10 @@ def main(
     scale: Annotated[float, typer.Option(help="1 is the size of the table in docs/benchmarks.md.")] = float(
         os.environ.get("SCALE", "0.1")
     ),
-    repeats: Annotated[int, typer.Option(min=3, help="Counted runs after one warm-up.")] = 3,
+    repeats: Annotated[int, typer.Option(min=3, help="Counted runs after the warm-up.")] = 3,
+    warm_ups: Annotated[int, typer.Option(min=1, help="Runs that do not count.")] = int(
+        os.environ.get("WARM_UPS", "1")
+    ),
     save: Annotated[bool, typer.Option(help="Add the result to docs/benchmarks.json and rewrite the page.")] = False,
 ) -> None:
     """Race ours against peers; answers are compared before time counts, and losses are told."""
@@ -62,8 +65,8 @@ def main(
     same_cores()
     keep_orphans()
     if only:
-        run_one(only, scale, repeats, save=save)
-    elif not all([in_its_own_process(name, scale, repeats, save=save) for name in MODULES]):  # noqa: C419 run them all
+        run_one(only, scale, repeats, warm_ups, save=save)
+    elif not all([in_its_own_process(name, scale, repeats, warm_ups, save=save) for name in MODULES]):  # noqa: C419 run them all
         raise typer.Exit(1)
 
 
@@ -80,13 +83,14 @@ def keep_orphans() -> None:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def in_its_own_process(name: str, scale: float, repeats: int, *, save: bool) -> bool:
+def in_its_own_process(name: str, scale: float, repeats: int, warm_ups: int, *, save: bool) -> bool:
     """Run one benchmark so that no JVM, cache or memory of it outlives it; whether it ended well."""
     words = [sys.executable, "-m", "tests.bench", "--only", name, "--scale", str(scale), "--repeats", str(repeats)]
-    return subprocess.run([*words, *["--save"] * save], cwd=ROOT, check=False).returncode == 0
+    words += ["--warm-ups", str(warm_ups), *["--save"] * save]
+    return subprocess.run(words, cwd=ROOT, check=False).returncode == 0
 
 
-def run_one(name: str, scale: float, repeats: int, *, save: bool) -> None:
+def run_one(name: str, scale: float, repeats: int, warm_ups: int, *, save: bool) -> None:
     """Race, show, keep; answers that differ end it with exit code 1 and no figures."""
     console = Console(width=WIDTH)
     console.rule(f"{name} at scale {scale:g}")
@@ -94,11 +98,14 @@ def run_one(name: str, scale: float, repeats: int, *, save: bool) -> None:
     module = import_module(f"tests.bench.{MODULES[name]}")
     try:
         with workplace(name) as folder, module.arena(folder, scale) as (title, contenders):
-            outcomes = race(contenders, repeats=repeats, console=console)
+            outcomes = race(contenders, repeats=repeats, console=console, warm_ups=warm_ups)
     except DifferError as differing:
         console.print(f"[red]{name}: the answers differ, so no time counts[/]: {differing}")
         raise typer.Exit(1) from differing
-    result = as_result(name, title, scale, repeats, module, outcomes) | {"load_before": round(load, 1)}
+    result = as_result(name, title, scale, repeats, module, outcomes) | {
+        "warm_ups": warm_ups,
+        "load_before": round(load, 1),
+    }
     console.print(as_table(result))
     latest = Settings.from_env().home / LATEST
     put(latest, result)
@@ -198,7 +205,8 @@ def section(result: dict[str, Any]) -> list[str]:
     lines = [
         f"## {result['id']} {result['title']} (scale {result['scale']:g})",
         "",
-        f"Aim: {result['aim']}. **{result['verdict']}** {result['machine']}, {result['repeats']} repetitions, "
+        f"Aim: {result['aim']}. **{result['verdict']}** {result['machine']}, {result['repeats']} repetitions after "
+        f"{result.get('warm_ups', 1)} to warm up, "
         f"{result['measured_on']}, load {result.get('load_before', 'unknown')} before it began; "
         f"{', '.join(f'{name} {version}' for name, version in result['versions'].items())}.",
         "",

@@ -64,20 +64,20 @@ class Outcome:
         }
 
 
-def race(contenders: Sequence[Contender], *, repeats: int, console: Console) -> list[Outcome]:
-    """Run each contender `repeats` times after a warm-up, in rotated order.
+def race(contenders: Sequence[Contender], *, repeats: int, console: Console, warm_ups: int = 1) -> list[Outcome]:
+    """Run each contender `repeats` times after the warm-up, in rotated order.
 
     All answers are compared after the warm-up, before any time counts, and again after each turn.
     """
     outcomes = {c.name: Outcome(c.name, c.role, c.note) for c in contenders}
     agreed: dict[str, Any] = {}
-    for turn in range(repeats + 1):
+    for turn in range(warm_ups + repeats):
         answers: dict[str, Any] = {}
         for contender in rotated(contenders, turn):
             answers[contender.name], figures = measure(contender)
-            label = "warm-up" if turn == 0 else f"run {turn}"
+            label = "warm-up" if turn < warm_ups else f"run {turn - warm_ups + 1}"
             console.print(f"  [dim]{label:8}[/] {contender.name:44} {figures[0]:8.2f} s")
-            if turn:
+            if turn >= warm_ups:
                 record(outcomes[contender.name], figures)
         agreed = {"the warm-up": agree(agreed | answers)}
     return list(outcomes.values())

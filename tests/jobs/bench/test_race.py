@@ -25,6 +25,7 @@ def test_everybody_runs_once_apart_and_then_each_turn_begins_with_another() -> N
     outcomes = race([Contender(n, lambda n=n: ran.append(n)) for n in names], repeats=3, console=QUIET)
     assert "".join(ran) == "abc" + "bca" + "cab" + "abc"
     assert [len(each.wall) for each in outcomes] == [3, 3, 3]
+    assert len(race([Contender("d", str)], repeats=3, console=QUIET, warm_ups=2)[0].wall) == 3
     assert [each.name for each in rotated([Contender(n, str) for n in names], 4)] == ["b", "c", "a"]
 
 
