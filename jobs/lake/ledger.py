@@ -12,6 +12,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from jobs.lake.contracts import contract
 from jobs.lake.errors import ContractError, WriteError
+from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
 from jobs.lake.table_properties import properties
 
@@ -148,7 +149,7 @@ class Ledger:
         import pyarrow as pa
 
         names = list(columns or schema.names)
-        rows = delta.to_pyarrow_table(columns=names, filters=filter)
+        rows = dataset_of(delta).to_table(columns=names, filter=filter)
         return rows.cast(pa.schema([schema.field(name) for name in names]))
 
     def _retrying(self, table: str) -> Retrying:

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 from jobs.lake.ledger import Ledger
+from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
 
 MEMORY_LIMIT = "2GB"
@@ -62,7 +63,7 @@ def _add_view(connection: duckdb.DuckDBPyConnection, settings: Settings, table: 
     elif "://" in path:  # DuckDB reads object stores by an extension that is not in the wheel
         from deltalake import DeltaTable
 
-        connection.register(f"{layer}__{name}", DeltaTable(path, version=version).to_pyarrow_dataset())
+        connection.register(f"{layer}__{name}", dataset_of(DeltaTable(path, version=version)))
     else:
         connection.execute(f"ATTACH {_quoted(path)} AS {source} (TYPE delta, VERSION {version}, PIN_SNAPSHOT)")
     connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{layer}"')

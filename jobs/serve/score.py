@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.lake.errors import UsageError
+from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
 from jobs.serve.score_checks import Check
 from jobs.serve.score_gold import funnel_checks, profile_checks
@@ -87,7 +88,7 @@ def _register(lake: "DuckDBPyConnection", settings: Settings, tables: set[str]) 
         if not DeltaTable.is_deltatable(settings.table_path(table)):
             yield table
             continue
-        lake.register(table.replace(".", "_"), DeltaTable(settings.table_path(table)).to_pyarrow_dataset())
+        lake.register(table.replace(".", "_"), dataset_of(DeltaTable(settings.table_path(table))))
 
 
 def _run(lake: "DuckDBPyConnection", check: Check, missing: set[str]) -> Result:

@@ -7,6 +7,7 @@ from jobs.lake.contracts import Contract, all_tables, contract
 from jobs.lake.errors import UsageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Publication, published, releases
+from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def arrow_of(settings: Settings, name: str, version: int) -> "pa.Table":
     """All rows of one version as Arrow, typed by the contract."""
     from deltalake import DeltaTable
 
-    rows = DeltaTable(settings.table_path(name), version=version).to_pyarrow_table()
+    rows = dataset_of(DeltaTable(settings.table_path(name), version=version)).to_table()
     return rows.cast(_nullable(contract(name, settings.schemas_dir), rows.schema.names))
 
 
