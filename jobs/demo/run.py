@@ -39,9 +39,9 @@ def run_demo(settings: Settings, sent: Sent, *, days: int, path: Path | None, mi
     console, began = Console(), time.monotonic()
     log_path = find_log(sent, path)
     stage = Stage(settings, console, Steps(console, settings.home / "demo"))
-    stage.steps.run("Kafka", "services", "up", "kafka", remedy="`make doctor` says what is missing")
     remedy = "look at `make status` and the log named there, then `make up`"
     with stage.steps.beside("Spark and Airflow", "services", "up", "connect", "airflow", remedy=remedy):
+        stage.steps.run("Kafka", "services", "up", "kafka", remedy="`make doctor` says what is missing")
         is_new = send_events(stage, sent, days, log_path)
     if is_new or is_unread(settings) or is_unreleased(stage.steps):
         publish(stage, minutes)

@@ -24,6 +24,13 @@ PEOPLE = (
 
 def show(steps: Steps, settings: Settings, source: str, airflow_url: str) -> None:
     """Print each part by the command a person would use for it."""
+    with steps.beside("the report", "report", remedy="see the log"):  # drawing takes as long as the rest together
+        show_answers(steps, source)
+    show_addresses(steps, settings, airflow_url)
+
+
+def show_answers(steps: Steps, source: str) -> None:
+    """Funnel, people, books, quarantine, and the score of a made world."""
     is_made = source == "simulator"
     funnel = "content_to_purchase" if is_made else f"log_{source}"
     show_part(steps, "the funnel", "funnel", "show", funnel)
@@ -33,8 +40,6 @@ def show(steps: Steps, settings: Settings, source: str, airflow_url: str) -> Non
     show_part(steps, "the quarantine by reason", "sql", QUARANTINE, "--with-silver")
     if is_made:
         show_part(steps, "the score against the truth", "score")
-    steps.run("the report", "report", remedy="see the log")
-    show_addresses(steps, settings, airflow_url)
 
 
 def show_part(steps: Steps, name: str, *arguments: str) -> None:
