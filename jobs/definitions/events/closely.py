@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from jobs.lake.event_contracts import EventField
 
 DEEPEST = 300  # the reader itself descends to less than a thousand; a fixed number is the same everywhere
-WHITE = " \t\r\n"
 BRACKET_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 WHOLE_NUMBER = re.compile(r"-?\d{1,19}")
 INT64 = 2**63
@@ -68,7 +67,7 @@ def _read(raw: bytes) -> tuple[Fields, list[str]] | str:
     if len(raw) > LONGEST:
         return "too_large"
     try:
-        text = raw.decode().strip(WHITE)
+        text = raw.decode()
         return "too_deep" if _depth(text) > DEEPEST else _parsed(text)
     except UnicodeError:  # bytes that are no UTF-8; or half a character, written as an escape
         return "invalid_utf8"

@@ -86,7 +86,7 @@ def hashed_fields(form: Form) -> Iterator[tuple[str, Column]]:
     for field in form.fields:
         value = F.col(f"body.{field.name}")
         yield field.name, in_key_order(value) if field.kind == "map" else value
-    yield "rest", F.when(F.col("torn").isNotNull(), in_key_order(F.col("rest")))
+    yield "rest", in_key_order(F.col("rest"))
 
 
 def refused(readings: DataFrame) -> DataFrame:

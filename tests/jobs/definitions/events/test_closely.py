@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from jobs.definitions.events.closely import DEEPEST, look
 from jobs.definitions.events.scanned import bodies_of, readings_of
-from tests.jobs.definitions.events.test_scanned import FIELDS, LAYOUT, written
+from tests.jobs.definitions.events.test_scanned import FIELDS, LAYOUT, damaged, strictly, written
 
 SAID: dict[bytes, tuple[str, ...]] = {
     b'{"name":"\\u0041"}': (),
@@ -80,7 +79,13 @@ def test_readings_lie_in_the_places_of_their_records() -> None:
     assert [dict(each["rest"] or ()) for each in found] == [{}, {}, {}, {"mood": "good"}, {}]
 
 
-@given(st.binary(max_size=40))
-def test_any_bytes_are_answered(raw: bytes) -> None:
-    found = look(raw, FIELDS)
-    assert found.is_unread == bool(found.reasons) or json.loads(raw) is not None
+@settings(max_examples=500, deadline=None)
+@given(damaged())
+def test_only_what_is_no_object_is_unread(text: bytes) -> None:
+    found = look(text, FIELDS)
+    if found.is_unread:
+        assert len(found.reasons) == 1
+        with pytest.raises((ValueError, TypeError)):
+            strictly(text)
+    else:
+        assert isinstance(json.loads(text), dict)
