@@ -12,11 +12,6 @@ PLACE = ("kafka_topic_id", "kafka_partition", "kafka_offset")
 CLAIM = ("event_id", "content_hash", *PLACE, "kafka_time", "event_date", "is_new")
 
 
-def repeated_ids(ids: DataFrame) -> DataFrame:
-    """The event ids that occur more than once in a frame."""
-    return ids.groupBy("event_id").agg(F.count("*").alias("times")).where("times > 1").select("event_id")
-
-
 def judged(claims: DataFrame) -> DataFrame:
     """Say of each arrival (columns of CLAIM) whether it was first, or what it repeats.
 

@@ -17,7 +17,7 @@ from jobs.definitions.event_ids import id_date
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.reading import header, read
 from jobs.definitions.events.rows import changes, taken
-from jobs.definitions.firsts import CLAIM, PLACE, judged, repeated_ids
+from jobs.definitions.firsts import CLAIM, PLACE, judged
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.counting import version_before
 from jobs.lake.ingest.forms import silver_table
@@ -76,11 +76,15 @@ class Contest:
         return self.verdicts.where((F.col("is_new") == F.lit(is_new)) & (F.col("fate") != "first"))
 
 
-def id_ranges(batch: Batch, topics: list[str]) -> dict[str, list[IdRange]]:
-    """What ids the batch holds, by topic; one query for all."""
+def told_ids(batch: Batch, topics: list[str]) -> "DataFrame":
+    """The batch's ids by topic and how often each occurs (`n`), worked out once for all that ask."""
     ids = batch.records(*topics).select("topic", header("ce_id").alias("event_id")).where("event_id IS NOT NULL")
-    each = ids.groupBy("topic", "event_id").agg(F.count("*").alias("n"))
-    lines = each.groupBy("topic", id_date(F.col("event_id")).alias("day")).agg(
+    return batch.keep(ids.groupBy("topic", "event_id").agg(F.count("*").alias("n")))
+
+
+def id_ranges(told: "DataFrame", topics: list[str]) -> dict[str, list[IdRange]]:
+    """What ids the batch holds, by topic; one query for all."""
+    lines = told.groupBy("topic", id_date(F.col("event_id")).alias("day")).agg(
         F.min("event_id").alias("least"),
         F.max("event_id").alias("greatest"),
         F.sum("n").alias("records"),
@@ -92,15 +96,15 @@ def id_ranges(batch: Batch, topics: list[str]) -> dict[str, list[IdRange]]:
     return found
 
 
-def contest(batch: Batch, form: Form, ranges: list[IdRange]) -> Contest:
-    """Judge the contested events of one topic."""
+def contest(batch: Batch, form: Form, ranges: list[IdRange], told: "DataFrame") -> Contest:
+    """Judge the contested events of one topic; `told` are the batch's ids."""
     repeats = any(each.records > each.ids for each in ranges)
-    ids = batch.records(form.topic).select(header("ce_id").alias("event_id")).where("event_id IS NOT NULL")
+    ids = told.where(F.col("topic") == form.topic)
     known = known_claims(batch, form, ids, ranges)
     if known is None and not repeats:
         return Contest()
-    contested = repeated_ids(ids) if repeats else known.select("event_id")  # type: ignore[union-attr]
-    if repeats and known is not None:
+    contested = ids.where("n > 1").select("event_id")
+    if known is not None:
         contested = contested.union(known.select("event_id"))
     claims = new_claims(batch, form, contested.distinct())
     verdicts = batch.keep(judged(claims if known is None else claims.unionByName(known)))
@@ -122,7 +126,7 @@ def known_claims(batch: Batch, form: Form, ids: "DataFrame", ranges: list[IdRang
     known = silver.select(
         "event_id", "content_hash", *PLACE, "kafka_time", dated.alias("event_date"), F.lit(False).alias("is_new")
     )
-    found = batch.keep(known.join(ids.distinct(), on=["event_id"], how="left_semi"))
+    found = batch.keep(known.join(ids, on=["event_id"], how="left_semi"))
     return found.select(*CLAIM) if found.count() else None
 
 

@@ -6,6 +6,8 @@ So a record cannot be lost between two rules that disagree; one that has no reas
 from functools import reduce
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
 from jobs.definitions.events.form import Form
@@ -14,7 +16,7 @@ from jobs.definitions.firsts import PLACE
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.contests import Contest
 from jobs.lake.ingest.forms import form, silver_table
-from jobs.lake.ingest.progress import APP
+from jobs.lake.ingest.progress import APP, BRONZE
 from jobs.lake.ingest.writing import noted
 from jobs.silver import quarantine
 
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 QUARANTINE = "silver.quarantine"
-AS_IN_SILVER = {"topic_id": "kafka_topic_id", "partition": "kafka_partition", "offset": "kafka_offset"}
+IN_BRONZE = ("topic_id", "partition", "offset")  # PLACE, as bronze calls it
+PLACES = pa.schema([("topic_id", pa.string()), ("partition", pa.int32()), ("offset", pa.int64())])
 
 
 def write_quarantine(batch: Batch, contests: dict[str, Contest], missing: dict[str, int]) -> None:
@@ -46,9 +49,17 @@ def left_over(batch: Batch, how: Form, contest: Contest) -> "DataFrame":
     """
     if how.role == "control" or batch.is_small:
         return batch.readings(how)
-    records = batch.records(how.topic)
-    silver = batch.lake.read(silver_table(how.topic)).where(F.col("ingest_seq") == batch.seq).select(*PLACE)
+    unexplained = F.broadcast(batch.lake.spark.createDataFrame(unexplained_places(batch, how, contest)))
+    return read(batch.records(how.topic).join(unexplained, on=list(IN_BRONZE), how="left_semi"), how)
+
+
+def unexplained_places(batch: Batch, how: Form, contest: Contest) -> "pa.Table":
+    """Where those records lie, in bronze's words; worked out in Arrow: the places of one batch fit into memory."""
+    this_batch = pc.field("ingest_seq") == batch.seq
+    received = batch.ledger.read(BRONZE, list(IN_BRONZE), this_batch & (pc.field("topic") == how.topic))
+    parts = [batch.ledger.read(silver_table(how.topic), list(PLACE), this_batch)]
     late = contest.places(is_new=True)
-    explained = silver if late is None else silver.union(late.select(*PLACE))
-    in_bronze = explained.withColumnsRenamed({there: here for here, there in AS_IN_SILVER.items()})
-    return read(records.join(in_bronze, on=list(AS_IN_SILVER), how="left_anti"), how)
+    if late is not None:
+        parts.append(late.select(*PLACE).toArrow())
+    explained = pa.concat_tables([part.rename_columns(list(IN_BRONZE)).cast(PLACES) for part in parts])
+    return received.cast(PLACES).join(explained, keys=list(IN_BRONZE), join_type="left anti")

@@ -11,7 +11,7 @@ from typing import Any
 
 from jobs.lake.ingest.accounts import Accounts, add_quarantined, taken_in, write_books, write_touched
 from jobs.lake.ingest.batch import Batch
-from jobs.lake.ingest.contests import Contest, IdRange, contest, id_ranges
+from jobs.lake.ingest.contests import Contest, contest, id_ranges, told_ids
 from jobs.lake.ingest.control import Statement, statements, write_watermarks
 from jobs.lake.ingest.forms import OUTPUTS, form
 from jobs.lake.ingest.refusals import write_quarantine
@@ -56,11 +56,14 @@ def run_batch(batch: Batch, now: Callable[[], datetime], still_ours: Callable[[]
 def write_silver(batch: Batch) -> dict[str, Contest]:
     """Judge what is contested and write each topic's table."""
     outputs = [topic for topic in OUTPUTS if topic in batch.topics]
-    ranges: dict[str, list[IdRange]] = id_ranges(batch, outputs) if outputs else {}
-    contests = {}
+    contests: dict[str, Contest] = {}
+    if not outputs:
+        return contests
+    told = told_ids(batch, outputs)
+    ranges = id_ranges(told, outputs)
     for topic in outputs:
         how = form(topic, batch.lake.settings)
-        contests[topic] = contest(batch, how, ranges[topic])
+        contests[topic] = contest(batch, how, ranges[topic], told)
         if how.role == "fact":
             write_facts(batch, how, contests[topic], ranges[topic])
         else:
