@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from jobs.lake.clock import now
 from jobs.lake.digest import digest_of
 from jobs.lake.errors import LeaseError, TopicError
+from jobs.lake.ingest.batch import SMALL
 from jobs.lake.ingest.loop import LEASE, Ingest
 from jobs.lake.ingest.steps import KILL_POINTS
 from jobs.lake.kill_points import VARIABLE, Killed
@@ -110,11 +111,17 @@ def test_killed_at_each_point_in_turn_it_ends_the_same(
     assert digests(run(settings, spark, clean[2])) == clean[0]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("seed", "small"), [(1, SMALL), (2, 0)], ids=["kept and read once", "as large batches are"])
 def test_cuts_between_batches_change_nothing(
-    seed: int, settings: Settings, spark: SparkSession, clean: tuple[dict[str, str], Ingest, Log]
+    seed: int,
+    small: int,
+    settings: Settings,
+    spark: SparkSession,
+    clean: tuple[dict[str, str], Ingest, Log],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same log comes in three pieces, cut differently in each partition."""
+    monkeypatch.setattr("jobs.lake.ingest.batch.SMALL", small)
     dice, log, whole = random.Random(seed), Log(), clean[2]
     places = [(topic, n, part) for topic, parts in whole.parts.items() for n, part in parts.items()]
     cuts = {(topic, n): sorted(dice.choices(range(len(part) + 1), k=2)) for topic, n, part in places}
