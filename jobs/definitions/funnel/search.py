@@ -116,9 +116,9 @@ def _way_back(nodes: Nodes, bounds: Ints, level: int, node: int) -> int:
 
 @compiled
 def _earliest_chain(
-    stage: Stage, bonds: Bonds, nodes: Nodes, desk: Desk, entry: int, reached: int, chain: Ints
+    stage: Stage, bonds: Bonds, nodes: Nodes, desk: Desk, entry: int, end: int, reached: int, chain: Ints
 ) -> None:
-    """Fill `chain` with the events of the chain to the furthest step whose every step is earliest."""
+    """Fill `chain` with the events (before place `end`) of the furthest chain whose every step is earliest."""
     bounds = np.full(chain.size, NEVER, np.int64)
     level, node, high = reached - 1, 0, reached - 1
     while level > 0:
@@ -128,7 +128,7 @@ def _earliest_chain(
                 bounds[after] = max(bounds[after], nodes.seen[rule, node])
         way = _way_back(nodes, bounds, level, node)
         if way >= 0:
-            _fill_block(stage, desk, level, high, nodes.place[level, node], entry, chain)
+            _fill_block(stage, desk, level, high, nodes.place[level, node], end, entry, chain)
             level, node, high = level - 1, way, level - 1
         else:  # the step before is filled in the same instant
             now, node = nodes.at[level, node], 0
@@ -137,16 +137,16 @@ def _earliest_chain(
                 node += 1
     chain[0] = entry
     if high > 0:
-        _fill_block(stage, desk, 1, high, nodes.place[0, 0], entry, chain)
+        _fill_block(stage, desk, 1, high, nodes.place[0, 0], end, entry, chain)
 
 
 @compiled
-def _fill_block(stage: Stage, desk: Desk, low: int, high: int, begin: int, entry: int, chain: Ints) -> None:
-    """Fill steps low..high from the events of the instant that begins at `begin`."""
-    end = begin + 1
-    while end < stage.time.size and end - begin < desk.held.size and stage.time[end] == stage.time[begin]:
-        end += 1
-    assign_first(low, high, stage.mask, np.arange(begin, end), entry, chain, desk)
+def _fill_block(stage: Stage, desk: Desk, low: int, high: int, begin: int, end: int, entry: int, chain: Ints) -> None:
+    """Fill steps low..high from the events of the instant that begins at `begin`; the window's end at `end`."""
+    after = begin + 1
+    while after < end and stage.time[after] == stage.time[begin]:
+        after += 1
+    assign_first(low, high, stage.mask, np.arange(begin, after), entry, chain, desk)
 
 
 @compiled
@@ -189,5 +189,5 @@ def searched_chains(stage: Stage, bonds: Bonds, entries: Ints, group_of: Ints) -
     for number in range(entries.size):
         entry = entries[number]
         reached[number] = _walk(stage, bonds, nodes, past, desk, entry, begins[number], ends[number])
-        _earliest_chain(stage, bonds, nodes, desk, entry, reached[number], chains[number])
+        _earliest_chain(stage, bonds, nodes, desk, entry, ends[number], reached[number], chains[number])
     return reached, chains
