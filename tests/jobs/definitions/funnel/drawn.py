@@ -52,7 +52,7 @@ def _definition(draw: Random, kind: str) -> Definition:
     if (kind == "exclusions" or (any_of and draw.random() < 0.5)) and len(mandatory) > 1:
         for _ in range(draw.randint(1, 2)):
             after, before = sorted(draw.sample(mandatory, 2))
-            rules.append(Exclusion((draw.choice(NAMES),), draw.choice((None, "ok")), after, before))
+            rules.append(Exclusion((draw.choice((*NAMES, *names)),), draw.choice((None, "ok")), after, before))
     is_strict = kind == "strict" or (any_of and draw.random() < 0.3)
     mode = "unordered" if kind == "unordered" else "strict" if is_strict else "ordered"
     return Definition(
