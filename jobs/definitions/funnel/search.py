@@ -161,19 +161,26 @@ def _takes(
 
 
 @compiled
-def _look_back(bonds: Bonds, instants: Instants, ways: Ways, instant: int, target: int) -> None:
-    """Put the instant between those before it and those after."""
+def _note(bits: int, instant: int, latest: Ints) -> None:
+    """Put the instant where the bits say."""
+    if bits != 0:
+        for number in range(latest.size):
+            if (bits >> number) & 1:
+                latest[number] = instant
+
+
+@compiled
+def _look_around(
+    stage: Stage, bonds: Bonds, instants: Instants, ways: Ways, tools: Tools, instant: int, target: int
+) -> None:
+    """Find the ways from one instant, those from all later ones being known."""
+    fits = instants.fits[instant]
+    for level in range(target - 1):
+        if (fits >> level) & 1:
+            ways.ahead[level, instant] = _ahead(bonds, instants, ways, level, instant, target)
     for level in range(1, target):
-        if (instants.fits[instant] >> level) & 1 and ways.block[level, instant] >= 0:
-            ways.nearest[level] = instant
-    if instants.bad[instant]:
-        for level in range(target):
-            if (instants.bad[instant] >> level) & 1:
-                ways.bad[level] = instant
-    if instants.bars[instant]:
-        for rule in range(bonds.rules.shape[0]):
-            if (instants.bars[instant] >> rule) & 1:
-                ways.barred[rule] = instant
+        if (fits >> level) & 1:
+            ways.block[level, instant] = _block(stage, bonds, instants, ways, tools, level, instant, target)
 
 
 @compiled
@@ -185,22 +192,19 @@ def _search(
     ways.nearest[:], ways.bad[:], ways.barred[:] = -1, -1, -1
     number, left = entries.size - 1, 0
     for instant in range(count - 1, -1, -1):
-        fits = instants.fits[instant]
-        for level in range(target - 1):
-            if (fits >> level) & 1:
-                ways.ahead[level, instant] = _ahead(bonds, instants, ways, level, instant, target)
-        for level in range(1, target):
-            if (fits >> level) & 1:
-                ways.block[level, instant] = _block(stage, bonds, instants, ways, tools, level, instant, target)
+        _look_around(stage, bonds, instants, ways, tools, instant, target)
         while number >= 0 and stage.time[entries[number]] == instants.time[instant]:
             if reached[number] == 1:
-                entry, chain = entries[number], chains[number]
-                if _takes(stage, bonds, instants, ways, tools, entry, instant, target, chain):
+                if _takes(stage, bonds, instants, ways, tools, entries[number], instant, target, chains[number]):
                     reached[number] = target
                 else:
                     left += 1
             number -= 1
-        _look_back(bonds, instants, ways, instant, target)
+        for level in range(1, target):
+            if (instants.fits[instant] >> level) & 1 and ways.block[level, instant] >= 0:
+                ways.nearest[level] = instant
+        _note(instants.bad[instant], instant, ways.bad)
+        _note(instants.bars[instant], instant, ways.barred)
     return left
 
 
