@@ -65,21 +65,29 @@ def gather(stage: Stage, bonds: Bonds, begin: int, end: int, instants: Instants,
     """
     count, kept, this = 0, 0, begin
     while this < end:
-        met[:] = 0
+        after = this + 1
+        while after < end and stage.time[after] == stage.time[this]:
+            after += 1
         instants.time[count], instants.first[count] = stage.time[this], kept
         fits, bad, bars = np.int64(0), np.int64(0), np.int64(0)
-        while this < end and stage.time[this] == instants.time[count]:
-            fits, bars = fits | stage.mask[this], bars | stage.xmask[this]
-            if bonds.strict and stage.scope[this]:
-                bad |= ~stage.mask[this]
-            if _may_be_of_use(stage, bonds, this, met):
-                instants.events[kept] = this
+        met[:] = 0
+        for at in range(this, after):
+            fits, bars = fits | stage.mask[at], bars | stage.xmask[at]
+            if bonds.strict and stage.scope[at]:
+                bad |= ~stage.mask[at]
+            if after - this == 1 or _may_be_of_use(stage, bonds, at, met):
+                instants.events[kept] = at
                 kept += 1
-            this += 1
         instants.fits[count], instants.bad[count], instants.bars[count] = fits, bad, bars
-        count += 1
+        count, this = count + 1, after
     instants.first[count] = kept
     return count
+
+
+@compiled
+def is_alone(instants: Instants, instant: int) -> bool:
+    """Whether only one event of the instant may be of use."""
+    return bool(instants.first[instant + 1] - instants.first[instant] == 1)
 
 
 @compiled

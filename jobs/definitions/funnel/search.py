@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from jobs.definitions.compiled import compiled
 from jobs.definitions.funnel.matching import BARRED, FREE, Desk, assign_first, augment, can_all_be_used, room_to_match
-from jobs.definitions.funnel.nodes import Bonds, Instants, Stage, furthest_by_order, gather, room_for
+from jobs.definitions.funnel.nodes import Bonds, Instants, Stage, furthest_by_order, gather, is_alone, room_for
 
 Ints = NDArray[np.int64]
 
@@ -50,8 +50,6 @@ class Tools(NamedTuple):
 def _ahead(bonds: Bonds, instants: Instants, ways: Ways, level: int, instant: int, target: int) -> int:
     """The nearest later instant from which the step after `level` leads on, if nothing forbids to go there; else -1."""
     following = ways.nearest[level + 1]
-    if following < 0:
-        return -1
     gap = bonds.gaps[level + 1]
     if gap >= 0 and instants.time[following] - instants.time[instant] > gap:
         return -1
@@ -90,8 +88,6 @@ def _block(
 ) -> int:
     """The last step of the longest block that begins with `low` in the instant and leads on; -1 for none."""
     events = instants.events[instants.first[instant] : instants.first[instant + 1]]
-    if events.size == 1:
-        return low if _leads_on(ways, low, instant, target) else -1
     tools.desk.held[: events.size] = FREE
     found = -1
     for high in range(low, low + 1 if bonds.forbid else target):
@@ -110,9 +106,9 @@ def _entry_block(
 ) -> int:
     """The last step of the longest block that the entry begins and that leads on; -1 for none."""
     found = 0 if _leads_on(ways, 0, instant, target) else -1
-    events = instants.events[instants.first[instant] : instants.first[instant + 1]]
-    if bonds.forbid or events.size == 1:
+    if bonds.forbid or is_alone(instants, instant):
         return found
+    events = instants.events[instants.first[instant] : instants.first[instant + 1]]
     for k in range(events.size):
         tools.desk.held[k] = BARRED if events[k] == entry else FREE
     for high in range(1, target):
@@ -129,10 +125,10 @@ def _fill(
     chain: Ints,
 ) -> None:  # fmt: skip
     """Fill the block low..high of `chain` with events of the instant; step 0 is there already."""
-    events = instants.events[instants.first[instant] : instants.first[instant + 1]]
-    if events.size == 1:
-        chain[low] = events[0]
+    if is_alone(instants, instant):
+        chain[low] = instants.events[instants.first[instant]]
         return
+    events = instants.events[instants.first[instant] : instants.first[instant + 1]]
     must = _must_be_used(bonds, stage, events, low, high, target, tools)
     assign_first(max(low, 1), high, stage.mask, events, must, tools.must, chain, tools.desk, tools.spare)
 
@@ -177,9 +173,12 @@ def _look_around(
     fits = instants.fits[instant]
     for level in range(target - 1):
         if (fits >> level) & 1:
-            ways.ahead[level, instant] = _ahead(bonds, instants, ways, level, instant, target)
+            can_go = ways.nearest[level + 1] >= 0
+            ways.ahead[level, instant] = _ahead(bonds, instants, ways, level, instant, target) if can_go else -1
     for level in range(1, target):
-        if (fits >> level) & 1:
+        if (fits >> level) & 1 and is_alone(instants, instant):
+            ways.block[level, instant] = level if _leads_on(ways, level, instant, target) else -1
+        elif (fits >> level) & 1:
             ways.block[level, instant] = _block(stage, bonds, instants, ways, tools, level, instant, target)
 
 
@@ -195,7 +194,10 @@ def _search(
         _look_around(stage, bonds, instants, ways, tools, instant, target)
         while number >= 0 and stage.time[entries[number]] == instants.time[instant]:
             if reached[number] == 1:
-                if _takes(stage, bonds, instants, ways, tools, entries[number], instant, target, chains[number]):
+                is_stuck = is_alone(instants, instant) and ways.ahead[0, instant] < 0
+                if not is_stuck and _takes(
+                    stage, bonds, instants, ways, tools, entries[number], instant, target, chains[number]
+                ):
                     reached[number] = target
                 else:
                     left += 1

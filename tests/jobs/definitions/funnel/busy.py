@@ -20,7 +20,9 @@ FUNNELS = {
     "plain": PLAIN,
     "same event": replace(PLAIN, steps=tuple(replace(step, events=("e",)) for step in PLAIN.steps)),
     "forbid": replace(PLAIN, ties="forbid"),
-    "gaps": replace(PLAIN, steps=tuple(replace(step, gap_us=HOUR if n else None) for n, step in enumerate(PLAIN.steps))),
+    "gaps": replace(
+        PLAIN, steps=tuple(replace(step, gap_us=HOUR if n else None) for n, step in enumerate(PLAIN.steps))
+    ),
     "exclusion": replace(PLAIN, exclusions=(Exclusion(("x",), None, 0, 3),)),
     "strict": replace(PLAIN, mode="strict"),
     "optional": replace(PLAIN, steps=tuple(replace(step, is_optional=n == 1) for n, step in enumerate(PLAIN.steps))),
