@@ -14,7 +14,7 @@ LOCKS := infra/locks
 DEMO := $(if $(LOG),--log $(LOG)) $(if $(SIZE),--size $(SIZE)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: help setup lock up down status doctor demo fmt check test test-schemas test-jobs test-lake test-stream \
-	test-whole test-drills test-dags graph bench drill docs clean
+	test-whole test-drills test-dags graph bench drill fuzz docs clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -105,6 +105,9 @@ bench: setup ## measure speed beside its peers; ONLY=B4 SCALE=1 for one at full 
 
 drill: setup ## more schedules of faults; SEED= for a certain one
 	@$(PYTEST) tests/drills $(if $(SEED),--seed $(SEED))
+
+fuzz: setup ## more random funnels beside brute force; CASES= how many, SEED= from a certain one
+	@$(if $(CASES),CASES=$(CASES)) $(if $(SEED),SEED=$(SEED)) .venv/bin/python -m tests.jobs.definitions.funnel.fuzz
 
 docs: setup ## write docs/tables from the contracts
 	@$(REELHOUSE) contracts docs

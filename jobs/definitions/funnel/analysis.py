@@ -60,10 +60,10 @@ def _refuse_strict(definition: Definition, refuse: Refuse) -> None:
 
 
 def _refuse_shared_exclusions(definition: Definition, refuse: Refuse) -> None:
-    """An excluding event that may itself fill a step in between would need another search."""
+    """What fills a step never excludes, but an optional step is filled only once it is known what is excluded."""
     for index, exclusion in enumerate(definition.exclusions):
         between = definition.steps[exclusion.after + 1 : exclusion.before]
-        shared = {name for step in between for name in step.events} & set(exclusion.events)
+        shared = {name for step in between if step.is_optional for name in step.events} & set(exclusion.events)
         if shared:
-            message = f"{sorted(shared)[0]!r} is also a step between the two, which is not built yet; exclude in parts"
+            message = f"{sorted(shared)[0]!r} is also an optional step between the two; leave it out of one of them"
             raise refuse(("exclusions", index, "event"), message)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from jobs.definitions.compiled import compiled
 
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 FREE, BARRED = -1, -2
 
 
@@ -59,21 +60,52 @@ def _move(root: int, free: int, desk: Desk) -> None:
 
 
 @compiled
-def assign_first(low: int, high: int, mask: Ints, events: Ints, barred: int, chain: Ints, desk: Desk) -> None:
-    """Fill steps low..high of `chain` from `events`, each event once and never `barred`: the first list by rule 2.
+def room_to_match(events: int, steps: int) -> Desk:
+    """A desk for so many events and steps."""
+    return Desk(
+        np.empty(events, np.int64), np.empty(steps, np.int64), np.empty(events, np.int64), np.empty(steps + 1, np.int64)
+    )
 
-    Such a list must exist. A step takes the first event with which the steps after it can still be filled.
+
+@compiled
+def can_all_be_used(count: int, low: int, high: int, mask: Ints, events: Ints, must: Flags, spare: Desk) -> bool:
+    """Whether each of the `count` events that `must` marks can fill a step of low..high, all different.
+
+    If these steps can be filled at all, they then can be filled with these events among others (Mendelsohn, Dulmage).
+    """
+    if count > high - low + 1:
+        return False
+    for k in range(events.size):
+        spare.held[k] = FREE if must[k] else BARRED
+    used = 0
+    for step in range(low, high + 1):
+        used += augment(step, mask, events, spare)
+    return bool(used == count)
+
+
+@compiled
+def assign_first(
+    low: int, high: int, mask: Ints, events: Ints, count: int, must: Flags, chain: Ints, desk: Desk, spare: Desk
+) -> None:
+    """Fill steps low..high of `chain` from `events`, each event once, the `count` that `must` marks all used.
+
+    Never the entry, which chain[0] is. Such a list must exist; it is the first by rule 2: a step takes the first event
+    with which the steps after it can still be filled, and what must be used still be used.
     """
     for step in range(low, high + 1):
         for k in range(events.size):
-            if events[k] == barred or (mask[events[k]] >> step) & 1 == 0 or _is_in(events[k], chain, low, step):
+            if (mask[events[k]] >> step) & 1 == 0 or _is_taken(events[k], chain, low, step):
                 continue
             for other in range(events.size):
-                taken = other == k or events[other] == barred or _is_in(events[other], chain, low, step)
+                taken = other == k or _is_taken(events[other], chain, low, step)
                 desk.held[other] = BARRED if taken else FREE
-            if _can_fill(step + 1, high, mask, events, desk):
-                chain[step] = events[k]
+            is_must, must[k] = must[k], False
+            if _can_fill(step + 1, high, mask, events, desk) and (
+                count == 0 or can_all_be_used(count - is_must, step + 1, high, mask, events, must, spare)
+            ):
+                chain[step], count = events[k], count - is_must
                 break
+            must[k] = is_must
 
 
 @compiled
@@ -86,9 +118,9 @@ def _can_fill(low: int, high: int, mask: Ints, events: Ints, desk: Desk) -> bool
 
 
 @compiled
-def _is_in(event: int, chain: Ints, low: int, high: int) -> bool:
-    """Whether one of the steps low..high (exclusive) has the event."""
-    found = False
+def _is_taken(event: int, chain: Ints, low: int, high: int) -> bool:
+    """Whether the entry or one of the steps low..high (exclusive) has the event."""
+    found = chain[0] == event
     for step in range(low, high):
         found = found or chain[step] == event
-    return found
+    return bool(found)

@@ -1,4 +1,4 @@
-"""What the searching kernel notes of one entry: the (step, instant) nodes that clean chains can stand at."""
+"""What the searching kernel knows: the events, what binds the steps, and the instants of one subject and hold key."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,6 @@ from jobs.definitions.compiled import compiled
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-NEVER = -(2**62)
 
 
 class Stage(NamedTuple):
@@ -33,68 +32,84 @@ class Bonds(NamedTuple):
     rules: Ints
 
 
-class Nodes(NamedTuple):
-    """The nodes of one entry by (step, number); `size`: how many a step has.
+class Instants(NamedTuple):
+    """The instants of one group, from that of its first entry on.
 
-    `at` is the instant, `opened` the step its block begins with, `before` the number of its latest way in (a node of
-    step opened - 1), `place` the instant's first event, `least` the earliest instant the step before may have, `seen`
-    (by exclusion) when an excluding event was last.
+    `events` (places) from `first` on are those that may be of use; `fits` has the bits of all steps that an event fits,
+    `bad` of those a strict chain cannot go past after, `bars` of the exclusions an event belongs to.
     """
 
-    at: Ints
-    opened: Ints
-    before: Ints
-    place: Ints
-    least: Ints
-    seen: Ints
-    size: Ints
-
-
-class Past(NamedTuple):
-    """What lies behind the instant looked at.
-
-    Per step the last event of the scope that is none of its repeats, per exclusion the last excluding event.
-    """
-
+    time: Ints
+    first: Ints
+    events: Ints
+    fits: Ints
     bad: Ints
-    seen: Ints
+    bars: Ints
 
 
 @compiled
-def step_time(nodes: Nodes, step: int, level: int, node: int) -> int:
-    """When the latest chain into a node fills an earlier step."""
-    while nodes.opened[level, node] > step:
-        level, node = nodes.opened[level, node] - 1, nodes.before[level, node]
-    return nodes.at[level, node]  # type: ignore[no-any-return]
+def room_for(widest: int) -> Instants:
+    """Room for groups of so many events."""
+    return Instants(
+        np.empty(widest, np.int64), np.empty(widest + 1, np.int64), np.empty(widest, np.int64),
+        np.empty(widest, np.int64), np.empty(widest, np.int64), np.empty(widest, np.int64),
+    )  # fmt: skip
 
 
 @compiled
-def least_before(bonds: Bonds, past: Past, level: int, now: int) -> int:
-    """The earliest instant the step before `level` may have, for gap and strictness."""
-    least = now - bonds.gaps[level] if bonds.gaps[level] >= 0 else NEVER
-    return max(least, past.bad[level - 1]) if bonds.strict else least
+def gather(stage: Stage, bonds: Bonds, begin: int, end: int, instants: Instants, met: Ints) -> int:
+    """Note the instants of places begin..end and give their number; `met` has room for a count per step and exclusion.
+
+    Of the events of one instant the first `levels` + 1 that fit a step are enough for any block, one of them being the
+    entry; so are as many of each exclusion, of which a block can use no more than it has steps.
+    """
+    count, kept, this = 0, 0, begin
+    while this < end:
+        after = this + 1
+        while after < end and stage.time[after] == stage.time[this]:
+            after += 1
+        instants.time[count], instants.first[count] = stage.time[this], kept
+        fits, bad, bars = np.int64(0), np.int64(0), np.int64(0)
+        met[:] = 0
+        for at in range(this, after):
+            fits, bars = fits | stage.mask[at], bars | stage.xmask[at]
+            if bonds.strict and stage.scope[at]:
+                bad |= ~stage.mask[at]
+            if after - this == 1 or _may_be_of_use(stage, bonds, at, met):
+                instants.events[kept] = at
+                kept += 1
+        instants.fits[count], instants.bad[count], instants.bars[count] = fits, bad, bars
+        count, this = count + 1, after
+    instants.first[count] = kept
+    return count
 
 
 @compiled
-def is_clean(bonds: Bonds, nodes: Nodes, past: Past, level: int, first: int, way: int) -> bool:
-    """No exclusion that ends at `level` has happened since its first step, in the chain through `way` of first - 1."""
+def is_alone(instants: Instants, instant: int) -> bool:
+    """Whether only one event of the instant may be of use."""
+    return bool(instants.first[instant + 1] - instants.first[instant] == 1)
+
+
+@compiled
+def _may_be_of_use(stage: Stage, bonds: Bonds, event: int, met: Ints) -> bool:
+    """Whether the event is among the first of its instant for one of its steps or exclusions."""
+    found = False
+    for step in range(bonds.levels):
+        if (stage.mask[event] >> step) & 1:
+            found = found or met[step] <= bonds.levels
+            met[step] += 1
     for rule in range(bonds.rules.shape[0]):
-        after, before = bonds.rules[rule]
-        if before == level and after < first and past.seen[rule] > step_time(nodes, after, first - 1, way):
-            return False
-    return True
+        if (stage.xmask[event] >> rule) & 1:
+            found = found or met[bonds.levels + rule] <= bonds.levels
+            met[bonds.levels + rule] += 1
+    return found
 
 
 @compiled
-def note(bonds: Bonds, nodes: Nodes, past: Past, level: int, first: int, way: int, now: int, place: int) -> None:
-    """Add the node (level, now), unless a later way in has added it already."""
-    node = nodes.size[level]
-    if node > 0 and nodes.at[level, node - 1] == now:
-        return
-    nodes.at[level, node], nodes.place[level, node] = now, place
-    nodes.opened[level, node], nodes.before[level, node] = first, way
-    nodes.least[level, node] = least_before(bonds, past, level, now)
-    for rule in range(bonds.rules.shape[0]):
-        if bonds.rules[rule, 1] == level:
-            nodes.seen[rule, node] = past.seen[rule]
-    nodes.size[level] = node + 1
+def furthest_by_order(instants: Instants, count: int, bonds: Bonds) -> int:
+    """How many steps could be reached if nothing but the order of instants counted."""
+    reached = 1
+    for instant in range(count):
+        while reached < bonds.levels and (instants.fits[instant] >> reached) & 1:
+            reached += 1
+    return reached

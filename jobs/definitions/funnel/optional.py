@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.definitions.compiled import compiled
+from jobs.definitions.funnel.signs import Signs, put_up_signs
 
 Ints = NDArray[np.int64]
 
@@ -24,13 +25,13 @@ class Course(NamedTuple):
 
 
 @compiled
-def _earliest_unused(course: Course, begin: int, end: int, after: int, until: int, step: int, chain: Ints) -> int:
-    """The first event that matches `step` at instants after..until (both included) and is not in `chain`; or -1."""
-    for at in range(begin, end):
-        if course.time[at] > until:
-            return -1
-        if (course.mask[at] >> step) & 1 and course.time[at] >= after and not np.any(chain == at):
-            return at
+def _earliest_unused(course: Course, fitting: Ints, begin: int, end: int, until: int, chain: Ints) -> int:
+    """The first event from `begin` on that fits, is not in `chain` and not later than `until`; or -1."""
+    at = fitting[begin] if begin < end else -1
+    while at >= 0 and course.time[at] <= until:
+        if not np.any(chain == at):
+            return int(at)
+        at = fitting[at + 1] if at + 1 < end else -1
     return -1
 
 
@@ -49,24 +50,21 @@ def _until(course: Course, step: int, entry: int, last: int, following: int) -> 
 
 
 @compiled
-def _fill(course: Course, chain: Ints, mandatory_chain: Ints, reached: int, first: int, end: int) -> None:
-    """Fill the optional steps of one chain over all steps, the mandatory ones being there; its group is first..end."""
+def _fill(course: Course, signs: Signs, chain: Ints, mandatory_chain: Ints, reached: int, end: int) -> None:
+    """Fill the optional steps of one chain over all steps, the mandatory ones being there; its group ends at `end`."""
     # what may be skipped behind the furthest mandatory step may be filled too; what lies further may not
     stop = course.mandatory[reached] if reached < course.mandatory.size else course.steps
-    level, after = 0, course.time[chain[0]]
-    begin = chain[0]
-    while begin > first and course.time[begin - 1] == after:
-        begin -= 1
+    level, last = 0, chain[0]
     for step in range(stop):
         if chain[step] < 0:
             following = mandatory_chain[level] if level < reached else -1
             until = _until(course, step, chain[0], mandatory_chain[level - 1], following)
-            since = after + 1 if course.forbid else after
-            chain[step] = _earliest_unused(course, begin, end, since, until, step, chain)
+            begin = signs.closes[last] if course.forbid else signs.opens[last]
+            chain[step] = _earliest_unused(course, signs.fitting[step], begin, end, until, chain)
         else:
             level += 1
         if chain[step] >= 0:
-            after = course.time[chain[step]]
+            last = chain[step]
 
 
 @compiled
@@ -75,13 +73,14 @@ def fill_optional(course: Course, group_of: Ints, reached: Ints, chains: Ints) -
 
     Each optional step has the earliest unused event between its neighbours, or up to the deadline after the last.
     """
+    signs = put_up_signs(course.starts, course.time, course.mask, course.steps)
     filled = np.full((chains.shape[0], course.steps), -1, np.int64)
     furthest = np.zeros(chains.shape[0], np.int64)
     for entry in range(chains.shape[0]):
         for level in range(reached[entry]):
             filled[entry, course.mandatory[level]] = chains[entry, level]
-        group = group_of[entry]
-        _fill(course, filled[entry], chains[entry], reached[entry], course.starts[group], course.starts[group + 1])
+        end = course.starts[group_of[entry] + 1]
+        _fill(course, signs, filled[entry], chains[entry], reached[entry], end)
         for step in range(course.steps):
             if filled[entry, step] >= 0:
                 furthest[entry] = step + 1

@@ -3,6 +3,9 @@
 A matching of steps to events. Growing it instant by instant gives the most steps and their earliest finish; sets of
 steps that can be filled form a matroid, so the smallest list of steps is found greedily, then the smallest event ids.
 A matching never lets go of an event it once used, so one that starts with the entry keeps it.
+
+Of the events of a window a few are enough, however many there are: in place of another event a step can always take one
+of its `steps` earliest, or of those with the smallest ids, since the other steps cannot hold all of these.
 """
 
 from typing import NamedTuple
@@ -11,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.definitions.compiled import compiled
-from jobs.definitions.funnel.matching import BARRED, FREE, Desk, augment
+from jobs.definitions.funnel.matching import BARRED, FREE, Desk, augment, room_to_match
+from jobs.definitions.funnel.signs import Signs, put_up_signs
+from jobs.definitions.funnel.smallest import pick_smallest, plant
 
 Ints = NDArray[np.int64]
 
 
 class Window(NamedTuple):
-    """One entry's `events` (places) by rule 2, `own` being the entry's number; `rank` orders event ids."""
+    """Enough of one entry's `events` (places) by rule 2, `own` being the entry's number; `rank` orders event ids."""
 
     events: Ints
     own: int
@@ -106,6 +111,29 @@ def _fill(window: Window, wanted: int, chain: Ints, size: int, desk: Desk) -> No
 
 
 @compiled
+def _earliest(entry: int, end: int, signs: Signs, until: int, time: Ints, steps: int, found: Ints) -> int:
+    """Find the earliest events of the entry's window, as many of each step as there are steps; gives how many.
+
+    The entry's group ends at place `end`.
+    """
+    count = 0
+    for step in range(steps):
+        at, some = signs.fitting[step, signs.opens[entry]], 0
+        while at >= 0 and time[at] <= until and some < steps:
+            found[count], count, some = at, count + 1, some + 1
+            at = signs.fitting[step, at + 1] if at + 1 < end else -1
+    return count
+
+
+@compiled
+def _window(entry: int, found: Ints, count: int, time: Ints, mask: Ints, rank: Ints, steps: int) -> Window:
+    """The window of an entry with the first `count` events found, some of which may be there twice, and the entry."""
+    found[count] = entry
+    events = np.unique(found[: count + 1])
+    return Window(events, int(np.searchsorted(events, entry)), time, mask, rank, steps)
+
+
+@compiled
 def unordered_chains(
     starts: Ints, time: Ints, mask: Ints, rank: Ints, deadline: Ints, entries: Ints, group_of: Ints, steps: int
 ) -> tuple[Ints, Ints, Ints]:
@@ -115,22 +143,20 @@ def unordered_chains(
     """
     chains = np.full((entries.size, steps), -1, np.int64)
     reached, finish = np.ones(entries.size, np.int64), np.zeros(entries.size, np.int64)
-    widest = 1
-    for group in range(starts.size - 1):
-        widest = max(widest, starts[group + 1] - starts[group])
-    desk = Desk(
-        np.empty(widest, np.int64), np.empty(steps, np.int64), np.empty(widest, np.int64), np.empty(steps + 1, np.int64)
-    )
+    signs, tree = put_up_signs(starts, time, mask, steps), plant(rank, mask, steps)
+    found, parts = np.empty(steps * steps + 1, np.int64), np.empty((steps + 1, 3), np.int64)
+    desk = room_to_match(found.size, steps)
     for number in range(entries.size):
-        entry, begin, end = entries[number], entries[number], entries[number]
-        while begin > starts[group_of[number]] and time[begin - 1] == time[entry]:
-            begin -= 1
-        while end < starts[group_of[number] + 1] and time[end] <= deadline[entry]:
-            end += 1
-        window = Window(np.arange(begin, end), entry - begin, time, mask, rank, steps)
+        entry, end = entries[number], starts[group_of[number] + 1]
+        count = _earliest(entry, end, signs, deadline[entry], time, steps, found)
+        window = _window(entry, found, count, time, mask, rank, steps)
         most, size = _earliest_finish(window, desk)
-        wanted = _smallest_steps(window, most, chains[number], size, desk)
-        _fill(window, wanted, chains[number], size, desk)
+        begin, end, count = signs.opens[entry], signs.closes[window.events[size - 1]], 0
+        for step in range(steps):
+            count += pick_smallest(tree[step], rank, begin, end, parts, found[count : count + steps])
+        window = _window(entry, found, count, time, mask, rank, steps)
+        wanted = _smallest_steps(window, most, chains[number], window.events.size, desk)
+        _fill(window, wanted, chains[number], window.events.size, desk)
         reached[number] = most
         for step in range(steps):
             if chains[number, step] >= 0:

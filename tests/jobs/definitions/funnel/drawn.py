@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+from functools import cache
 from random import Random
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from jobs.definitions.funnel.analysis import refuse_what_cannot_be_judged
-from jobs.definitions.funnel.calendar import local_days
 from jobs.definitions.funnel.judged import Events
 from jobs.definitions.funnel.model import Definition, Exclusion, Step
 from jobs.lake.errors import DefinitionError
@@ -16,6 +18,17 @@ from tests.jobs.definitions.funnel.oracle import Event
 NAMES = ("play", "like", "share", "search", "order_paid")
 UNIT_US = 3_600_000_000
 KINDS = ("plain", "shared", "gaps", "exclusions", "strict", "unordered", "optional", "everything")
+SIZES = (1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 5)  # a funnel of one step says little
+LONGEST = {"unordered": 3}  # of which every choice can be tried
+MOST_EVENTS = {"unordered": 6}
+STARTS = tuple(
+    int(datetime(*day, hour, tzinfo=UTC).timestamp()) * 1_000_000
+    for *day, hour in (
+        (2023, 11, 14, 22),
+        (2023, 11, 4, 20),
+        (2024, 3, 9, 23),
+    )  # the last two: New York's clocks change
+)
 
 
 def definition(draw: Random, kind: str) -> Definition:
@@ -30,7 +43,7 @@ def definition(draw: Random, kind: str) -> Definition:
 
 
 def _definition(draw: Random, kind: str) -> Definition:
-    size = draw.randint(1, 3 if kind == "unordered" else 4)
+    size = min(draw.choice(SIZES), LONGEST.get(kind, 5))
     any_of = kind == "everything"
     names = draw.sample(NAMES, size) if kind == "plain" else draw.choices(NAMES[:3], k=size)
     steps = [_step(draw, number, name, kind, size) for number, name in enumerate(names)]
@@ -39,21 +52,21 @@ def _definition(draw: Random, kind: str) -> Definition:
     if (kind == "exclusions" or (any_of and draw.random() < 0.5)) and len(mandatory) > 1:
         for _ in range(draw.randint(1, 2)):
             after, before = sorted(draw.sample(mandatory, 2))
-            rules.append(Exclusion((draw.choice(NAMES),), draw.choice((None, "ok")), after, before))
+            rules.append(Exclusion((draw.choice((*NAMES, *names)),), draw.choice((None, "ok")), after, before))
     is_strict = kind == "strict" or (any_of and draw.random() < 0.3)
     mode = "unordered" if kind == "unordered" else "strict" if is_strict else "ordered"
     return Definition(
         name="drawn",
         version=1,
         steps=tuple(steps),
-        window_us=draw.choice((None, None, 2 * UNIT_US, 6 * UNIT_US, 12 * UNIT_US, 40 * UNIT_US)),
+        window_us=draw.choice((None, 2 * UNIT_US, 6 * UNIT_US, 12 * UNIT_US, 40 * UNIT_US)),
         mode=mode,  # type: ignore[arg-type]
-        zone=draw.choice(("Asia/Shanghai", "America/New_York", "UTC")),
+        zone=draw.choice(("Asia/Shanghai", "America/New_York", "Asia/Kathmandu")),
         hold=("product_id",) if draw.random() < 0.2 else (),
         exclusions=tuple(rules),
         ties="allow" if mode == "unordered" else draw.choice(("allow", "forbid")),
         strict_scope=("search",) if mode == "strict" and draw.random() < 0.3 else (),
-        first_entry_only=draw.choice(("no", "no", "no", "true", "filtered")) if mode != "unordered" else "no",
+        first_entry_only=draw.choice(("no", "no", "no", "no", "true", "filtered")) if mode != "unordered" else "no",
     )
 
 
@@ -71,23 +84,28 @@ def _step(draw: Random, number: int, name: str, kind: str, size: int) -> Step:
     )
 
 
-def history(draw: Random, found: Definition, subject: int, most: int = 9) -> list[Event]:
+def history(draw: Random, found: Definition, subject: int, most: int = 10) -> list[Event]:
     """The events of one subject: few instants, so that ties, edges of windows and repeats are common."""
-    spread = draw.choice((3, 8, 30))
-    start = 1_700_000_000_000_000 // UNIT_US * UNIT_US
-    size = draw.randint(most // 3, most)
-    times = [start + draw.randint(0, spread) * UNIT_US + draw.choice((0, 0, 0, 1)) for _ in range(size)]
-    named = [*found.events * 3, *NAMES]  # mostly what the definition is about, or little would happen
-    days = local_days(np.array(times, np.int64), found.zone)[0]
+    spread, start = draw.choice((2, 5, 12, 30)), draw.choice(STARTS)
+    times = [
+        start + draw.randint(0, spread) * UNIT_US + draw.choice((0, 0, 0, 1)) for _ in range(draw.randint(2, most))
+    ]
+    named = [*found.events * 3, *NAMES[:2]]  # mostly what the definition is about, or little would happen
     ids = draw.sample(range(100), len(times))
     return [
-        _event(draw, found, draw.choice(named), f"{subject}-{n:02}", time, int(day))
-        for n, time, day in zip(ids, times, days, strict=True)
+        _event(draw, found, draw.choice(named), f"{subject}-{n:02}", time) for n, time in zip(ids, times, strict=True)
     ]
 
 
-def _event(draw: Random, found: Definition, name: str, event_id: str, time: int, day: int) -> Event:
-    ok = draw.random() < 0.8
+@cache
+def local_day(zone: str, time: int) -> int:
+    """The local date as a number, told apart from the engine's own calendar."""
+    moment = datetime.fromtimestamp(time // 1_000_000, tz=ZoneInfo(zone))
+    return moment.date().toordinal() - date(1970, 1, 1).toordinal()
+
+
+def _event(draw: Random, found: Definition, name: str, event_id: str, time: int) -> Event:
+    ok = draw.random() < 0.85
     return Event(
         id=event_id,
         time=time,
@@ -95,8 +113,8 @@ def _event(draw: Random, found: Definition, name: str, event_id: str, time: int,
         bars=frozenset(n for n, x in enumerate(found.exclusions) if name in x.events and (ok or not x.where)),
         in_scope=name in found.scope,
         is_opening=name in found.steps[0].events,
-        hold=draw.choice((0, 0, 1, None)) if found.hold else 0,
-        day=day,
+        hold=draw.choice((0, 0, 0, 1, None)) if found.hold else 0,
+        day=local_day(found.zone, time),
     )
 
 
