@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import Column
 
 BUCKETS = 32  # of an octave, a power of two
 EXACT_BELOW = 2 * BUCKETS
 BITS = EXACT_BELOW.bit_length() - 1  # of the greatest number that has a bucket of its own
+SKETCH = "array<struct<bucket:int,count:bigint>>"
 Bucket = Mapping[str, int]  # {"bucket": …, "count": …}
 
 
@@ -60,19 +61,29 @@ def bucket(value: Column) -> Column:
     return (shift * BUCKETS + F.call_function("shiftright", value, shift)).cast("int")
 
 
-def sketches(rows: DataFrame, keys: Sequence[str], named: Mapping[str, str]) -> DataFrame:
-    """One row per `keys`, for each `named` (column of bigints from 0 → name) the sketch of its values, by bucket.
-
-    A key whose column is null everywhere has an empty sketch.
-    """
+def sketch(times: Column) -> Column:
+    """The sketch of a sorted array of bigints from 0."""
     from pyspark.sql import functions as F
 
-    one = F.array(*[F.struct(F.lit(name).alias("of"), bucket(F.col(name)).alias("bucket")) for name in named])
-    parts = rows.select(*keys, F.explode(one).alias("part")).select(*keys, "part.*")
-    counted = parts.groupBy(*keys, "of", "bucket").agg(F.count("*").alias("count"))
-    entry = F.struct("bucket", "count")
-    found = {
-        sketch: F.sort_array(F.collect_list(F.when((F.col("of") == of) & F.col("bucket").isNotNull(), entry)))
-        for of, sketch in named.items()
-    }
-    return counted.groupBy(*keys).agg(*[column.alias(name) for name, column in found.items()])
+    nothing = F.struct(
+        F.array().cast(SKETCH).alias("done"), F.lit(-1).alias("bucket"), F.lit(0).cast("bigint").alias("n")
+    )
+    return F.aggregate(F.transform(times, bucket), nothing, _add, _done)
+
+
+def _add(so_far: Column, one: Column) -> Column:
+    """The same bucket again counts one more; another closes it."""
+    from pyspark.sql import functions as F
+
+    is_same = so_far["bucket"] == one
+    count = F.when(is_same, so_far["n"] + 1).otherwise(F.lit(1).cast("bigint"))
+    done = F.when(is_same, so_far["done"]).otherwise(_done(so_far))
+    return F.struct(done.alias("done"), one.alias("bucket"), count.alias("n"))
+
+
+def _done(so_far: Column) -> Column:
+    """All buckets counted, the open one included."""
+    from pyspark.sql import functions as F
+
+    last = F.struct(so_far["bucket"].alias("bucket"), so_far["n"].alias("count"))
+    return F.when(so_far["n"] > 0, F.concat(so_far["done"], F.array(last))).otherwise(so_far["done"])

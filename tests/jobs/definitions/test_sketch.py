@@ -8,8 +8,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pyspark.sql import functions as F
 
-from jobs.definitions.sketch import bucket, bucket_of, merged, middle_of, quantile, sketches
+from jobs.definitions.sketch import bucket, bucket_of, merged, middle_of, quantile, sketch
 
 MOST = 2**63 - 1
 TIMES = st.integers(0, MOST)
@@ -57,18 +58,18 @@ def test_nothing_has_no_quantile() -> None:
 
 @pytest.fixture(scope="module")
 def by_spark(spark):  # type: ignore[no-untyped-def]
-    """All edges in the sketch of one key; of the other key only nothing."""
-    rows = [("edges", time) for time in [*EDGES, *EDGES[:9]]] + [("nothing", None)]
-    frame = spark.createDataFrame(rows, "key string, decision_us bigint")
-    found = sketches(frame, ["key"], {"decision_us": "decision_sketch"}).collect()
-    single = frame.where("key = 'edges'").select("decision_us", bucket(frame["decision_us"]).alias("bucket"))
-    return {row.key: row.decision_sketch for row in found}, single.collect()
+    """All edges, some twice, in one sorted array; and nothing."""
+    frame = spark.createDataFrame(
+        [("edges", sorted([*EDGES, *EDGES[:9]])), ("nothing", [])], "key string, times array<long>"
+    )
+    found = frame.select("key", F.transform("times", bucket).alias("buckets"), sketch(F.col("times")).alias("sketch"))
+    return {row.key: row for row in found.collect()}
 
 
 def test_spark_finds_the_same_buckets(by_spark) -> None:  # type: ignore[no-untyped-def]
-    assert {row.decision_us: row.bucket for row in by_spark[1]} == {time: bucket_of(time) for time in EDGES}
+    assert by_spark["edges"].buckets == [bucket_of(time) for time in sorted([*EDGES, *EDGES[:9]])]
 
 
 def test_spark_counts_the_same_sketch(by_spark) -> None:  # type: ignore[no-untyped-def]
-    assert [row.asDict() for row in by_spark[0]["edges"]] == sketch_of([*EDGES, *EDGES[:9]])
-    assert by_spark[0]["nothing"] == []
+    assert [row.asDict() for row in by_spark["edges"].sketch] == sketch_of([*EDGES, *EDGES[:9]])
+    assert by_spark["nothing"].sketch == []
