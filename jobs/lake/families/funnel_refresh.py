@@ -21,6 +21,7 @@ Keep = Callable[[DataFrame], DataFrame]
 ATTEMPTS, OPENINGS, DAILY = "gold.funnel_attempts", "gold.funnel_openings", "gold.funnel_daily"
 CONVERSIONS, PATHS = "gold.funnel_conversions", "gold.funnel_paths"
 USER = ["user_id"]
+FEW_USERS = 500_000  # so many names fit into every worker's memory (about 50 MB); more are shuffled
 
 
 @dataclass(frozen=True)
@@ -82,16 +83,18 @@ def refresh(
     keep: Keep = DataFrame.persist,
 ) -> Iterator[Staged]:  # fmt: skip
     """Judge the touched users (distinct user_id) again; write the days that this, or time, has changed."""
-    facts = [frame.join(F.broadcast(touched), on=USER, how="left_semi") for frame in silver.facts]
+    if touched.count() <= FEW_USERS:
+        touched = F.broadcast(touched)
+    facts = [frame.join(touched, on=USER, how="left_semi") for frame in silver.facts]
     views, likes, orders = facts
     outcomes = keep(funnel_attempts.judge(views, likes, orders, silver.videos, silver.users, definitions))
     public = {ATTEMPTS: gold.attempts, OPENINGS: gold.openings}
     fresh = {ATTEMPTS: funnel_attempts.build(outcomes), OPENINGS: keep(funnel_openings.build(outcomes))}
-    theirs = {table: rows.join(F.broadcast(touched), on=USER, how="left_semi") for table, rows in public.items()}
+    theirs = {table: rows.join(touched, on=USER, how="left_semi") for table, rows in public.items()}
     changed = changed_days({t: (theirs[t].where(_is_current(definitions)), fresh[t]) for t in public})
     now: dict[str, DataFrame] = {}
     for table, rows in public.items():
-        others = rows.join(F.broadcast(touched), on=USER, how="left_anti")
+        others = rows.join(touched, on=USER, how="left_anti")
         now[table] = others.unionByName(theirs[table].where(~_is_current(definitions))).unionByName(fresh[table])
         days = changed[table]
         if days:
