@@ -1,6 +1,7 @@
 """gold.funnel_attempts: who tried, how far they got, with which events, and how long it took.
 
-Grain: funnel x funnel_version x entry_event_id: one row per attempt (docs/funnels.md) that got past the first step.
+Grain: funnel x funnel_version x hold_key x entry_event_id: one row per attempt (docs/funnels.md) that got past the
+first step. Where a product is held, an order of two may open two.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from jobs.definitions.as_of import with_version
 from jobs.definitions.funnel.in_arrow import Judging
 from jobs.definitions.funnel.in_spark import kernel_events, named_events, with_properties
 from jobs.definitions.funnel.model import Definition
+from jobs.definitions.funnel.vocabulary import ACTS
 from jobs.definitions.people import generation, is_minor
 
 NONE = "(none)"  # a breakdown's value where nothing is known: counted, never dropped
@@ -21,7 +23,7 @@ PERSON = {"birth_year": "birth_year", "city_tier": "city_tier", "is_staff": "is_
 COLUMNS = (
     "funnel", "funnel_version", "entry_date", "user_id", "hold_key", "entry_event_id", "entry_at",
     "deliberation_event_id", "deliberation_at", "deliberation_date", "entry_count", "reached", "reached_step",
-    "step_event_ids", "step_times",
+    "step_event_ids", "step_times", "acts_after",
     "breakdowns", "is_converted", "converted_at", "conversion_date", "decision_us", "deliberation_us", "is_excluded",
     "reversed_at", "matures_at", "set_aside", "zone",
 )  # fmt: skip
@@ -29,7 +31,7 @@ COLUMNS = (
 
 def build(outcomes: DataFrame) -> DataFrame:
     """The ledger from what the kernel found."""
-    return outcomes.where("reached > 1").select(*COLUMNS)
+    return outcomes.where("reached > 1").withColumn("hold_key", F.coalesce("hold_key", F.lit(NONE))).select(*COLUMNS)
 
 
 def judge(
@@ -40,12 +42,12 @@ def judge(
     events = (
         named_events(views, likes, orders, definitions)
         .transform(with_properties, videos, definitions)
-        .transform(kernel_events, definitions)
+        .transform(kernel_events, definitions, ACTS)
         .repartition("user_id")
         .sortWithinPartitions("user_id", "at")
     )
     return (
-        events.mapInArrow(Judging(tuple(definitions)), _schema(definitions))
+        events.mapInArrow(Judging(tuple(definitions), ACTS), _schema(definitions))
         .transform(_with_definition, definitions)
         .transform(_with_times)
         .transform(_with_person, users)
@@ -58,7 +60,8 @@ def _schema(definitions: Sequence[Definition]) -> str:
     from jobs.definitions.funnel.in_arrow import outcome_schema
 
     words = {"int32": "int", "int64": "bigint", "bool": "boolean", "string": "string"}
-    lists = {"list<item: string>": "array<string>", "list<item: int64>": "array<bigint>"}
+    lists = {"list<item: string>": "array<string>", "list<item: int64>": "array<bigint>",
+             "list<item: list<item: string>>": "array<array<string>>"}  # fmt: skip
     return ", ".join(f"`{one.name}` {(words | lists)[str(one.type)]}" for one in outcome_schema(definitions))
 
 
@@ -111,10 +114,10 @@ def _with_person(outcomes: DataFrame, users: DataFrame) -> DataFrame:
 
 
 def _with_breakdowns(outcomes: DataFrame, definitions: Sequence[Definition]) -> DataFrame:
-    """The breakdowns of the row's definition as a map from name to value."""
+    """What the row's definition breaks down by, as a map from property to value."""
     maps, none = [], F.array().cast("array<string>")
     for definition in definitions:
-        named = [(F.lit(name), F.coalesce(F.col(f"by_{name}"), F.lit(NONE))) for name in definition.breakdowns]
+        named = [(F.lit(name), F.coalesce(F.col(f"by_{name}"), F.lit(NONE))) for name in definition.broken_down_by]
         pairs = [part for pair in named for part in pair]
         maps.append(F.create_map(*pairs).cast("map<string,string>") if pairs else F.map_from_arrays(none, none))
     return outcomes.withColumn("breakdowns", _pick(maps))

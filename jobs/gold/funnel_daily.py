@@ -12,6 +12,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.definitions.funnel.model import Definition
+from jobs.definitions.sketch import sketch
 from jobs.gold.funnel_attempts import NONE
 
 TOTAL, ALL = "total", "(all)"
@@ -38,7 +39,7 @@ def build(
     )
     counted = count_attempts(tries).unionByName(count_people(tries))
     steps = attempts.sparkSession.createDataFrame(_steps(definitions), STEP)
-    found = counted.transform(by_breakdown).join(F.broadcast(steps), on=["funnel", "funnel_version"], how="inner")
+    found = by_breakdown(counted, definitions).join(F.broadcast(steps), on=["funnel", "funnel_version"], how="inner")
     return found.transform(_with_zeros, definitions, days).transform(_sum_up).transform(_finish)
 
 
@@ -126,13 +127,22 @@ def count_people(tries: DataFrame) -> DataFrame:
     return people.withColumns(measures).select(*_counted())
 
 
-def by_breakdown(counted: DataFrame) -> DataFrame:
-    """Each row once for the total and once for every breakdown it has."""
-    total = F.array(F.struct(F.lit(TOTAL).alias("key"), F.lit(ALL).alias("value")))
-    parts = F.concat(total, F.coalesce(F.map_entries("breakdowns"), F.slice(total, 1, 0)))
-    return counted.withColumn("part", F.explode(parts)).withColumns(
-        {"breakdown": F.col("part.key"), "breakdown_value": F.col("part.value")}
+def by_breakdown(counted: DataFrame, definitions: Sequence[Definition]) -> DataFrame:
+    """Each row once for the total and once for every breakdown of its funnel; a pair's value is its two, as JSON."""
+    asked = [
+        (one.name, one.version, name, list(parts))
+        for one in definitions
+        for name, parts in {TOTAL: (), **one.broken_down}.items()
+    ]
+    schema = "funnel string, funnel_version bigint, breakdown string, parts array<string>"
+    named = F.broadcast(counted.sparkSession.createDataFrame(asked, schema))
+    values = F.transform("parts", lambda part: F.try_element_at("breakdowns", part))
+    value = (
+        F.when(F.size("parts") == 0, ALL)
+        .when(F.size("parts") == 1, F.get(values, F.lit(0)))
+        .otherwise(F.to_json(values))
     )
+    return counted.join(named, on=["funnel", "funnel_version"], how="inner").withColumn("breakdown_value", value)
 
 
 def _steps(definitions: Sequence[Definition]) -> list[tuple[Any, ...]]:
@@ -191,7 +201,8 @@ def _finish(sums: DataFrame) -> DataFrame:
             f"set_aside_{many}_count": count[f"set_aside_{one}"],
         }
     for name in ("decision", "deliberation"):
-        columns |= _quantiles(name)
+        times = F.col(f"{name}_us")
+        columns |= _quantiles(name) | {f"{name}_sketch": F.when(F.size(times) > 0, sketch(times))}
     return sums.select(*GRAIN, *SAID, *[column.alias(name) for name, column in columns.items()])
 
 

@@ -17,17 +17,17 @@ from jobs.lake.work import Staged, Work
 
 START = datetime(2026, 3, 1, 16, tzinfo=UTC)  # midnight of 2 March in Shanghai
 ZONE = ZoneInfo("Asia/Shanghai")
-TABLES = ("gold.funnel_attempts", "gold.funnel_openings", "gold.funnel_daily")
+TABLES = (
+    "gold.funnel_attempts", "gold.funnel_openings", "gold.funnel_daily", "gold.funnel_conversions", "gold.funnel_paths",
+)  # fmt: skip
 FACTS = ("silver.views", "silver.likes", "silver.orders")
 EMPTY = {"string": "", "boolean": False, "bigint": 0, "int": 0, "date": date(2026, 3, 2), "timestamp": START}
 KINDS = {
-    "silver.views": ("play", "play", "play", "product_view"),
-    "silver.likes": ("like", "add_to_cart"),
+    "silver.views": ("play", "play", "play", "product_view", "product_view", "search", "live_enter"),
+    "silver.likes": ("like", "add_to_cart", "remove_from_cart"),
     "silver.orders": ("placed", "paid", "paid", "cancelled", "refunded"),
 }
-LINE = [
-    {"line_id": "1", "product_id": "p", "merchant_id": "m", "quantity": 1, "unit_price_fen": 100, "discount_fen": 0}
-]
+PRODUCTS, ROOMS = ("p1", "p2"), ("r1", None)
 Row = dict[str, Any]
 
 
@@ -60,17 +60,30 @@ def fact(draw: Random, table: str, user: int, number: int, at: datetime) -> Row:
     row: Row = {
         "event_id": f"{user:04}-{number:04}", "user_id": f"k1:{user:032}", "event_time": at, "kind": kind,
         "event_date": at.astimezone(ZONE).date(), "scene": draw.choice(("mall", "live")), "source": "recommend",
-        "video_id": draw.choice(("v1", "v2", "v3")),
+        "video_id": draw.choice(("v1", "v2", "v3")), "live_room_id": draw.choice(ROOMS),
     }  # fmt: skip
+    if table != "silver.orders":
+        row["product_id"] = draw.choice(PRODUCTS)
     if table == "silver.views":
         row |= {"watch_ms": draw.choice((500, 9_000)), "duration_ms": 30_000}
     if table == "silver.orders":
         refund = {"refund_fen": draw.choice((50, 100))} if kind == "refunded" else {}
         row |= {
             "order_id": f"o{user}-{draw.randint(0, 1)}",
-            "lines": LINE if kind in ("placed", "paid") else None,
+            "lines": lines(*draw.choice((PRODUCTS, PRODUCTS[:1], PRODUCTS[1:])))
+            if kind in ("placed", "paid")
+            else None,
         } | refund
     return row
+
+
+def lines(*products: str) -> list[Row]:
+    """A line of 100 fen for each product."""
+    return [
+        {"line_id": str(place), "product_id": product, "merchant_id": "m", "quantity": 1, "unit_price_fen": 100,
+         "discount_fen": 0}
+        for place, product in enumerate(products)
+    ]  # fmt: skip
 
 
 def versions(key: str, name: str, told: list[tuple[datetime, int, Row]], seq: int) -> list[Row]:

@@ -9,7 +9,14 @@ from jobs.definitions.funnel.marked_yaml import MarkedYaml, read_marked
 from jobs.definitions.funnel.marked_yaml import Path as Place
 from jobs.definitions.funnel.model import Definition
 from jobs.definitions.funnel.predicate import duck_type, needed, properties_of, refuse_unfit
-from jobs.definitions.funnel.vocabulary import FROM_USERS, FROM_VIDEOS, did_you_mean, event_names, properties
+from jobs.definitions.funnel.vocabulary import (
+    FROM_LINES,
+    FROM_USERS,
+    FROM_VIDEOS,
+    did_you_mean,
+    event_names,
+    properties,
+)
 from jobs.lake.errors import DefinitionError
 
 
@@ -24,11 +31,9 @@ def check_words(definition: Definition, file: str, schemas_dir: Path) -> None:
     for place, where in predicates(definition):
         check_predicate(marked, place, where, known)
     _check_hold(definition, marked, schemas_dir)
-    for index, name in enumerate(definition.breakdowns):
+    for place, name in broken_down_by(marked):
         if name not in known and name not in FROM_USERS:
-            raise marked.refuse(
-                ("breakdowns", index), f"{name!r} is no property; {did_you_mean(name, [*known, *FROM_USERS])}"
-            )
+            raise marked.refuse(place, f"{name!r} is no property; {did_you_mean(name, [*known, *FROM_USERS])}")
 
 
 def named_events(definition: Definition) -> Iterable[tuple[Place, str]]:
@@ -38,6 +43,16 @@ def named_events(definition: Definition) -> Iterable[tuple[Place, str]]:
     for index, exclusion in enumerate(definition.exclusions):
         yield from ((("exclusions", index, "event"), name) for name in exclusion.events)
     yield from ((("strict_scope", index), name) for index, name in enumerate(definition.strict_scope))
+
+
+def broken_down_by(marked: MarkedYaml) -> Iterable[tuple[Place, str]]:
+    """Every property that the numbers are broken down by, alone or in a pair, and where it stands."""
+    named = marked.value.get("breakdowns", [])
+    for index, one in enumerate([named] if isinstance(named, str) else named):
+        if isinstance(one, list):
+            yield from ((("breakdowns", index, place), name) for place, name in enumerate(one))
+        else:
+            yield ("breakdowns", index), one
 
 
 def predicates(definition: Definition) -> Iterable[tuple[Place, str]]:
@@ -73,6 +88,7 @@ def _check_hold(definition: Definition, marked: MarkedYaml, schemas_dir: Path) -
         for event in definition.events:
             topic = events[event][0]
             columns = contract(f"silver.{topic}", schemas_dir).names
-            if name not in columns and not (name in FROM_VIDEOS and "video_id" in columns):
+            is_derived = (name in FROM_VIDEOS and "video_id" in columns) or (name == FROM_LINES and "lines" in columns)
+            if name not in columns and not is_derived:
                 remedy = f"hold one of those {topic} has, or leave {event} out"
                 raise marked.refuse(("hold", index), f"{event} has no property {name!r}; {remedy}")

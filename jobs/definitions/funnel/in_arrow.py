@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from jobs.definitions.funnel.acts import Acts, acts_after
 from jobs.definitions.funnel.calendar import local_days
 from jobs.definitions.funnel.engine import judge
 from jobs.definitions.funnel.in_spark import IN_SCOPE, IS_OPENING, event_breakdowns
@@ -20,6 +22,7 @@ from jobs.definitions.funnel.model import Definition
 Ints = NDArray[np.int64]
 EVENTS_AT_ONCE = 400_000  # a worker holds this many and one user's more; about 100 bytes each
 MOST_A_DAY = 20_000  # events of one user on one local day; above it nobody looks at a screen
+PARTS = ("steps", "exclusions", "flags")  # of a definition's columns, those that are bits
 NO_HOLD_KEY, TOO_MANY_EVENTS = "no_hold_key", "too_many_events"
 FIELDS = {
     "definition": pa.int32(), "user_id": pa.string(), "hold_key": pa.string(),
@@ -30,6 +33,7 @@ FIELDS = {
     "is_converted": pa.bool_(), "converted_at": pa.int64(), "conversion_day": pa.int32(),
     "decision_us": pa.int64(), "deliberation_us": pa.int64(), "is_excluded": pa.bool_(),
     "reversed_at": pa.int64(), "matures_at": pa.int64(), "set_aside": pa.string(),
+    "acts_after": pa.list_(pa.list_(pa.string())),
 }  # fmt: skip
 
 
@@ -44,30 +48,30 @@ class Judging:
     """All definitions over batches of events sorted by user; a plain value that Spark sends to its workers."""
 
     definitions: tuple[Definition, ...]
+    acts: tuple[str, ...] = ()
     most_a_day: int = MOST_A_DAY
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The attempts of every definition over one partition."""
         schema = outcome_schema(self.definitions)
-        for users in whole_users(batches):
+        for some in whole_users(batches):
+            users = some.append_column("subject", pa.array(_codes(some["user_id"])))
+            acts = Acts.of(*(_numbers(users[name]) for name in ("subject", "at", "act")), self.acts)
             for number, definition in enumerate(self.definitions):
-                for table in self.outcomes(number, definition, users):
+                for table in self.outcomes(number, definition, users, acts):
                     yield from table.select(schema.names).cast(schema).to_batches()
 
-    def outcomes(self, number: int, definition: Definition, users: pa.Table) -> Iterator[pa.Table]:
+    def outcomes(self, number: int, definition: Definition, users: pa.Table, acts: Acts) -> Iterator[pa.Table]:
         """The attempts of one definition, and what was set aside, of whole users."""
-        matters = pc.or_(
-            pc.not_equal(users[f"steps_{number}"], 0),
-            pc.or_(pc.not_equal(users[f"exclusions_{number}"], 0), pc.not_equal(users[f"flags_{number}"], 0)),
-        )
-        mine = users.filter(matters).combine_chunks()
+        asked = [pc.not_equal(users[name], 0) for name in _asked(users, number)]
+        mine = users.filter(reduce(pc.or_, asked)).combine_chunks()
         if mine.num_rows:
             mine, too_many = _within_reason(mine, definition, self.most_a_day)
             yield from _aside(too_many, TOO_MANY_EVENTS, number, self.definitions)
         if mine.num_rows:
             events = _events(mine, number)
             entries, attempts = judge(definition, events)
-            yield _attempt_rows(definition, number, mine, entries, attempts, self.definitions)
+            yield _attempt_rows(definition, number, mine, entries, attempts, self.definitions, acts)
             nulls = _user_days(mine.take(entries.nulls), definition)
             yield from _aside(nulls, NO_HOLD_KEY, number, self.definitions)
 
@@ -89,6 +93,11 @@ def whole_users(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(waiting)
 
 
+def _asked(users: pa.Table, number: int) -> list[str]:
+    """The columns that say whether an event matters to a definition; only `steps` is always there."""
+    return [name for part in PARTS if (name := f"{part}_{number}") in users.column_names]
+
+
 def _codes(column: pa.ChunkedArray | pa.Array) -> Ints:
     """A number per distinct value, nulls -1."""
     one = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
@@ -103,17 +112,21 @@ def _numbers(column: pa.ChunkedArray) -> Ints:
 
 def _events(mine: pa.Table, number: int) -> Events:
     """One definition's view of the events."""
-    flags, hold = _numbers(mine[f"flags_{number}"]), mine[f"hold_{number}"]
+    nothing = np.zeros(mine.num_rows, np.int64)
+    _, xmask, flags = (
+        _numbers(mine[f"{p}_{number}"]) if f"{p}_{number}" in mine.column_names else nothing for p in PARTS
+    )
+    hold = mine[f"hold_{number}"] if f"hold_{number}" in mine.column_names else None
     has_objects = mine["object"].null_count < mine.num_rows
     return Events(
-        subject=_codes(mine["user_id"]),
+        subject=_numbers(mine["subject"]),
         time=_numbers(mine["at"]),
         event_id=_flat(mine["event_id"]),
         mask=_numbers(mine[f"steps_{number}"]),
-        xmask=_numbers(mine[f"exclusions_{number}"]),
+        xmask=xmask,
         in_scope=(flags & IN_SCOPE).astype(np.bool_),
         is_opening=(flags & IS_OPENING).astype(np.bool_),
-        hold=_codes(hold) if hold.null_count < mine.num_rows else None,
+        hold=None if hold is None else _codes(hold),
         object_key=_codes(mine["object"]) if has_objects else None,
     )
 
@@ -160,7 +173,7 @@ def _aside(counted: pa.Table, reason: str, number: int, definitions: Sequence[De
 
 def _attempt_rows(
     definition: Definition, number: int, mine: pa.Table, entries: Entries, attempts: Attempts,
-    definitions: Sequence[Definition],
+    definitions: Sequence[Definition], acts: Acts,
 ) -> pa.Table:  # fmt: skip
     """One row per attempt."""
     identity, steps, first = attempts.identity, attempts.steps, attempts.first
@@ -170,12 +183,11 @@ def _attempt_rows(
     lasting = entries.chain[identity, len(definition.steps) - 1]
     days = {name: local_days(at, definition.zone)[0] for name, at in
             (("entry", entry_at), ("deliberation", deliberation_at), ("conversion", got_at))}  # fmt: skip
-    hold = mine[f"hold_{number}"]
-    row = entries.row[identity]
+    has_hold, row = f"hold_{number}" in mine.column_names, entries.row[identity]
     columns = {
         "definition": pa.array(np.full(size, number)),
         "user_id": _flat(mine["user_id"]).take(row),
-        "hold_key": _flat(hold).take(row),
+        "hold_key": _flat(mine[f"hold_{number}"]).take(row) if has_hold else pa.nulls(size, pa.string()),
         "entry_event_id": ids.take(row),
         "entry_at": pa.array(entry_at),
         "entry_day": pa.array(days["entry"]),
@@ -195,6 +207,7 @@ def _attempt_rows(
         "reversed_at": _reversed(mine, lasting, converted, got_at),
         "matures_at": pa.array(entries.deadline[attempts.last]),
         "set_aside": pa.nulls(size, pa.string()),
+        "acts_after": acts_after(definition, entries, attempts, _numbers(mine["subject"]), times, acts),
     }
     read_at = _read_at(definition, entries, steps)
     by = {f"by_{name}": _taken(mine[f"by_{name}"], read_at) for name in event_breakdowns(definitions)}

@@ -72,8 +72,9 @@ class _Reader:
             ties=self._choice("ties", ("allow", "forbid")),  # type: ignore[arg-type]
             strict_scope=self._names(("strict_scope",), self.raw.get("strict_scope", [])),
             first_entry_only=self._first_entry(),
-            breakdowns=self._properties("breakdowns"),
+            breakdowns=self._breakdowns(),
             breakdown_at=self._breakdown_at(steps),
+            pairs=self._pairs(),
         )
         refuse_what_cannot_be_judged(found, self.refuse)
         return found
@@ -136,9 +137,43 @@ class _Reader:
     def _properties(self, key: str) -> tuple[str, ...]:
         names = self._names((key,), self.raw.get(key, []))
         for index, name in enumerate(names):
-            if not _PROPERTY.fullmatch(name):
-                raise self.refuse((key, index), f"{name!r} is no property; write a column name such as product_id")
+            self._property((key, index), name)
         return names
+
+    def _property(self, path: Path, name: str) -> None:
+        if not _PROPERTY.fullmatch(name):
+            raise self.refuse(path, f"{name!r} is no property; write a column name such as product_id")
+
+    def _broken_down(self) -> list[Any]:
+        """Every breakdown as it stands: names, and lists for pairs; no two that say the same."""
+        value = self.raw.get("breakdowns", [])
+        named = [value] if isinstance(value, str) else value
+        if not isinstance(named, list) or not all(isinstance(one, (str, list)) for one in named):
+            raise self.refuse(("breakdowns",), f"is {value!r}; write properties and pairs: [scene, [scene, source]]")
+        sets = [{one} if isinstance(one, str) else {str(name) for name in one} for one in named]
+        for index, one in enumerate(sets):
+            if one in sets[:index]:
+                raise self.refuse(("breakdowns", index), f"{named[index]!r} is there already; remove one")
+        return named
+
+    def _breakdowns(self) -> tuple[str, ...]:
+        """The breakdowns by one property."""
+        named = [(index, one) for index, one in enumerate(self._broken_down()) if isinstance(one, str)]
+        for index, name in named:
+            self._property(("breakdowns", index), name)
+        return tuple(name for _, name in named)
+
+    def _pairs(self) -> tuple[tuple[str, str], ...]:
+        """The breakdowns by two properties at once."""
+        named = enumerate(self._broken_down())
+        return tuple(self._pair(("breakdowns", index), pair) for index, pair in named if isinstance(pair, list))
+
+    def _pair(self, path: Path, pair: list[Any]) -> tuple[str, str]:
+        if len(pair) != 2 or not all(isinstance(name, str) for name in pair) or pair[0] == pair[1]:
+            raise self.refuse(path, f"is {pair!r}; write a pair of different properties, such as [scene, source]")
+        for name in pair:
+            self._property(path, name)
+        return pair[0], pair[1]
 
     def _where(self, path: Path, value: Any) -> str | None:
         if value is not None and (not isinstance(value, str) or not value.strip()):

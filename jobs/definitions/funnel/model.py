@@ -23,6 +23,11 @@ class Step:
     is_optional: bool = False
 
 
+def pair_name(pair: tuple[str, str]) -> str:
+    """What the breakdown by two properties at once is called."""
+    return " x ".join(pair)
+
+
 @dataclass(frozen=True, slots=True)
 class Exclusion:
     """An event of `events`, true of `where`, that forbids a chain when strictly between two steps (numbers from 0)."""
@@ -50,6 +55,7 @@ class Definition:
     first_entry_only: Literal["no", "true", "filtered"] = "no"
     breakdowns: tuple[str, ...] = ()
     breakdown_at: str = "entry"
+    pairs: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def events(self) -> tuple[str, ...]:
@@ -77,7 +83,18 @@ class Definition:
         return tuple(dict.fromkeys(part.where for part in parts if part.where))
 
     @cached_property
+    def broken_down(self) -> dict[str, tuple[str, ...]]:
+        """Name of a breakdown, as the tables show it → the properties it is made of; pairs after the single ones."""
+        return {name: (name,) for name in self.breakdowns} | {pair_name(pair): pair for pair in self.pairs}
+
+    @cached_property
+    def broken_down_by(self) -> tuple[str, ...]:
+        """Every property that some breakdown is made of, in the order of first mention."""
+        return tuple(dict.fromkeys(name for parts in self.broken_down.values() for name in parts))
+
+    @cached_property
     def fingerprint(self) -> str:
         """16 hex digits that change with anything the definition says, its version and name apart."""
-        said = {key: value for key, value in asdict(self).items() if key not in ("name", "version")}
+        unsaid = {"name", "version"} | ({"pairs"} if not self.pairs else set())  # added later: older hashes stay true
+        said = {key: value for key, value in asdict(self).items() if key not in unsaid}
         return hashlib.sha256(repr(sorted(said.items())).encode()).hexdigest()[:16]

@@ -25,8 +25,9 @@ def told(definition: Definition) -> Iterator[str]:
     yield from _bonds(definition)
     yield from _entries(definition)
     yield f"A day is a local day in {definition.zone}: the day of the entry."
-    if definition.breakdowns:
-        yield f"Numbers are broken down by {_listed(definition.breakdowns)}, read at the {_read_at(definition)}."
+    if definition.broken_down:
+        names = _listed(tuple(definition.broken_down))
+        yield f"Numbers are broken down by {names}, read at the {_read_at(definition)}."
     yield ROUTES[route(definition)]
 
 

@@ -15,6 +15,13 @@ TOPIC_PREFIX = {"views": "", "likes": "", "orders": "order_"}  # an order's kind
 DERIVED = {"is_valid_view": "boolean", "is_completed_view": "boolean"}  # jobs/definitions/watching.py
 FROM_VIDEOS = {"is_advertisement": "boolean", "content_kind": "string"}  # as of the event's time
 FROM_USERS = ("generation", "city_tier")  # as of the entry; for breakdowns only
+FROM_LINES = "product_id"  # of an order, for `hold` only: one for each of its products (order_lines.py)
+ACTS = (  # what people do, and what becomes of their orders: every event but what is merely shown to them
+    "play", "product_view", "live_enter", "search", "like", "unlike", "favourite", "unfavourite", "comment", "share",
+    "follow", "unfollow", "add_to_cart", "remove_from_cart", "not_interested", "report", "order_placed", "order_paid",
+    "order_cancelled", "order_shipped", "order_delivered", "order_return_requested", "order_returned",
+    "order_refunded", "order_reviewed",
+)  # fmt: skip
 NEVER_ASKED = {"event_id", "content_hash", "ingest_seq", "kafka_time", "kafka_offset", "kafka_partition"}
 
 

@@ -2,7 +2,8 @@
 
 The unit of work is the user: whoever is touched is judged again over their whole history, and the days on which that
 changes a row are written anew, everybody else's rows of those days as they were. Then the days are summed up again that
-changed, that ripened under a higher watermark, or that are new. The result equals a full rebuild, row for row.
+changed, that ripened under a higher watermark, or that are new: by entry (daily, paths) and by conversion. The result
+equals a full rebuild, row for row.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,14 +12,16 @@ from datetime import date, datetime, timedelta
 from functools import reduce
 
 from jobs.definitions.funnel.model import Definition
-from jobs.gold import funnel_attempts, funnel_daily, funnel_openings
+from jobs.gold import funnel_attempts, funnel_conversions, funnel_daily, funnel_openings, funnel_paths
 from jobs.lake.work import Staged
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 Keep = Callable[[DataFrame], DataFrame]
 ATTEMPTS, OPENINGS, DAILY = "gold.funnel_attempts", "gold.funnel_openings", "gold.funnel_daily"
+CONVERSIONS, PATHS = "gold.funnel_conversions", "gold.funnel_paths"
 USER = ["user_id"]
+FEW_USERS = 500_000  # so many names fit into every worker's memory (about 50 MB); more are shuffled
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Gold:
     attempts: DataFrame
     openings: DataFrame
     daily: DataFrame
+    conversions: DataFrame
+    paths: DataFrame
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ def rebuild(
         (ATTEMPTS, attempts, gold.attempts),
         (OPENINGS, openings, gold.openings),
         (DAILY, daily, gold.daily),
+        (CONVERSIONS, funnel_conversions.build(attempts, definitions, level.days), gold.conversions),
+        (PATHS, funnel_paths.build(attempts), gold.paths),
     ):
         yield Staged(table, fresh.unionByName(public.where(is_old)), "replace_all")
 
@@ -76,24 +83,35 @@ def refresh(
     keep: Keep = DataFrame.persist,
 ) -> Iterator[Staged]:  # fmt: skip
     """Judge the touched users (distinct user_id) again; write the days that this, or time, has changed."""
-    facts = [frame.join(F.broadcast(touched), on=USER, how="left_semi") for frame in silver.facts]
+    if touched.count() <= FEW_USERS:
+        touched = F.broadcast(touched)
+    facts = [frame.join(touched, on=USER, how="left_semi") for frame in silver.facts]
     views, likes, orders = facts
     outcomes = keep(funnel_attempts.judge(views, likes, orders, silver.videos, silver.users, definitions))
     public = {ATTEMPTS: gold.attempts, OPENINGS: gold.openings}
     fresh = {ATTEMPTS: funnel_attempts.build(outcomes), OPENINGS: keep(funnel_openings.build(outcomes))}
-    theirs = {table: rows.join(F.broadcast(touched), on=USER, how="left_semi") for table, rows in public.items()}
+    theirs = {table: rows.join(touched, on=USER, how="left_semi") for table, rows in public.items()}
     changed = changed_days({t: (theirs[t].where(_is_current(definitions)), fresh[t]) for t in public})
     now: dict[str, DataFrame] = {}
     for table, rows in public.items():
-        others = rows.join(F.broadcast(touched), on=USER, how="left_anti")
+        others = rows.join(touched, on=USER, how="left_anti")
         now[table] = others.unionByName(theirs[table].where(~_is_current(definitions))).unionByName(fresh[table])
-        days = changed.get(table, ())
+        days = changed[table]
         if days:
             yield Staged(table, now[table].where(F.col("entry_date").isin(*days)), "replace_slices", days)
-    every = {day for days in changed.values() for day in days}
-    due = sorted(every | ripened_days(now, definitions, level) | _unseen_days(gold.daily, definitions, level))
+    every = {*changed[ATTEMPTS], *changed[OPENINGS]}
+    due = sorted(
+        every | ripened_days(now, definitions, level) | _unseen_days(gold.daily, "entry_date", definitions, level)
+    )
     if due:
         yield Staged(DAILY, _daily_of(due, now, gold.daily, definitions, level), "replace_slices", tuple(due))
+    due = sorted({*changed[CONVERSIONS]} | _unseen_days(gold.conversions, "conversion_date", definitions, level))
+    if due:
+        conversions = _conversions_of(due, now[ATTEMPTS], gold.conversions, definitions, level)
+        yield Staged(CONVERSIONS, conversions, "replace_slices", tuple(due))
+    if changed[ATTEMPTS]:
+        paths = _paths_of(changed[ATTEMPTS], now[ATTEMPTS], gold.paths, definitions)
+        yield Staged(PATHS, paths, "replace_slices", changed[ATTEMPTS])
 
 
 def _daily_of(
@@ -106,25 +124,63 @@ def _daily_of(
     """All rows of the due days, those of versions without a definition as they were."""
     is_due, is_current = F.col("entry_date").isin(*due), _is_current(definitions)
     attempts, openings = (now[table].where(is_due & is_current) for table in (ATTEMPTS, OPENINGS))
-    days = {zone: [day for day in its_days if day in set(due)] for zone, its_days in level.days.items()}
-    daily = funnel_daily.build(attempts, openings, definitions, days, watermark=level.watermark)
+    daily = funnel_daily.build(attempts, openings, definitions, _among(due, level), watermark=level.watermark)
     return daily.unionByName(public.where(is_due & ~is_current))
 
 
+def _conversions_of(
+    due: Sequence[date], attempts: DataFrame, public: DataFrame, definitions: Sequence[Definition], level: Level
+) -> DataFrame:
+    """All rows of the due days of conversion, those of versions without a definition as they were."""
+    is_due, is_current = F.col("conversion_date").isin(*due), _is_current(definitions)
+    earliest = min(due) - _longest_window(definitions) - timedelta(days=2)  # no conversion is later than a window
+    mine = attempts.where((F.col("entry_date") >= F.lit(earliest)) & is_due & is_current)
+    conversions = funnel_conversions.build(mine, definitions, _among(due, level))
+    return conversions.unionByName(public.where(is_due & ~is_current))
+
+
+def _paths_of(
+    due: Sequence[date], attempts: DataFrame, public: DataFrame, definitions: Sequence[Definition]
+) -> DataFrame:
+    """All rows of the due days, those of versions without a definition as they were: they too come from the ledger."""
+    is_due, is_current = F.col("entry_date").isin(*due), _is_current(definitions)
+    return funnel_paths.build(attempts.where(is_due & is_current)).unionByName(public.where(is_due & ~is_current))
+
+
+def _among(due: Sequence[date], level: Level) -> dict[str, list[date]]:
+    """By zone the days of the data that are due."""
+    return {zone: [day for day in days if day in set(due)] for zone, days in level.days.items()}
+
+
+def _longest_window(definitions: Sequence[Definition]) -> timedelta:
+    return max(timedelta(microseconds=one.window_us or 86_400_000_000) for one in definitions)
+
+
 def changed_days(pairs: Mapping[str, tuple[DataFrame, DataFrame]]) -> dict[str, tuple[date, ...]]:
-    """Table → the entry days on which its rows, (old, new), differ, sorted; in one job for all tables."""
+    """Table → the days on which its rows, (old, new), differ, sorted; in one job for all tables.
+
+    Days of entry, and under CONVERSIONS the days of conversion of the attempts that differ.
+    """
     counted = [
         rows.select(
-            F.lit(table).alias("table"), "entry_date", F.to_json(F.struct(*sorted(old.columns))).alias("row"),
-            F.lit(sign).alias("sign"),
+            F.lit(table).alias("table"), "entry_date", _conversion_date(rows), F.lit(sign).alias("sign"),
+            F.to_json(F.struct(*sorted(old.columns))).alias("row"),
         )
         for table, (old, new) in pairs.items()
         for rows, sign in ((old, -1), (new, 1))
     ]  # fmt: skip
-    odd = reduce(DataFrame.unionAll, counted).groupBy("table", "entry_date", "row").agg(F.sum("sign").alias("sign"))
-    found = odd.where("sign <> 0").select("table", "entry_date").distinct().collect()
-    days = {table: sorted(row["entry_date"] for row in found if row["table"] == table) for table in pairs}
-    return {table: tuple(some) for table, some in days.items()}
+    days = ["table", "entry_date", "conversion_date"]
+    odd = reduce(DataFrame.unionAll, counted).groupBy(*days, "row").agg(F.sum("sign").alias("sign"))
+    found = odd.where("sign <> 0").select(*days).distinct().collect()
+    changed = {table: {row["entry_date"] for row in found if row["table"] == table} for table in pairs}
+    changed[CONVERSIONS] = {row["conversion_date"] for row in found if row["conversion_date"]}
+    return {table: tuple(sorted(some)) for table, some in changed.items()}
+
+
+def _conversion_date(rows: DataFrame) -> Column:
+    """The day of conversion where rows have one."""
+    has_one = "conversion_date" in rows.columns
+    return (F.col("conversion_date") if has_one else F.lit(None).cast("date")).alias("conversion_date")
 
 
 def ripened_days(now: Mapping[str, DataFrame], definitions: Sequence[Definition], level: Level) -> set[date]:
@@ -133,9 +189,9 @@ def ripened_days(now: Mapping[str, DataFrame], definitions: Sequence[Definition]
         return set()
     recent, ripe = F.lit(True), F.col("at") < F.lit(level.watermark)
     if level.last_watermark is not None:
-        longest = max(timedelta(microseconds=one.window_us or 86_400_000_000) for one in definitions)
         # an attempt's first entry is at most a window before its last, and a day has other bounds elsewhere
-        recent = F.col("entry_date") >= F.lit((level.last_watermark - 2 * longest).date() - timedelta(days=2))
+        since = level.last_watermark - 2 * _longest_window(definitions) - timedelta(days=2)
+        recent = F.col("entry_date") >= F.lit(since.date())
         ripe &= F.col("at") >= F.lit(level.last_watermark)
     times = [
         now[ATTEMPTS].where(recent).select("entry_date", F.col("matures_at").alias("at")),
@@ -145,10 +201,10 @@ def ripened_days(now: Mapping[str, DataFrame], definitions: Sequence[Definition]
     return {row["entry_date"] for row in days}
 
 
-def _unseen_days(daily: DataFrame, definitions: Sequence[Definition], level: Level) -> set[date]:
-    """Days of the data that some funnel has no row of yet."""
-    totals = daily.where((F.col("breakdown") == funnel_daily.TOTAL) & _is_current(definitions))
-    seen = totals.groupBy("zone").agg(F.collect_set("entry_date").alias("days")).collect()
+def _unseen_days(rows: DataFrame, column: str, definitions: Sequence[Definition], level: Level) -> set[date]:
+    """Days of the data that some funnel has no row of yet in a table that has one for every day (`column`)."""
+    totals = rows.where((F.col("breakdown") == funnel_daily.TOTAL) & _is_current(definitions))
+    seen = totals.groupBy("zone").agg(F.collect_set(column).alias("days")).collect()
     known = {row["zone"]: set(row["days"]) for row in seen}
     return {day for zone, days in level.days.items() for day in days if day not in known.get(zone, set())}
 

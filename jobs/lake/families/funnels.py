@@ -12,8 +12,10 @@ from jobs.definitions.funnel.model import Definition
 from jobs.lake.errors import DefinitionError
 from jobs.lake.families.funnel_refresh import (
     ATTEMPTS,
+    CONVERSIONS,
     DAILY,
     OPENINGS,
+    PATHS,
     Gold,
     Level,
     Silver,
@@ -36,7 +38,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     """The tables of the family, one after the other; nothing before the first fact."""
     definitions = read_definitions(lake.settings.schemas_dir)
-    silver, gold = _silver(lake, work), Gold(*(lake.read(table) for table in (ATTEMPTS, OPENINGS, DAILY)))
+    tables = (ATTEMPTS, OPENINGS, DAILY, CONVERSIONS, PATHS)
+    silver, gold = _silver(lake, work), Gold(*(lake.read(table) for table in tables))
     days = days_of_data(silver, sorted({one.zone for one in definitions}))
     if not days or not definitions:
         return
@@ -88,7 +91,7 @@ def _silver(lake: Lake, work: Work) -> Silver:
 
 def _is_new(definitions: Sequence[Definition], gold: Gold) -> bool:
     """Whether a definition was never built; DefinitionError when one changed and kept its version."""
-    seen = gold.daily.select("funnel", "funnel_version", "definition_hash").distinct().collect()
+    seen = gold.conversions.select("funnel", "funnel_version", "definition_hash").distinct().collect()
     hashes = {(row["funnel"], row["funnel_version"]): row["definition_hash"] for row in seen}
     for one in definitions:
         if hashes.get((one.name, one.version), one.fingerprint) != one.fingerprint:

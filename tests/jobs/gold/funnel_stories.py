@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +26,7 @@ breakdowns: [scene]
 """,
     "checkout.yaml",
 )
+PAIRED = replace(SHOP, name="paired", pairs=(("scene", "city_tier"),))
 STORIES = {
     "looked and left": "view 10:00",
     "scrolled past": "play 10:00 watch_ms=900 duration_ms=60000",
@@ -38,8 +40,9 @@ STORIES = {
     "refunded +1d 10:00 refund_fen=500",
     "gave all back in two": "view 10:00, like 10:05, product_view 10:06, order 10:07, paid 10:09, "
     "refunded +1d 10:00 refund_fen=500, refunded +3d 10:00 refund_fen=500",
-    "of the staff": "view 10:00, like 10:05",
+    "of the staff": "view 10:00, like 10:05, order 21:00, paid 21:01",
     "of school age": "view 10:00",
+    "bought twice": "order 20:00 order_id=a, paid 20:01 order_id=a, order 20:02 order_id=b, paid 20:03 order_id=b",
     "saw an advertisement": "view 10:00 video_id=advertisement, like 10:01",
 }
 LINE = [
@@ -54,7 +57,7 @@ def entity(key: str, name: str, **columns: object) -> dict[str, object]:
 
 
 def outcomes(told, table) -> DataFrame:  # type: ignore[no-untyped-def]
-    """Both funnels over all stories."""
+    """All funnels over all stories."""
     silver = told(STORIES)
     paid = [row.asDict() | {"lines": LINE if row.kind == "paid" else None} for row in silver["orders"].collect()]
     users = [
@@ -65,5 +68,5 @@ def outcomes(told, table) -> DataFrame:  # type: ignore[no-untyped-def]
     videos = [entity("video_id", "advertisement", is_advertisement=True, content_kind="PGC")]
     return funnel_attempts.judge(
         silver["views"], silver["likes"], table("silver.orders", paid), table("silver.videos", videos),
-        table("silver.users", users), [SHOP, CHECKOUT],
+        table("silver.users", users), [SHOP, CHECKOUT, PAIRED],
     )  # fmt: skip

@@ -79,5 +79,7 @@ def test_several_funnels_come_from_one_pass(ledger):
         "changed their mind",
         "gave half back",
         "gave all back in two",
+        "bought twice",
+        "of the staff",
     }
     assert ledger["checkout", "bought"].hold_key == '{"order_id":"order of bought"}'
