@@ -3,7 +3,7 @@
 from dags.lib.operator import ReelhouseOperator
 from dags.lib.tables import asset, family_tables, ingested
 
-FAMILIES = ("funnels", "profiles", "sessions")
+FAMILIES = ("funnels", "profiles", "sessions", "scores")
 
 
 def ingest() -> ReelhouseOperator:

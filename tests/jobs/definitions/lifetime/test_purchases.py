@@ -16,9 +16,9 @@ from jobs.definitions.lifetime.purchases import (
     log_likelihood,
 )
 from tests.jobs.definitions.lifetime.cdnow import buyers
+from tests.jobs.definitions.lifetime.made import TRUE, made, split
 
 PUBLISHED = PurchaseModel(r=0.243, alpha=4.414, a=0.793, b=2.426)
-TRUE = PurchaseModel(r=0.8, alpha=30.0, a=0.7, b=2.5)
 
 
 def test_the_published_fit_of_cdnow_comes_out() -> None:
@@ -52,14 +52,14 @@ def test_nothing_beside_the_maximum_is_likelier() -> None:
 
 def test_the_parameters_of_a_made_population_are_found_again() -> None:
     """40,000 people of the model, a year long: within a tenth of each parameter."""
-    found = fit(_made(40_000, 365.0, np.random.default_rng(5)))
+    found = fit(made(40_000, 365.0, np.random.default_rng(5)))
     assert found.parameters == pytest.approx((TRUE.r, TRUE.alpha, TRUE.a, TRUE.b), rel=0.1)
 
 
 def test_expectations_are_the_mean_of_what_people_of_the_model_do() -> None:
     """Predicted at half a year, counted at the end of it: within two percent over all, and for those who came back."""
     chance = np.random.default_rng(6)
-    known, later = _split(200_000, 180.0, 270.0, chance)
+    known, later = split(200_000, 180.0, 270.0, chance)
     predicted = expected_purchases(TRUE, known.frequency, known.recency, known.age, ahead=90.0)
     for chosen in (known.frequency >= 0, known.frequency > 1):
         assert predicted[chosen].sum() == pytest.approx(later[chosen].sum(), rel=0.02)
@@ -90,25 +90,3 @@ def test_no_history_breaks_the_arithmetic() -> None:
         expected_purchases(replace(PUBLISHED, a=a), frequency, recency, age, 90.0) for a in (1 - 1e-4, 1.0, 1.0001)
     ]
     assert beside[1] == pytest.approx((beside[0] + beside[2]) / 2, rel=1e-3)
-
-
-def _made(people: int, until: float, chance: np.random.Generator) -> Buyers:
-    """People of `TRUE`, all of whom bought first at 0 and are seen until then."""
-    known, _ = _split(people, until, until, chance)
-    return known
-
-
-def _split(people: int, now: float, until: float, chance: np.random.Generator) -> tuple[Buyers, np.ndarray]:
-    """What is known of them at `now`, and how often each buys between then and `until`."""
-    rate = chance.gamma(TRUE.r, 1 / TRUE.alpha, people)
-    leaves = chance.beta(TRUE.a, TRUE.b, people)
-    at, alive = np.zeros(people), np.ones(people, bool)
-    frequency, recency, later = np.zeros(people), np.zeros(people), np.zeros(people)
-    while alive.any():
-        at = np.where(alive, at + chance.exponential(1, people) / np.maximum(rate, 1e-12), at)
-        alive &= at <= until
-        frequency += alive & (at <= now)
-        recency = np.where(alive & (at <= now), at, recency)
-        later += alive & (at > now)
-        alive &= chance.random(people) >= leaves
-    return Buyers(frequency, recency, np.full(people, now), np.ones(people)), later
