@@ -1,4 +1,4 @@
-"""The profiles family on a real lake: released piece by piece it equals one release of everything, bit for bit."""
+"""Profiles, sessions and scores on a real lake: released piece by piece they equal one release of everything."""
 
 from __future__ import annotations
 
@@ -16,12 +16,22 @@ from jobs.lake.contracts import contract
 from jobs.lake.ledger import Ledger
 from jobs.lake.runner import Runner
 from jobs.lake.settings import Settings
+from jobs.lake.work import pending
 from tests.jobs.lake.profile_histories import AS_OF, STEPS, Histories, Row
 from tests.jobs.stories import ZONE
 
-EXACT = ("gold.user_days", "gold.user_interest_days", "gold.user_interests", "gold.user_profiles")
+FAMILIES = ("profiles", "sessions", "scores")  # scores read profiles
+EXACT = (
+    "gold.user_days",
+    "gold.user_interest_days",
+    "gold.user_interests",
+    "gold.user_profiles",
+    "gold.user_scores",
+    "silver.sessions",
+)
 HISTORY = "gold.user_profiles_history"
 FACTS = ("views", "likes", "orders")
+PEOPLE = 320  # enough of them buy again for a fit
 NIGHT = datetime(2026, 11, 1, tzinfo=UTC)
 FILLED = {
     "string": "0",
@@ -59,10 +69,12 @@ class Shop:
         self._complete(step)
 
     def release(self, hour: int, *, full: bool = False) -> None:
-        """Build, check and release whatever waits."""
-        runner = Runner(self.settings, "profiles", f"run-{hour}", lambda _: self.spark)
-        for outcome in (runner.build(NIGHT + timedelta(hours=hour), full=full), runner.check(), runner.release()):
-            assert outcome.outcome == "done", outcome.message
+        """Build, check and release whatever waits, family by family."""
+        for family in FAMILIES:
+            runner = Runner(self.settings, family, f"run-{hour}", lambda _: self.spark)
+            for outcome in (runner.build(NIGHT + timedelta(hours=hour), full=full), runner.check(), runner.release()):
+                assert outcome.outcome == "done", (family, outcome.message)
+            assert pending(self.ledger, self.settings, family).reasons == ()
 
     def rows(self, table: str) -> list[Row]:
         """All rows of a table, in the order of its grain."""
@@ -102,7 +114,7 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def histories() -> Histories:
-    return Histories(120, seed=11)
+    return Histories(PEOPLE, seed=11)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +138,7 @@ def step_by_step(histories: Histories, tmp_path_factory: pytest.TempPathFactory,
 
 @pytest.mark.parametrize("table", EXACT)
 def test_step_by_step_equals_at_once(table: str, at_once: Shop, step_by_step: Shop) -> None:
-    assert len(at_once.rows(table)) >= 120
+    assert len(at_once.rows(table)) >= PEOPLE / (2 if table == "gold.user_scores" else 1)
     assert step_by_step.rows(table) == at_once.rows(table)
 
 
@@ -139,6 +151,15 @@ def test_every_step_leaves_its_mark_in_the_history(step_by_step: Shop) -> None:
         assert {name: known[name] for name in profile if name != "as_of_day"} == {
             name: value for name, value in profile.items() if name != "as_of_day"
         }
+
+
+def test_every_run_notes_its_fits_once(step_by_step: Shop) -> None:
+    noted = step_by_step.ledger.read("ops.model_fits").to_pylist()
+    told = {(row["run_id"], row["model"]) for row in noted}
+    assert len(noted) == len(told)
+    assert ("run-3", "bg_nbd") in told
+    foretold = [row["alive_ppm"] for row in step_by_step.rows("gold.user_scores") if row["alive_ppm"] is not None]
+    assert foretold
 
 
 def test_building_everything_anew_changes_no_number_and_no_history(step_by_step: Shop) -> None:

@@ -14,8 +14,22 @@ if TYPE_CHECKING:
     # Natural logarithm of the likelihood of all data, and its slope by each parameter.
     Likelihood = Callable[[Floats], tuple[float, Floats]]
 
-LEAST, GREATEST = 1e-4, 1e9  # parameters are looked for in between
+# A shape beyond it means that people are all alike, and the data cannot tell by how much: the search would wander.
+SHAPES, MEANS = (1e-4, 1e3), (1e-9, 1e12)
 MOST_ROUNDS = 500
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where to look: for shapes (how alike people are) and means (in what), which hardly affect each other.
+
+    `start` has a positive number for each; those at the places `shapes` are shapes. Parameter i is the product of what
+    is looked for, each to the power in row i of `powers`.
+    """
+
+    start: tuple[float, ...]
+    shapes: frozenset[int]
+    powers: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -27,17 +41,22 @@ class Maximum:
     is_found: bool
 
 
-def maximum(likelihood: Likelihood, start: tuple[float, ...], weight: float) -> Maximum:
-    """Search from `start` over positive parameters; `weight` (how many people the data are of) scales the steps."""
+def maximum(likelihood: Likelihood, search: Search, weight: float) -> Maximum:
+    """Go up from the start; `weight`, how many people the data are of, makes the steps alike for few and many."""
     import numpy as np
     from scipy.optimize import minimize
 
-    def downhill(logs: Floats) -> tuple[float, Floats]:
-        parameters = np.exp(logs)
-        value, slope = likelihood(parameters)
-        return -value / weight, -slope * parameters / weight
+    powers = np.array(search.powers, np.float64)
 
-    bounds = [(np.log(LEAST), np.log(GREATEST))] * len(start)
-    options = {"maxiter": MOST_ROUNDS, "ftol": 1e-14, "gtol": 1e-9}
-    found = minimize(downhill, np.log(start), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return Maximum(tuple(float(p) for p in np.exp(found.x)), float(-found.fun * weight), bool(found.success))
+    def downhill(logs: Floats) -> tuple[float, Floats]:
+        parameters = np.exp(powers @ logs)
+        value, slope = likelihood(parameters)
+        return -value / weight, -powers.T @ (slope * parameters) / weight
+
+    limits = [SHAPES if place in search.shapes else MEANS for place in range(len(search.start))]
+    options = {"maxiter": MOST_ROUNDS, "ftol": 1e-15, "gtol": 1e-9}
+    found = minimize(
+        downhill, np.log(search.start), jac=True, method="L-BFGS-B", bounds=np.log(limits), options=options
+    )
+    parameters = np.exp(powers @ found.x)
+    return Maximum(tuple(float(each) for each in parameters), float(-found.fun * weight), bool(found.success))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
-from jobs.definitions.lifetime.maximum import Maximum, maximum
+from jobs.definitions.lifetime.maximum import Maximum, Search, maximum
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,8 +44,10 @@ class PurchaseModel:
 def fit(buyers: Buyers) -> Maximum:
     """The most likely parameters (r, alpha, a, b) of at least one buyer."""
     total = float(buyers.count.sum())
-    start = (1.0, max(float((buyers.age * buyers.count).sum()) / total, 1.0), 1.0, 1.0)
-    return maximum(lambda parameters: _likelihood(parameters, buyers), start, total)
+    age = max(float((buyers.age * buyers.count).sum()) / total, 1.0)
+    # r; the mean time between purchases, alpha / r; the odds of leaving, a / b; b
+    search = Search((1.0, age, 0.5, 2.0), frozenset({0, 3}), ((1, 0, 0, 0), (1, 1, 0, 0), (0, 0, 1, 1), (0, 0, 0, 1)))
+    return maximum(lambda parameters: _likelihood(parameters, buyers), search, total)
 
 
 def log_likelihood(model: PurchaseModel, buyers: Buyers) -> float:
@@ -91,17 +93,30 @@ def chance_alive(model: PurchaseModel, frequency: Floats, recency: Floats, age: 
 def expected_purchases(model: PurchaseModel, frequency: Floats, recency: Floats, age: Floats, ahead: float) -> Floats:
     """How many purchases each buyer makes in the next `ahead` of time, on average."""
     import numpy as np
-    from scipy.special import hyp2f1
 
-    r, alpha, b = model.r, model.alpha, model.b
     a = model.a if abs(model.a - 1) > NEAR_ONE else 1 + NEAR_ONE
-    total = a + b + frequency - 1
-    z = ahead / (alpha + age + ahead)
-    # Euler's transformation of the published form: the same number, without the power of r + x that overflows.
-    left = (1 - z) ** (a - 1) * hyp2f1(a + b - 1 - r, a - 1, total, z)
-    while_alive = np.maximum(total / (a - 1) * (1 - left), 0.0)
+    total = a + model.b + frequency - 1
+    lost = _lost(model, a, frequency, ahead / (model.alpha + age + ahead))
+    while_alive = np.maximum(total / (a - 1) * (1 - lost), 0.0)
     bought: Floats = while_alive * chance_alive(model, frequency, recency, age)
     return bought
+
+
+def _lost(model: PurchaseModel, a: float, frequency: Floats, z: Floats) -> Floats:
+    """The term of the paper with Gauss's hypergeometric function.
+
+    Euler's transformation gives the same number with other powers; of the two that is taken whose power is smaller: the
+    paper's overflows for who bought very often, the other for people who are all alike.
+    """
+    import numpy as np
+    from scipy.special import hyp2f1
+
+    power, other, total = model.r + frequency, a - 1, a + model.b + frequency - 1
+    is_often = power > abs(other)
+    exponent = np.where(is_often, other, power)
+    one = np.where(is_often, a + model.b - 1 - model.r, model.b + frequency)
+    lost: Floats = (1 - z) ** exponent * hyp2f1(exponent, one, total, z)
+    return lost
 
 
 def _odds_gone(model: PurchaseModel, frequency: Floats, recency: Floats, age: Floats) -> Floats:

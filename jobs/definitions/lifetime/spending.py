@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
-from jobs.definitions.lifetime.maximum import Maximum, maximum
+from jobs.definitions.lifetime.maximum import Maximum, Search, maximum
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,8 +44,10 @@ class SpendingModel:
 def fit(spenders: Spenders) -> Maximum:
     """The most likely parameters (p, q, v) of at least one buyer."""
     total = float(spenders.count.sum())
-    start = (2.0, 2.0, float((spenders.mean_value * spenders.count).sum()) / total)
-    return maximum(lambda parameters: _likelihood(parameters, spenders), start, total)
+    value = float((spenders.mean_value * spenders.count).sum()) / total
+    # p; q; what a buyer spends on average, p * v / q
+    search = Search((2.0, 2.0, value), frozenset({0, 1}), ((1, 0, 0), (0, 1, 0), (-1, 1, 1)))
+    return maximum(lambda parameters: _likelihood(parameters, spenders), search, total)
 
 
 def log_likelihood(model: SpendingModel, spenders: Spenders) -> float:

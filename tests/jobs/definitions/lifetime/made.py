@@ -15,10 +15,13 @@ def made(people: int, until: float, chance: np.random.Generator) -> Buyers:
     return known
 
 
-def split(people: int, now: float, until: float, chance: np.random.Generator) -> tuple[Buyers, np.ndarray]:
-    """What is known of them at `now`, and how often each buys between then and `until`."""
+def split(
+    people: int, now: float, until: float, chance: np.random.Generator, leaves: np.ndarray | None = None
+) -> tuple[Buyers, np.ndarray]:
+    """What is known of them at `now`, and how often each buys between then and `until`; `leaves` overrules the beta."""
     rate = chance.gamma(TRUE.r, 1 / TRUE.alpha, people)
-    leaves = chance.beta(TRUE.a, TRUE.b, people)
+    if leaves is None:
+        leaves = chance.beta(TRUE.a, TRUE.b, people)
     at, alive = np.zeros(people), np.ones(people, bool)
     frequency, recency, later = np.zeros(people), np.zeros(people), np.zeros(people)
     while alive.any():

@@ -65,6 +65,18 @@ def test_expectations_are_the_mean_of_what_people_of_the_model_do() -> None:
         assert predicted[chosen].sum() == pytest.approx(later[chosen].sum(), rel=0.02)
 
 
+def test_people_who_are_all_alike_are_foretold_too() -> None:
+    """Nothing tells by how much they differ, so two parameters run to their bounds; the predictions stay right."""
+    chance = np.random.default_rng(7)
+    known, later = split(100_000, 180.0, 270.0, chance, leaves=np.full(100_000, 0.2))
+    model = PurchaseModel(*fit(known).parameters)
+    assert max(model.a, model.b) > 50
+    predicted = expected_purchases(model, known.frequency, known.recency, known.age, ahead=90.0)
+    assert predicted.sum() == pytest.approx(later.sum(), rel=0.02)
+    often = known.frequency > 3
+    assert predicted[often].sum() == pytest.approx(later[often].sum(), rel=0.03)
+
+
 def test_who_bought_once_is_there_and_who_fell_silent_is_not() -> None:
     frequency, recency = np.array([0.0, 20.0, 20.0]), np.array([0.0, 38.0, 10.0])
     once, busy, silent = chance_alive(PUBLISHED, frequency, recency, np.full(3, 38.86))
@@ -78,8 +90,8 @@ def test_no_history_breaks_the_arithmetic() -> None:
     frequency = np.array([0.0, 0.0, 1.0, 3_000.0, 100_000.0, 100_000.0])
     recency = np.array([0.0, 0.0, 0.0, 364.0, 3_650.0, 1.0])
     age = np.array([0.0, 3_650.0, 0.0, 365.0, 3_650.0, 3_650.0])
-    for a in (0.2, 1.0, 1.5):
-        model = replace(PUBLISHED, a=a)
+    for a, b in ((0.2, 2.4), (1.0, 2.4), (1.5, 2.4), (999.0, 1_000.0)):
+        model = replace(PUBLISHED, a=a, b=b)
         for ahead in (7.0, 90.0):
             predicted = expected_purchases(model, frequency, recency, age, ahead)
             assert np.isfinite(predicted).all()

@@ -34,6 +34,20 @@ def test_the_parameters_of_a_made_population_are_found_again() -> None:
     assert found.parameters == pytest.approx((true.p, true.q, true.v), rel=0.1)
 
 
+def test_people_who_spend_all_alike_have_one_mean() -> None:
+    """Nothing tells by how much they differ: q runs to its bound, and everybody is expected to spend what all do."""
+    chance = np.random.default_rng(9)
+    purchases = chance.integers(1, 9, 2_000).astype(float)
+    mean_value = np.array([chance.integers(500, 9_000, int(n)).mean() for n in purchases])
+    rows = np.array([purchases, mean_value])
+    models = [SpendingModel(*fit(Spenders(*one, np.ones(2_000))).parameters) for one in (rows, rows[:, ::-1])]
+    for model in models:
+        assert model.q > 100
+        expected = expected_value(model, np.array([0.0, 1.0]), np.array([0.0, 8_000.0]))
+        assert expected == pytest.approx([4_750, 4_750], rel=0.02)
+    assert (models[0].p, models[0].q, models[0].v) == pytest.approx((models[1].p, models[1].q, models[1].v), rel=1e-6)
+
+
 def test_what_is_seen_often_is_believed() -> None:
     """The more purchases, the nearer to their own mean; the fewer, the nearer to everybody's."""
     often, seldom, never = expected_value(PUBLISHED, np.array([1_000.0, 1.0, 0.0]), np.array([80.0, 80.0, 0.0]))
