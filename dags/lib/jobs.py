@@ -1,7 +1,9 @@
 """Jobs as tasks: what a DAG file says in one line."""
 
 from dags.lib.operator import ReelhouseOperator
-from dags.lib.tables import SILVER, asset, family_tables
+from dags.lib.tables import asset, family_tables, ingested
+
+FAMILIES = ("funnels", "profiles", "sessions", "scores")
 
 
 def ingest() -> ReelhouseOperator:
@@ -11,7 +13,7 @@ def ingest() -> ReelhouseOperator:
         arguments=["ingest"],
         skip_unless_unreleased=True,
         pool="lake_ingest",
-        outlets=[asset(table) for table in SILVER if table != "silver.quarantine"],
+        outlets=[asset(table) for table in ingested() if table != "silver.quarantine"],
         doc_md="Kafka → bronze → silver, books balanced. Red: docs/runbooks/ingest.md",
     )
 
@@ -43,7 +45,8 @@ def publish(family: str) -> None:
 
 def upkeep() -> None:
     """Compaction, vacuum and statistics: one task per group of tables, in the pool of its one writer."""
-    for group, pool in {"silver": "lake_ingest", "funnels": "lake_funnels", "profiles": "lake_profiles"}.items():
+    pools = {"silver": "lake_ingest"} | {family: f"lake_{family}" for family in FAMILIES}
+    for group, pool in pools.items():
         ReelhouseOperator(
             task_id=f"upkeep.{group}",
             arguments=["upkeep", group],

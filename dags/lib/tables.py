@@ -8,7 +8,6 @@ import yaml
 from airflow.sdk import Asset
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
-SILVER = tuple(f"silver.{path.stem}" for path in sorted((SCHEMAS / "silver").glob("*.yaml")))
 
 
 def asset(table: str) -> Asset:
@@ -25,8 +24,7 @@ def promises(table: str) -> dict[str, Any]:
 
 def family_tables(family: str) -> tuple[str, ...]:
     """All tables that are published together as `family`, in a stable order."""
-    names = (f"gold.{path.stem}" for path in sorted((SCHEMAS / "gold").glob("*.yaml")))
-    return tuple(name for name in names if promises(name).get("family") == family)
+    return tuple(name for name in _names("silver", "gold") if promises(name).get("family") == family)
 
 
 def family_inputs(family: str) -> tuple[str, ...]:
@@ -34,3 +32,12 @@ def family_inputs(family: str) -> tuple[str, ...]:
     tables = family_tables(family)
     inputs = {name for table in tables for name in promises(table).get("inputs", [])}
     return tuple(sorted(inputs - set(tables)))
+
+
+def ingested() -> tuple[str, ...]:
+    """The silver tables that ingest writes; the others are published as families."""
+    return tuple(name for name in _names("silver") if "family" not in promises(name))
+
+
+def _names(*layers: str) -> tuple[str, ...]:
+    return tuple(f"{layer}.{path.stem}" for layer in layers for path in sorted((SCHEMAS / layer).glob("*.yaml")))

@@ -25,6 +25,20 @@ NEEDS_PERSONALISATION = (
     "preferred_price_band",
     "top_interests",
 )
+# Who is worth how much is worked out to court them.
+MARKETING = "marketing"
+NEEDS_MARKETING = (
+    "recency_score",
+    "frequency_score",
+    "monetary_score",
+    "value_tier",
+    "alive_ppm",
+    "expected_purchases_7d_ppm",
+    "expected_purchases_30d_ppm",
+    "expected_purchases_90d_ppm",
+    "expected_purchase_fen",
+    "expected_value_90d_fen",
+)
 
 
 def age(birth_year: Column, day: date | Column) -> Column:

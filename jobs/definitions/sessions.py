@@ -1,6 +1,9 @@
 """What it means to be there: own acts, and the visits they form."""
 
-from pyspark.sql import Column
+from collections.abc import Sequence
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 SESSION_GAP_MINUTES = 30
@@ -21,3 +24,17 @@ def starts_session(at: Column, previous_at: Column) -> Column:
 def reach(at: Column) -> Column:
     """The last instant whose session start can depend on an act at `at`."""
     return at + F.expr(f"INTERVAL {SESSION_GAP_MINUTES} MINUTES")
+
+
+def own_acts(views: DataFrame, likes: DataFrame, orders: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """A row for every own act (a view, a like, a step the shopper took); null where its fact lacks a column."""
+    facts = (views, likes, orders.where(is_own_step()))
+    narrow = [frame.select(*[name for name in columns if name in frame.columns]) for frame in facts]
+    return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), narrow)
+
+
+def with_session_starts(acts: DataFrame) -> DataFrame:
+    """Mark the acts that open a session; acts at one instant open one together, so ties do not matter."""
+    in_turn = Window.partitionBy("user_id").orderBy("event_time")
+    previous_at = F.lag("event_time").over(in_turn)
+    return acts.withColumn("starts_session", starts_session(F.col("event_time"), previous_at))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MIN_WATCH_MS = 3_000
 COMPLETED_PERCENT = 90
+MAX_WATCH_MS = 24 * 3_600_000  # nobody watches one thing for longer; a counter that says so is broken
 ASKED = ("watch_ms", "duration_ms", "is_advertisement")  # the properties the rules ask for
 # A counter gone wild must not overflow when multiplied.
 WATCHED, LENGTH = "CAST(watch_ms AS DECIMAL(20,0))", "CAST(duration_ms AS DECIMAL(20,0))"
@@ -37,3 +38,11 @@ def is_completed_view() -> Column:
     from pyspark.sql import functions as F
 
     return F.expr(COMPLETED_VIEW)
+
+
+def watched_ms() -> Column:
+    """Milliseconds a view watched, within 0 and a day: of plays and live rooms; null for views of another kind."""
+    from pyspark.sql import functions as F
+
+    watched = F.least(F.greatest(F.coalesce("watch_ms", F.lit(0)), F.lit(0)), F.lit(MAX_WATCH_MS))
+    return F.when(F.col("kind").isin("play", "live_enter"), watched)

@@ -11,6 +11,8 @@ from jobs.demo.airflow import Airflow
 from jobs.lake.errors import ServiceError
 
 DAGS = ("ingest", "gold_funnels", "gold_profiles")
+FAMILIES = ("funnels", "profiles")  # what these publish
+AFTERWARDS = ("silver_sessions", "gold_scores")  # nobody waits for them
 SECONDS_BETWEEN_LOOKS = 1.0
 COLOURS = {"success": "green", "failed": "red", "running": "cyan", "skipped": "dim", "up_for_retry": "yellow"}
 WORTH_TELLING = {"running", "success", "failed", "skipped", "up_for_retry", "upstream_failed"}
@@ -35,6 +37,12 @@ class Follower:
         run = self.airflow.trigger("ingest")
         self.airflow.unpause("ingest")
         return run
+
+    def leave_the_rest(self) -> None:
+        """Start what may go on while people look."""
+        for dag in AFTERWARDS:
+            self.airflow.unpause(dag)
+            self.airflow.trigger(dag)
 
     def until_released(self, ingest_run: str, is_unreleased: Callable[[], bool], *, minutes: int) -> None:
         """Wait until that ingest has ended, no run is at work, and the ledger says nothing is left to release."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs.demo.airflow import Airflow
-from jobs.demo.follow import DAGS, Follower
+from jobs.demo.follow import AFTERWARDS, DAGS, FAMILIES, Follower
 from jobs.demo.show import show
 from jobs.demo.state import Sent
 from jobs.demo.steps import Steps
@@ -85,21 +85,23 @@ def publish(stage: Stage, minutes: int) -> None:
     began = time.monotonic()
     follower.until_released(follower.begin(), lambda: is_unreleased(stage.steps), minutes=minutes)
     stage.console.print(f"[green]✓[/] released by Airflow [dim]{time.monotonic() - began:.0f} s[/]")
+    follower.leave_the_rest()
+    stage.console.print(f"  [dim]{', '.join(AFTERWARDS)} go on; `reelhouse pending` says when they are done[/]")
 
 
 def is_unreleased(steps: Steps) -> bool:
-    """What the ledger says, not what Airflow says."""
+    """What the ledger says of what the demo waits for, not what Airflow says."""
     running = steps.start("pending", "pending", "--format", "json")
     printed, _ = running.process.communicate()
     if running.process.returncode:
         raise running.failure(printed, "see the log")
-    return any(row["is_waiting"] for row in json.loads(printed))
+    return any(row["is_waiting"] for row in json.loads(printed) if row["family"] in FAMILIES)
 
 
 def wait_for_dags(airflow: Airflow) -> None:
     """Airflow reads the DAG files a few seconds after it serves."""
     deadline = time.monotonic() + SECONDS_FOR_DAGS
-    while not all(airflow.knows(dag) for dag in DAGS):
+    while not all(airflow.knows(dag) for dag in (*DAGS, *AFTERWARDS)):
         if time.monotonic() > deadline:
             raise ServiceError(f"Airflow at {airflow.url} has not read dags/ in {SECONDS_FOR_DAGS} s; see its log")
         time.sleep(1)

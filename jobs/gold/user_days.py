@@ -3,21 +3,18 @@
 Grain: user_id x day (the business day of the act). A row is there only if the user was.
 """
 
-from functools import reduce
-
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.definitions.as_of import with_version
 from jobs.definitions.local_time import local_hour
-from jobs.definitions.sessions import is_own_step, starts_session
-from jobs.definitions.watching import is_completed_view, is_valid_view
+from jobs.definitions.sessions import own_acts, with_session_starts
+from jobs.definitions.watching import is_completed_view, is_valid_view, watched_ms
 
 SCENES = ("short_video", "live", "mall", "search")
 ACTS = ("like", "unlike", "favourite", "unfavourite", "comment", "share", "follow", "unfollow", "add_to_cart",
         "remove_from_cart", "not_interested", "report")  # fmt: skip
-WATCHED = ("play", "live_enter")
-MAX_WATCH_MS = 24 * 3_600_000  # nobody watches one thing for longer; a counter that says so is broken
+ACT = ("user_id", "event_time", "event_date", "kind", "scene", "watched_ms", "is_valid", "is_complete")
 
 
 def build(views: DataFrame, likes: DataFrame, orders: DataFrame, videos: DataFrame, *, zone: str) -> DataFrame:
@@ -32,28 +29,17 @@ def build(views: DataFrame, likes: DataFrame, orders: DataFrame, videos: DataFra
 
 
 def presence(views: DataFrame, likes: DataFrame, orders: DataFrame, videos: DataFrame) -> DataFrame:
-    """Every own act: a view, a like, a step of an order the shopper took; views know whether they count."""
+    """Every own act; views know whether they count."""
     seen = with_version(views, videos, "video_id", "event_time", {"is_advertisement": "is_advertisement"})
     is_play = F.col("kind") == "play"
-    watched = F.least(F.greatest(F.coalesce("watch_ms", F.lit(0)), F.lit(0)), F.lit(MAX_WATCH_MS))
     viewed = seen.withColumns(
         {
-            "watched_ms": F.when(F.col("kind").isin(*WATCHED), watched),
+            "watched_ms": watched_ms(),
             "is_valid": is_play & F.coalesce(is_valid_view(), F.lit(False)),
             "is_complete": is_play & F.coalesce(is_completed_view(), F.lit(False)),
         }
     )
-    shared = ["user_id", "event_time", "event_date", "kind", "scene"]
-    acts = [viewed.select(*shared, "watched_ms", "is_valid", "is_complete")]
-    acts += [likes.select(*shared), orders.where(is_own_step()).select(*shared)]
-    return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), acts)
-
-
-def with_session_starts(acts: DataFrame) -> DataFrame:
-    """Mark the acts that open a session; acts at one instant open one together, so ties do not matter."""
-    in_turn = Window.partitionBy("user_id").orderBy("event_time")
-    previous_at = F.lag("event_time").over(in_turn)
-    return acts.withColumn("starts_session", starts_session(F.col("event_time"), previous_at))
+    return own_acts(viewed, likes, orders, ACT)
 
 
 def _sums() -> list[Column]:

@@ -60,7 +60,7 @@ def families(schemas_dir: Path) -> dict[str, tuple[str, ...]]:
     """Family → its public tables, by contract, in a stable order."""
     found: dict[str, list[str]] = {}
     for table in all_tables(schemas_dir):
-        family = contract(table, schemas_dir).family if table.startswith("gold.") else None
+        family = contract(table, schemas_dir).family
         if family:
             found.setdefault(family, []).append(table)
     return {family: tuple(tables) for family, tables in sorted(found.items())}

@@ -78,11 +78,28 @@ class Pending:
         return bool(self.reasons) and not self.is_held
 
 
+@dataclass(frozen=True)
+class Reach:
+    """How far a family's inputs reach; `released_at` is that of the other families' tables it reads, if it does."""
+
+    ingest_seq: int
+    watermark: datetime | None
+    released_at: datetime | None = None
+
+    def is_renewed(self, last: Release) -> bool:
+        """Whether the other families were released, or rolled back, since `last` was built on them."""
+        if self.released_at is None:
+            return False
+        now, then = (self.ingest_seq, self.watermark), (last.facts.ingest_seq, last.facts.watermark)
+        return now != then or self.released_at > last.facts.known_from
+
+
 def pending(ledger: Ledger, settings: Settings, family: str) -> Pending:
     """Compare what came in with what was released; `reasons` is empty when nothing is left to do."""
     last = latest(ledger, family)
-    seq_from, seq_to = (last.facts.ingest_seq if last else -1), complete_seq(ledger)
     inputs = inputs_of(family, settings.schemas_dir)
+    reach = reach_of(ledger, settings, inputs)
+    seq_from, seq_to = (last.facts.ingest_seq if last else -1), reach.ingest_seq
     touched, rows = touched_days(ledger, inputs, seq_from, seq_to)
     holds = owed(ledger, family)
     versions = contract_versions(family, settings)
@@ -91,17 +108,16 @@ def pending(ledger: Ledger, settings: Settings, family: str) -> Pending:
     held = {hold.day for hold in bound if hold.day}
     due = {hold.day for hold in holds if hold.day} | touched
     is_held = any(hold.day is None for hold in bound)
-    level = watermark(ledger, [name.split(".", 1)[1] for name in inputs if name.split(".", 1)[1] in FACT_TOPICS])
     return Pending(
         family=family,
         days=tuple(sorted(due - held)),
         held=tuple(sorted(held)),
         is_held=is_held,
-        reasons=tuple(_reasons(due - held, last, level, versions, seq_to, _owed_whole(holds, bound))),
+        reasons=tuple(_reasons(due - held, last, reach, versions, _owed_whole(holds, bound))),
         rows=rows,
         ingest_seq_from=seq_from,
         ingest_seq_to=seq_to,
-        watermark=level,
+        watermark=reach.watermark,
         last=last,
     )
 
@@ -133,6 +149,26 @@ def plan(
         silver_versions=input_versions(ledger, settings, family),
         held=() if days else left.held,
     )
+
+
+def reach_of(ledger: Ledger, settings: Settings, inputs: Sequence[str]) -> Reach:
+    """How far `inputs` reach: as far as ingest is complete; where other families' tables are read, as they are."""
+    read = read_families(inputs, settings)
+    if not read:
+        topics = [name.split(".", 1)[1] for name in inputs if name.split(".", 1)[1] in FACT_TOPICS]
+        return Reach(complete_seq(ledger), watermark(ledger, topics))
+    lines = [release.facts for release in (latest(ledger, family) for family in read) if release]
+    if len(lines) < len(read):
+        return Reach(-1, None)
+    levels = [line.watermark for line in lines]
+    level = None if None in levels else min(filter(None, levels))
+    return Reach(min(line.ingest_seq for line in lines), level, max(line.known_from for line in lines))
+
+
+def read_families(inputs: Sequence[str], settings: Settings) -> tuple[str, ...]:
+    """The families whose published tables are among the inputs."""
+    found = {contract(table, settings.schemas_dir).family for table in inputs}
+    return tuple(sorted(family for family in found if family))
 
 
 def complete_seq(ledger: Ledger) -> int:
@@ -167,8 +203,14 @@ def contract_versions(family: str, settings: Settings) -> dict[str, str]:
 
 
 def input_versions(ledger: Ledger, settings: Settings, family: str) -> dict[str, int]:
-    """Input table → its Delta version now, -1 for one not made yet."""
-    return {table: ledger.version(table) for table in inputs_of(family, settings.schemas_dir)}
+    """Input table → its Delta version now (of another family's table: the published one), -1 for none yet."""
+    inputs = inputs_of(family, settings.schemas_dir)
+    released = [latest(ledger, name) for name in read_families(inputs, settings)]
+    public = {table: version for release in released if release for table, version in release.versions.items()}
+    return {
+        table: public.get(table, -1) if contract(table, settings.schemas_dir).family else ledger.version(table)
+        for table in inputs
+    }
 
 
 def _owed_whole(holds: Sequence[Hold], bound: Sequence[Hold]) -> bool:
@@ -177,21 +219,18 @@ def _owed_whole(holds: Sequence[Hold], bound: Sequence[Hold]) -> bool:
 
 
 def _reasons(
-    days: set[date],
-    last: Release | None,
-    level: datetime | None,
-    versions: Mapping[str, str],
-    seq_to: int,
-    is_retried: bool,
+    days: set[date], last: Release | None, reach: Reach, versions: Mapping[str, str], is_retried: bool
 ) -> list[str]:
     """Why there is something to do, in words of one kind each."""
-    if seq_to < 0:
+    if reach.ingest_seq < 0:
         return []
     found = ["touched"] * bool(days) + ["retried"] * is_retried
     if last is None:
         return found or ["first"]
-    if level is not None and (last.facts.watermark is None or level > last.facts.watermark):
+    if reach.watermark is not None and (last.facts.watermark is None or reach.watermark > last.facts.watermark):
         found.append("watermark")
+    if reach.is_renewed(last):
+        found.append("upstream")
     if {table: line.contract_version for table, line in last.tables.items()} != dict(versions):
         found.append("contract")
     return found

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from jobs.lake.errors import UsageError
 from jobs.lake.settings import Settings
+from jobs.serve.profile_more import more, outlook, visits
 
 Row = dict[str, Any]
 NEWEST, HISTORY, INTERESTS = "gold.user_profiles", "gold.user_profiles_history", "gold.user_interests"
@@ -55,7 +56,7 @@ ODD = {
 def find_profile(settings: Settings, user: str, as_of: datetime | None) -> Row:
     """The profile of a raw id or a pseudonym, its topics under `interests`; UsageError when there is none.
 
-    As of a past time it is the last row known by then; interests in numbers are kept for the newest day only.
+    As of a past time it is the last row known by then; interests in numbers, `sessions` and `scores` are of now only.
     """
     from jobs.serve.duck import connect
     from jobs.serve.tables import published_version
@@ -71,7 +72,8 @@ def find_profile(settings: Settings, user: str, as_of: datetime | None) -> Row:
         when = f" known at {as_of.isoformat()}" if as_of else ""
         raise UsageError(f"no profile of {pseudonym}{when}; give the id as the app sends it, or a pseudonym as printed")
     interests = [] if as_of else _rows(connection.execute(LIKED_NOW, {"user": pseudonym}))
-    return rows[0] | {"interests": interests}
+    added = {} if as_of else more(settings, pseudonym)
+    return rows[0] | {"interests": interests} | added
 
 
 def card(profile: Mapping[str, Any], topics: int = 5) -> RenderableType:
@@ -83,7 +85,9 @@ def card(profile: Mapping[str, Any], topics: int = 5) -> RenderableType:
         _buying(profile),
         _habits(profile),
     ]
-    return Group(*parts, _interests(profile["interests"], topics) if profile["interests"] else _named(profile))
+    parts += [outlook(scores) for scores in profile.get("scores", [])]
+    parts.append(_interests(profile["interests"], topics) if profile["interests"] else _named(profile))
+    return Group(*parts, visits(profile["sessions"]) if profile.get("sessions") else Text(""))
 
 
 def _pseudonym(settings: Settings, raw_id: str) -> str:

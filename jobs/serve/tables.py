@@ -28,7 +28,7 @@ def open_table(
     release: str | None = None,
     settings: Settings | None = None,
 ) -> "duckdb.DuckDBPyRelation | pa.Table | pl.DataFrame | pd.DataFrame":
-    """The published rows of a gold table, as of its newest release, or of one that is named.
+    """The published rows of a public table, as of its newest release, or of one that is named.
 
     Times are UTC. A `version` that no release ever published is refused: its rows have passed no check.
     """
@@ -73,17 +73,23 @@ def readable(settings: Settings, *, with_silver: bool = False, as_of: datetime |
     `as_of` gives the gold tables as they were published then. Silver is personal, and there on request only.
     """
     ledger = Ledger(settings)
-    versions = {table: line.version for table, line in _published_at(ledger, as_of).items()}
-    layers = ("ops.", "silver.") if with_silver else ("ops.",)
-    others = [table for table in all_tables(settings.schemas_dir) if table.startswith(layers)]
-    return versions | {table: ledger.version(table) for table in others}
+    layers = ("ops.", "gold.", "silver.") if with_silver else ("ops.", "gold.")
+    published = {table: line.version for table, line in _published_at(ledger, as_of).items()}
+    found = [table for table in all_tables(settings.schemas_dir) if table.startswith(layers)]
+    public = public_tables(settings)
+    return {table: published[table] if table in public else ledger.version(table)
+            for table in found if table in published or table not in public}  # fmt: skip
+
+
+def public_tables(settings: Settings) -> tuple[str, ...]:
+    """Every table that is published with a family, layer by layer."""
+    return tuple(table for table in all_tables(settings.schemas_dir) if contract(table, settings.schemas_dir).family)
 
 
 def list_tables(settings: Settings) -> list[dict[str, Any]]:
-    """One row per promised gold table: grain, rows, how fresh, and the verdict of its last checks."""
+    """One row per public table: grain, rows, how fresh, and the verdict of its last checks."""
     lines = published(Ledger(settings))
-    gold = [table for table in all_tables(settings.schemas_dir) if table.startswith("gold.")]
-    return [_described(contract(table, settings.schemas_dir), lines.get(table)) for table in gold]
+    return [_described(contract(table, settings.schemas_dir), lines.get(table)) for table in public_tables(settings)]
 
 
 def _described(promised: Contract, line: Publication | None) -> dict[str, Any]:
@@ -101,10 +107,10 @@ def _described(promised: Contract, line: Publication | None) -> dict[str, Any]:
 
 
 def _publications(settings: Settings, name: str) -> list[Publication]:
-    """Every publication of one table, the newest last; UsageError when no such gold table is promised."""
-    gold = [table for table in all_tables(settings.schemas_dir) if table.startswith("gold.")]
-    if name not in gold:
-        raise UsageError(f"{name!r} is no public table; write one of {', '.join(gold)}")
+    """Every publication of one table, the newest last; UsageError when no such table is public."""
+    public = public_tables(settings)
+    if name not in public:
+        raise UsageError(f"{name!r} is no public table; write one of {', '.join(public)}")
     found = releases(Ledger(settings), contract(name, settings.schemas_dir).family)
     return [release.tables[name] for release in found if name in release.tables]
 

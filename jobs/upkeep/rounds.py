@@ -112,11 +112,12 @@ class Round:
 
 
 def groups(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """Group → its tables: what ingest writes, each family of gold tables, and the ledger."""
-    tables = all_tables(settings.schemas_dir)
-    silver = tuple(table for table in tables if table.startswith(("bronze.", "silver.")))
+    """Group → its tables: what ingest writes, each family of published tables, and the ledger."""
+    tables, published = all_tables(settings.schemas_dir), families(settings.schemas_dir)
+    theirs = {table for members in published.values() for table in members}
+    silver = tuple(table for table in tables if table.startswith(("bronze.", "silver.")) and table not in theirs)
     ledger = tuple(table for table in tables if table.startswith("ops."))
-    return {LEDGER: ledger, **families(settings.schemas_dir), SILVER: silver}
+    return {LEDGER: ledger, **published, SILVER: silver}
 
 
 def lease_of(group: str) -> str | None:

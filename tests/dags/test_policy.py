@@ -13,7 +13,12 @@ from dags.lib.tables import SCHEMAS, family_inputs, family_tables
 from tests.dags.graph import REVIEWED, awaited, graph
 
 ROOT = Path(__file__).resolve().parents[2]
-FAMILIES = {"gold_funnels": "funnels", "gold_profiles": "profiles"}
+FAMILIES = {
+    "gold_funnels": "funnels",
+    "gold_profiles": "profiles",
+    "silver_sessions": "sessions",
+    "gold_scores": "scores",
+}
 
 
 def tasks_of(dags):
@@ -61,10 +66,15 @@ def test_everything_awaited_is_announced_by_some_task(dags):
     assert {name for dag in dags.values() for name in awaited(dag)} <= announced
 
 
-def test_each_gold_table_is_published_by_exactly_one_dag(dags):
+def test_each_public_table_is_published_by_exactly_one_dag(dags):
     published = [o.name for task in tasks_of(dags) if task.task_id.endswith(".release") for o in task.outlets]
-    promised = sorted(f"gold.{path.stem}" for path in (SCHEMAS / "gold").glob("*.yaml"))
-    assert sorted(published) == promised
+    promised = [f"gold.{path.stem}" for path in (SCHEMAS / "gold").glob("*.yaml")] + ["silver.sessions"]
+    assert sorted(published) == sorted(promised)
+
+
+def test_no_silver_table_is_announced_by_two_tasks(dags):
+    announced = [outlet.name for task in tasks_of(dags) for outlet in task.outlets]
+    assert len(announced) == len(set(announced))
 
 
 def test_each_table_has_one_writer_at_a_time(dags):

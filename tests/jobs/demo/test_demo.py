@@ -1,15 +1,17 @@
 """The demo tells what it does, names what failed, and leaves alone what is done."""
 
+import json
 import re
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from jobs.demo import run
-from jobs.demo.follow import DAGS, Follower
+from jobs.demo.follow import AFTERWARDS, DAGS, Follower
 from jobs.demo.run import Stage, run_demo, send_events
 from jobs.demo.state import Sent
 from jobs.demo.steps import Steps
@@ -41,6 +43,7 @@ class FakeAirflow:
     course: list[dict[str, list[tuple[str, str, dict[str, str]]]]]
     url: str = "http://airflow"
     unpaused: list[str] = field(default_factory=list)
+    triggered: list[str] = field(default_factory=list)
     looks: int = -1
 
     @property
@@ -51,6 +54,7 @@ class FakeAirflow:
         self.unpaused.append(dag)
 
     def trigger(self, dag: str) -> str:
+        self.triggered.append(dag)
         return f"{dag}-by-hand"
 
     def runs(self, dag: str) -> list[dict[str, str]]:
@@ -95,6 +99,31 @@ def test_every_change_of_a_task_is_told_once_and_older_runs_never(follower, cons
         "gold_funnels funnels.check success",
     ]
     assert sorted(followed.airflow.unpaused) == sorted(DAGS)
+
+
+def test_what_nobody_waits_for_starts_afterwards(follower):
+    """Awake and begun: an asset event that came while a DAG slept starts nothing."""
+    followed = follower({"ingest": [by_hand("success")]})
+    followed.until_released(followed.begin(), lambda: False, minutes=1)
+    before = list(followed.airflow.unpaused)
+    followed.leave_the_rest()
+    assert followed.airflow.unpaused == [*before, *AFTERWARDS]
+    assert followed.airflow.triggered == ["ingest", *AFTERWARDS]
+
+
+def test_a_demo_waits_for_funnels_and_profiles_only(steps, monkeypatch):
+    def said(family: str) -> None:
+        rows = [
+            {"family": name, "is_waiting": name == family} for name in ("funnels", "profiles", "scores", "sessions")
+        ]
+        process = SimpleNamespace(communicate=lambda: (json.dumps(rows), ""), returncode=0)
+        monkeypatch.setattr(Steps, "start", lambda *given: SimpleNamespace(process=process))
+
+    waited = {}
+    for family in ("funnels", "profiles", "scores", "sessions"):
+        said(family)
+        waited[family] = run.is_unreleased(steps)
+    assert waited == {"funnels": True, "profiles": True, "scores": False, "sessions": False}
 
 
 def test_a_red_task_is_named_with_its_log_and_its_page(follower, tmp_path):

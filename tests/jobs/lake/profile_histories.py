@@ -83,7 +83,9 @@ class Histories:
             {
                 "user_id": user,
                 "birth_year": self.pick((None, 1700, 1950, 1985, 2000, 2015, 3000)),
-                "consent": self.pick((None, [], ["sharing"], ["personalisation"], ["personalisation", "sharing"])),
+                "consent": self.pick(
+                    (None, [], ["sharing", "marketing"], ["personalisation"], ["personalisation", "marketing"])
+                ),
                 "registered_at": self._at(self.pick((150, 60, 3))),
             }
             for user in self.users

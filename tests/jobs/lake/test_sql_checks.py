@@ -46,6 +46,16 @@ WRONG = {  # check -> rows of which exactly one, or one key, is wrong
         {"reasons": ["conflict"]},
         {"reasons": ["conflict"], "twin": (0, 5)},
     ],
+    ("silver.sessions", "ends_after_it_began"): [
+        {"started_at": NOON, "ended_at": NOON, "event_count": 1},
+        {"started_at": NOON, "ended_at": NOON - timedelta(1), "event_count": 1},
+    ],
+    ("silver.sessions", "pauses_are_long"): [
+        {"user_id": "k1:a", "started_at": NOON, "ended_at": NOON},
+        {"user_id": "k1:a", "started_at": NOON + timedelta(minutes=30), "ended_at": NOON + timedelta(minutes=40)},
+        {"user_id": "k1:a", "started_at": NOON + timedelta(minutes=71), "ended_at": NOON + timedelta(minutes=71)},
+        {"user_id": "k1:b", "started_at": NOON + timedelta(minutes=72), "ended_at": NOON + timedelta(minutes=72)},
+    ],
     ("ops.books", "books_balance"): [
         {"received": 3, "accepted": 1, "duplicate": 1, "quarantined": 1, "balanced": True},
         {"received": 4, "accepted": 1, "duplicate": 1, "quarantined": 1, "balanced": True},

@@ -1,6 +1,7 @@
 """`reelhouse profile`: found by raw id or pseudonym, as known now or then, and printed for people or programs."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
@@ -20,8 +21,15 @@ from jobs.lake.publications import Publication, publish
 from jobs.lake.settings import Settings
 from jobs.serve.profile_card import card, find_profile
 
-FILLED = {"string": "x", "bigint": 0, "boolean": False, "date": date(2026, 6, 7), "decimal(38,0)": Decimal(0)}
 AT = datetime(2026, 6, 8, 1, tzinfo=UTC)
+FILLED = {
+    "string": "x",
+    "bigint": 0,
+    "boolean": False,
+    "date": date(2026, 6, 7),
+    "timestamp": AT,
+    "decimal(38,0)": Decimal(0),
+}
 TABLES = ("gold.user_profiles", "gold.user_profiles_history", "gold.user_interests")
 SPENT = {
     "order_count": 2,
@@ -50,6 +58,15 @@ ANN = {
     "preferred_categories": ["beauty"],
     "top_interests": ["tag:new"],
 }
+SCORED = {
+    "recency_score": 5,
+    "frequency_score": 4,
+    "monetary_score": 3,
+    "value_tier": "high",
+    "alive_ppm": 956_000,
+    "expected_purchases_90d_ppm": 1_250_000,
+    "expected_value_90d_fen": 123_456,
+}
 OLD_ANN = ANN | {"lifecycle": "dormant", "top_interests": ["tag:old"]}
 
 
@@ -72,10 +89,61 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             tag | {"topic_name": "bad", "rank": 3, "share_ppm": 0},
         ],
     }
+    visit = {"user_id": ann, "ended_at": AT + timedelta(minutes=90), "watch_ms": 125_999, "entry_scene": "live",
+             "entry_source": "social", "entry_kind": "play", "event_count": 9}  # fmt: skip
+    rows["silver.sessions"] = [visit | {"started_at": AT + timedelta(hours=hours)} for hours in (0, 1, -5, -9)]
+    rows["gold.user_scores"] = [SCORED | {"user_id": ann}, SCORED | dict.fromkeys(SCORED) | {"user_id": bob}]
     for name, found in rows.items():
         Ledger(made).append(name, [_filled(made, name, row) for row in found])
     publish(Ledger(made), "profiles", 1, [_line(Ledger(made), name) for name in TABLES])
+    for family, name in (("sessions", "silver.sessions"), ("scores", "gold.user_scores")):
+        publish(
+            Ledger(made), family, 1, [replace(_line(Ledger(made), name), release_id=f"{family}-000001", family=family)]
+        )
     return made
+
+
+def test_the_card_tells_the_last_visits_and_what_is_expected(settings: Settings) -> None:
+    found = find_profile(settings, "u-ann", None)
+    assert [row["started_at"].hour for row in found["sessions"]] == [2, 1, 20]
+    told = _printed(found)
+    for words in (
+        "2026-06-08 01:00",
+        "90",
+        "play · live · social",
+        "2:05",
+        "value high (RFM 543)",
+        "still with us at 96 %",
+        "1.25 purchases expected in 90 days",
+        "worth ¥1,234.56",
+    ):
+        assert words in told
+    assert "2026-06-07 16:00" not in told
+
+
+def test_of_who_did_not_agree_nothing_is_foretold(settings: Settings) -> None:
+    told = _printed(find_profile(settings, "u-bob", None))
+    assert "value" not in told
+    assert "expected" not in told
+    assert "last visits" not in told
+
+
+def test_a_past_time_knows_no_visits_and_no_scores(settings: Settings) -> None:
+    then = find_profile(settings, "u-ann", AT + timedelta(hours=99))
+    assert "sessions" not in then
+    assert "scores" not in then
+    assert "last visits" not in _printed(then)
+
+
+def test_before_the_other_families_are_published_a_profile_is_there(tmp_path: Path) -> None:
+    made = Settings(home=tmp_path)
+    ensure_key_file(made.keys_path)
+    ann = pseudonym_of("u-ann", made.keys_path)
+    Ledger(made).append("gold.user_profiles", [_filled(made, "gold.user_profiles", ANN | {"user_id": ann})])
+    publish(Ledger(made), "profiles", 1, [_line(Ledger(made), name) for name in TABLES if Ledger(made).open(name)])
+    found = find_profile(made, "u-ann", None)
+    assert (found["sessions"], found["scores"]) == ([], [])
+    assert "last visits" not in _printed(found)
 
 
 def test_a_raw_id_and_its_pseudonym_find_the_same(settings: Settings) -> None:
