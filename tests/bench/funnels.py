@@ -37,26 +37,26 @@ def verdict(medians: Mapping[str, float]) -> str:
 
 
 @contextmanager
-def arena(folder: Path, scale: float) -> Iterator[tuple[str, list[Contender]]]:
+def arena(folder: Path, scale: float, steps: int = STEPS) -> Iterator[tuple[str, list[Contender]]]:
     """A file of events, and the ways to count how far everybody got."""
     settings = own_settings(folder)
-    path = make_events(folder / "events.parquet", scale=scale, steps=STEPS)
+    path = make_events(folder / "events.parquet", scale=scale, steps=steps)
     with own_spark(settings) as spark:
-        title = f"funnel: {int(EVENTS * scale):,} events, {int(SUBJECTS * scale):,} users, {STEPS} steps"
-        yield title, contenders(spark, path, settings.spark_cores)
+        title = f"funnel: {int(EVENTS * scale):,} events, {int(SUBJECTS * scale):,} users, {steps} steps"
+        yield title, contenders(spark, path, settings.spark_cores, steps)
 
 
-def contenders(spark: Any, path: Path, threads: int) -> list[Contender]:
+def contenders(spark: Any, path: Path, threads: int, steps: int = STEPS) -> list[Contender]:
     """Ours, the limit and the peers, all on one file."""
     outside = {"aside": lambda: jvm_of(spark)}
     return [
         Contender(LIMIT, lambda: read_and_sort(path, threads), "limit", f"{threads} threads", **outside),
-        Contender(CHDB, lambda: by_chdb(path, STEPS, threads), note=f"embedded, {threads} threads", **outside),
-        Contender(DUCKDB, lambda: by_duckdb(path, STEPS, threads), note=f"{threads} threads", **outside),
-        Contender(POLARS, lambda: by_polars(path, STEPS), note="lazy, a thread for each core", **outside),
-        Contender(SPARK, lambda: by_spark_windows(spark, path, STEPS), note=f"local[{threads}], as ours",
+        Contender(CHDB, lambda: by_chdb(path, steps, threads), note=f"embedded, {threads} threads", **outside),
+        Contender(DUCKDB, lambda: by_duckdb(path, steps, threads), note=f"{threads} threads", **outside),
+        Contender(POLARS, lambda: by_polars(path, steps), note="lazy, a thread for each core", **outside),
+        Contender(SPARK, lambda: by_spark_windows(spark, path, steps), note=f"local[{threads}], as ours",
                   aside=lambda: workers_of(spark)),
-        Contender(OURS, lambda: by_ours(spark, path, STEPS), "ours",
+        Contender(OURS, lambda: by_ours(spark, path, definition(steps)), "ours",
                   note="file → kernel_events → by user → mapInArrow → furthest attempt of each user; ids as text"),
     ]  # fmt: skip
 
@@ -66,16 +66,17 @@ def definition(steps: int) -> Definition:
     return Definition("bench", 1, tuple(Step(name, (name,)) for name in names(steps)), window_us=WINDOW_US)
 
 
-def by_ours(spark: Any, path: Path, steps: int) -> dict[int, int]:
+def by_ours(spark: Any, path: Path, meant: Definition) -> dict[int, int]:
     """As the job of the funnels does it: every attempt of every user, of which the furthest counts here."""
     from pyspark.sql import functions as F
 
-    asked = (definition(steps),)
+    asked = (meant,)
     events = spark.read.parquet(str(path)).select(
         F.col("subject").cast("string").alias("user_id"),
         F.timestamp_micros("event_time").alias("event_time"),
         F.col("event_id").cast("string").alias("event_id"),
         "event",
+        *meant.hold,
         F.lit(None).cast("timestamp").alias("reversed_at"),
     )
     sorted_by_user = kernel_events(events, asked).repartition("user_id").sortWithinPartitions("user_id", "at")
@@ -89,8 +90,11 @@ def names(steps: int) -> list[str]:
     return [f"step_{number}" for number in range(1, steps + 1)]
 
 
-def make_events(path: Path, *, scale: float, steps: int, seed: int = 4) -> Path:
-    """A Parquet file of (subject bigint, event_time µs bigint, event string), later steps rarer, in arrival order."""
+def make_events(path: Path, *, scale: float, steps: int, products: int = 0, seed: int = 4) -> Path:
+    """A Parquet file of (subject bigint, event_time µs bigint, event string), later steps rarer, in arrival order.
+
+    With `products` also product_id bigint, one of so many.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -103,6 +107,8 @@ def make_events(path: Path, *, scale: float, steps: int, seed: int = 4) -> Path:
     times = 1_700_000_000_000_000 + np.sort(rng.integers(0, SPAN_US, count))
     event = pa.DictionaryArray.from_arrays(codes, labels).cast(pa.string())
     table = pa.table({"subject": subjects, "event_time": times, "event": event, "event_id": np.arange(count)})
+    if products:
+        table = table.append_column("product_id", pa.array(rng.integers(0, products, count)))
     pq.write_table(table, path, compression="zstd")
     return path
 
