@@ -26,7 +26,10 @@ ROOT = Path(__file__).resolve().parents[2]
 LATEST = "bench/results.json"  # of every run, under REELHOUSE_HOME
 RESULTS = ROOT / "docs" / "benchmarks.json"  # with SAVE=1
 PAGE = ROOT / "docs" / "benchmarks.md"
-MODULES = {"B1": "bronze", "B2": "silver", "B4": "funnels", "B12": "start"}  # benchmark → module with an arena
+MODULES = {  # benchmark → module with an arena
+    "B1": "bronze", "B2": "silver", "B4": "funnels", "B4-8": "funnels_of_eight", "B4-held": "funnels_held",
+    "B12": "start",
+}  # fmt: skip
 WIDTH = 120
 RACING = ("pyspark", "delta-spark", "deltalake", "duckdb", "polars", "chdb", "kafka-python", "orjson", "numba")
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
@@ -172,7 +175,7 @@ def put(path: Path, result: dict[str, Any]) -> list[dict[str, Any]]:
     same = (result["id"], result["scale"])
     kept = sorted(
         [entry for entry in known if (entry["id"], entry["scale"]) != same] + [result],
-        key=lambda entry: (int(entry["id"][1:]), entry["scale"]),
+        key=lambda entry: (list(MODULES).index(entry["id"]), entry["scale"]),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -144,7 +144,7 @@ def _within_reason(mine: pa.Table, definition: Definition, most: int) -> tuple[p
     too_many = counts.filter(pc.greater(counts["at_count"], most))
     if too_many.num_rows == 0:
         return mine, too_many
-    kept = days.join(too_many, keys=["user_id", "day"], join_type="left anti")
+    kept = days.join(too_many, keys=["user_id", "day"], join_type="left anti").drop_columns(["day"])
     return kept.sort_by([("user_id", "ascending"), ("at", "ascending")]).combine_chunks(), too_many
 
 

@@ -12,11 +12,12 @@ import numpy as np
 
 from jobs.definitions.funnel.checking import check_predicate, named_events, predicates
 from jobs.definitions.funnel.judged import Events
-from jobs.definitions.funnel.marked_yaml import read_marked
+from jobs.definitions.funnel.marked_yaml import MarkedYaml, read_marked
+from jobs.definitions.funnel.marked_yaml import Path as Place
 from jobs.definitions.funnel.model import Definition, Exclusion, Step
-from jobs.definitions.funnel.predicate import duck_type, evaluate, needed
+from jobs.definitions.funnel.predicate import duck_type, evaluate, needed, properties_of
 from jobs.definitions.funnel.vocabulary import did_you_mean, event_names, properties
-from jobs.lake.errors import UsageError
+from jobs.lake.errors import DefinitionError, UsageError
 
 OBJECTS = ("video_id", "product_id", "live_room_id", "creator_id", "order_id", "query", "object")
 KINDS = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR", list: "JSON", dict: "JSON"}
@@ -86,14 +87,23 @@ def _passed(definition: Definition, file: str, rows: Sequence[Row], schemas_dir:
     asked: set[str] = set()
     types: dict[str, str] = {}
     for place, where in predicates(definition):
-        names = needed(check_predicate(marked, place, where, dict.fromkeys(given, "struct<>") | known))
+        names = needed(_asked(marked, place, where))
         for name in names - asked:
             types[name] = _type_of(name, rows, known) if name in given else duck_type(known.get(name, "string"))
         asked |= names
-        check_predicate(marked, place, where, {n: SPARK.get(t, known.get(n, "string")) for n, t in types.items()})
+        ours = {name: SPARK.get(types[name], known.get(name, "string")) for name in names if name in given | set(known)}
+        check_predicate(marked, place, where, dict.fromkeys(given, "struct<>") | known | ours)
     told = [row.properties | {"event": row.event} for row in rows]
     found = evaluate(definition.predicates, told, types)
     return {where: [row[n] for row in found] for n, where in enumerate(definition.predicates)}
+
+
+def _asked(marked: MarkedYaml, place: Place, where: str) -> set[str]:
+    """The properties a predicate asks about."""
+    try:
+        return properties_of(where)
+    except DefinitionError as bad:
+        raise marked.refuse(place, str(bad)) from bad
 
 
 def _type_of(name: str, rows: Sequence[Row], known: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.bench import bronze, funnels, silver, start
+from tests.bench import bronze, funnels, funnels_held, silver, start
 from tests.bench.__main__ import as_page, as_result, as_table, put
 from tests.bench.harness import Contender, DifferError, Outcome, agree, family_of, measure, race, rotated
 
@@ -92,6 +92,8 @@ VERDICTS = [
     (silver, {silver.PLAIN: 2.0, silver.LOOP: 3.0, silver.OURS: 3.0}, "Missed: 1.50 ×"),
     (funnels, {funnels.CHDB: 1.0, funnels.DUCKDB: 4.0, funnels.OURS: 3.0}, "Met: 3.00 × chdb, 0.75 × DuckDB"),
     (funnels, {funnels.CHDB: 1.0, funnels.DUCKDB: 4.0, funnels.OURS: 3.1}, "Missed"),
+    (funnels_held, {funnels.DUCKDB: 4.0, funnels.OURS: 3.0}, "Met: 0.75 × DuckDB"),
+    (funnels_held, {funnels.DUCKDB: 3.0, funnels.OURS: 3.0}, "Missed: 1.00 × DuckDB"),
     (start, {start.NEW: 30.0, start.OURS: 3.0}, "Met: 3.0 s, 10.0 ×"),
     (start, {start.NEW: 30.0, start.OURS: 3.1}, "Missed"),
 ]

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from jobs.lake.ingest.progress import BRONZE
 from jobs.lake.settings import Settings
 from jobs.lake.tables import Lake
-from tests.bench import bronze, funnels, silver, small_job, start
+from tests.bench import bronze, funnels, funnels_held, silver, small_job, start
 from tests.bench.harness import Contender, DifferError, agree
 from tests.bench.views import Truth, make_views
 
@@ -88,6 +88,15 @@ def test_everybody_got_equally_far_in_the_funnel_whoever_counts(spark: SparkSess
     said = answers(wanted)
     assert said.pop(funnels.LIMIT) is None
     assert set(agree(said)) == {1, 2, 3, 4}
+
+
+def test_everybody_got_equally_far_about_one_product_and_within_the_gaps(spark: SparkSession, tmp_path: Path) -> None:
+    path = funnels.make_events(tmp_path / "events.parquet", scale=0.0005, steps=4, products=funnels_held.PRODUCTS)
+    said = answers(funnels_held.contenders(spark, path, 2))
+    assert said.pop(funnels.LIMIT) is None
+    held = agree(said)
+    assert set(held) == {1, 2, 3, 4}
+    assert held != funnels.by_duckdb(path, 4, 2)  # hold and gaps keep some from going on
 
 
 def test_the_small_job_says_the_same_in_spark_and_duckdb(spark: SparkSession, tmp_path: Path) -> None:

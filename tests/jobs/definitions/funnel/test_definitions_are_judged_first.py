@@ -41,6 +41,47 @@ BAD = {  # what to put in place of a line -> what the error must say
     "an exclusion the wrong way round": (
         "version: 1", "version: 1\nexclusions: [{event: search, between: [paid, watched]}]", "swap them",
     ),
+    "an exclusion from a step to itself": (
+        "version: 1", "version: 1\nexclusions: [{event: search, between: [paid, paid]}]", ":3: exclusions[1].between",
+    ),
+    "an exclusion between steps there are not": (
+        "version: 1", "version: 1\nexclusions: [{event: search, between: [watched, payed]}]", "did you mean 'paid'?",
+    ),
+    "an exclusion between one step": (
+        "version: 1", "version: 1\nexclusions: [{event: search, between: [watched]}]", "write two steps",
+    ),
+    "an exclusion of an event nobody knows": (
+        "version: 1", "version: 1\nexclusions: [{event: serach, between: [watched, paid]}]", "did you mean 'search'?",
+    ),
+    "an exclusion whose predicate is none": (
+        "version: 1", "version: 1\nexclusions: [{event: search, where: 'a >', between: [watched, paid]}]",
+        ":3: exclusions[1].where: is no SQL predicate",
+    ),
+    "an exclusion from a step to skip": (
+        "version: 1", "version: 1\noptional: [carted]\nexclusions: [{event: search, between: [carted, paid]}]",
+        "'carted' is optional",
+    ),
+    "an exclusion that is an optional step between its two": (
+        "version: 1", "version: 1\noptional: [carted]\nexclusions: [{event: add_to_cart, between: [watched, paid]}]",
+        "is also an optional step between the two; leave it out of one of them",
+    ),
+    "a scope of an event nobody knows": (
+        "version: 1", "version: 1\nmode: strict\nstrict_scope: [serach]", "did you mean 'search'?",
+    ),
+    "a window beyond reason": ("window: 60s", "window: 9999d", ":3: window: is '9999d'"),
+    "a gap of nothing": ("version: 1", "version: 1\ngaps: {paid: 0s}", ":3: gaps.paid: is '0s'"),
+    "a zone that is a folder": ("version: 1", "version: 1\nzone: Asia", ":3: zone: 'Asia' is no time zone"),
+    "a step of no event": ("event: play", "event: []", ":5: steps[1].event: is []"),
+    "a step without a name": ("name: paid, ", "", ":7: steps[3]: name: is missing"),
+    "a breakdown nobody promised": ("version: 1", "version: 1\nbreakdowns: [scenes]", "did you mean 'scene'?"),
+    "an exclusion without an order": (
+        "version: 1", "version: 1\nmode: unordered\nexclusions: [{event: search, between: [watched, paid]}]",
+        "mean nothing without an order",
+    ),
+    "a gap without an order": ("version: 1", "version: 1\nmode: unordered\ngaps: {paid: 3m}", "without an order"),
+    "a first entry without an order": (
+        "version: 1", "version: 1\nmode: unordered\nfirst_entry_only: true", "needs a first step",
+    ),
     "an optional last step": ("version: 1", "version: 1\noptional: [paid]", "cannot be skipped"),
     "a hold the events have not": ("version: 1", "version: 1\nhold: [query]", "has no property 'query'"),
     "strict with a step to skip": (
@@ -120,6 +161,28 @@ def test_a_bad_line_is_named_or_left_out_and_told(line: str, good: Path, tmp_pat
     assert str(error).startswith(f"{events}:2: ")
     assert LINES[line] in str(error)
     assert [row["people"] for row in evaluated(good, events, "steps", "--skip-bad")] == [1, 0, 0]
+    told = run("evaluate", str(good), "--events", str(events), "--skip-bad").stderr
+    assert "1 bad lines left out" in told
+    assert "2" in told.split(":", 1)[1]
+
+
+def test_an_events_file_that_is_none_is_refused(good: Path, tmp_path: Path) -> None:
+    missing, broken = tmp_path / "missing.jsonl", tmp_path / "events.parquet"
+    broken.write_text("no Parquet")
+    for file in (missing, broken):
+        error = run("evaluate", str(good), "--events", str(file)).exception
+        assert isinstance(error, ReelhouseError)
+        assert error.exit_code == 2
+        assert str(error).startswith(f"{file}: ")
+        assert "\n" not in str(error)
+
+
+def test_a_property_of_the_file_that_is_yes_or_no_is_a_predicate(tmp_path: Path) -> None:
+    file, events = tmp_path / "own.yaml", tmp_path / "events.jsonl"
+    file.write_text(GOOD.replace("is_valid_view", "is_loud"))
+    rows = [EVENT | {"event_id": f"e{n}", "subject": f"u{n}", "is_loud": n > 0} for n in range(3)]
+    events.write_text("\n".join(json.dumps(row) for row in rows))
+    assert evaluated(file, events, "steps")[0]["people"] == 2
 
 
 def test_one_id_with_two_contents_is_refused_and_a_repeat_is_dropped(good: Path, tmp_path: Path) -> None:

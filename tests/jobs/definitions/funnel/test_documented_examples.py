@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from jobs.definitions.funnel.engine import judge
 from jobs.definitions.funnel.language import parse_definition
@@ -17,31 +18,66 @@ ROOT = Path(__file__).parents[4]
 EXAMPLES = re.findall(r"```example\n(.*?)```", (ROOT / "docs" / "funnels.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
+SECOND = 1_000_000
+
+
 def definition_of(line: str) -> str:
-    """`A B | window: 60s` as YAML."""
-    names, *rest = [part.strip() for part in line.split("|")]
-    events = names.split()
-    repeated = len(set(events)) < len(events)
-    steps = [f"  - {{name: {e}{n if repeated else ''}, event: {e}}}" for n, e in enumerate(events)]
-    return "\n".join(["name: example", "version: 1", *rest, "steps:", *steps])
+    """`A B/C D[ok] E* | window: 60s` as YAML: B or C fits the second step, D where ok, E only if no double tap."""
+    words, *rest = [part.strip() for part in line.split(" | ")]
+    steps = [re.fullmatch(r"([\w/]+)(?:\[(.+)\])?(\*?)", word) for word in words.split()]
+    events = [step[1].split("/") for step in steps if step]
+    repeated = len({names[0] for names in events}) < len(events)
+    lines = [
+        f"  - {{name: {names[0]}{n if repeated else ''}, event: [{', '.join(names)}], distinct: {bool(step[3])}"
+        f"{f', where: {step[2]}' if step[2] else ''}}}"
+        for n, (step, names) in enumerate(zip(filter(None, steps), events, strict=True))
+    ]
+    return "\n".join(["name: example", "version: 1", *rest, "steps:", *lines])
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=[example.splitlines()[1] for example in EXAMPLES])
-def test_the_page_is_right(example: str, tmp_path: Path) -> None:
-    told: dict[str, Any] = dict(line.split(": ", 1) for line in example.strip().splitlines())
-    file = tmp_path / "example.yaml"
+def row_of(line: int, text: str) -> Row:
+    """`A@5{p=1}`: event A at second 5, of which p is 1; known by what stands before the brace."""
+    name, second, told = re.fullmatch(r"(\w+)@(\d+)(?:\{(.+)\})?", text).groups()  # type: ignore[union-attr]
+    properties = dict(pair.split("=") for pair in told.split(",")) if told else {}
+    values = {key: yaml.safe_load(value) for key, value in properties.items()}
+    return Row(line, "u", int(second) * SECOND, f"{name}@{second}", name, values)
+
+
+def judged_example(told: dict[str, str], file: Path) -> Judged:
     file.write_text(definition_of(told["steps"]))
     found = parse_definition(file.read_text(), str(file))
-    rows = []
-    for line, text in enumerate(told["events"].split(), 1):
-        name, second = text.split("@")
-        rows.append(Row(line, "u", int(second) * 1_000_000, text, name, {}))
+    rows = [row_of(line, text) for line, text in enumerate(told["events"].split(), 1)]
     arrays = as_events(found, str(file), rows, ROOT / "schemas")
     entries, attempts = judge(found, arrays)
     ids, times = [row.event_id for row in rows], [row.time for row in rows]
-    judged = Judged(found, entries, attempts, subjects_of(rows), ids, times, arrays.mask.tolist(), None)
-    best = view(judged, "subject_best")[0]
-    assert best["reached"] == int(told["reached"])
-    assert [row["reached"] for row in view(judged, "attempts")] == [int(n) for n in told["attempts"].split()]
-    if "chain" in told:
-        assert [event or "-" for event in best["step_event_ids"]] == told["chain"].split()
+    watermark = int(told["watermark"]) * SECOND if "watermark" in told else None
+    return Judged(found, entries, attempts, subjects_of(rows), ids, times, arrays.mask.tolist(), watermark)
+
+
+def seconds(rows: list[dict[str, Any]], name: str) -> str:
+    """A length of time of each attempt."""
+    return " ".join("-" if row[name] is None else str(row[name] // SECOND) for row in rows)
+
+
+SAYS = {  # what an example may say, and how it is worked out
+    "reached": lambda one: str(view(one, "subject_best")[0]["reached"]),
+    "chain": lambda one: " ".join(event or "-" for event in view(one, "subject_best")[0]["step_event_ids"]),
+    "excluded": lambda one: "yes" if view(one, "subject_best")[0]["excluded"] else "no",
+    "mature": lambda one: "yes" if view(one, "subject_best")[0]["mature"] else "no",
+    "attempts": lambda one: " ".join(str(row["reached"]) for row in view(one, "attempts")),
+    "entries": lambda one: " ".join(str(row["entries"]) for row in view(one, "attempts")),
+    "decision": lambda one: seconds(view(one, "attempts"), "decision_us"),
+    "deliberation": lambda one: seconds(view(one, "attempts"), "deliberation_us"),
+    "days": lambda one: " ".join(str(row["reached"]) for row in view(one, "subject_period")),
+    "counts": lambda one: " ".join(str(row["attempts"]) for row in view(one, "steps")),
+}
+GIVEN = {"steps", "events", "watermark"}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=[f"{n}: {one.splitlines()[1]}" for n, one in enumerate(EXAMPLES)])
+def test_the_page_is_right(example: str, tmp_path: Path) -> None:
+    told: dict[str, str] = dict(line.split(": ", 1) for line in example.strip().splitlines())
+    judged = judged_example(told, tmp_path / "example.yaml")
+    said = {key: value for key, value in told.items() if key not in GIVEN}
+    assert said
+    assert {key: SAYS[key](judged) for key in said} == said

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from jobs.definitions.funnel.engine import judge
 from jobs.definitions.funnel.judged import Attempts, Entries, Events
-from jobs.definitions.funnel.model import Definition
+from jobs.definitions.funnel.model import Definition, Step
+from jobs.definitions.funnel.views import Judged, view
 from tests.jobs.definitions.funnel import oracle
 from tests.jobs.definitions.funnel.drawn import KINDS, UNIT_US, as_arrays, definition, history
 
@@ -87,17 +88,90 @@ def test_a_wider_window_never_lowers_an_entry(kind: str) -> None:
                 assert all(wider[entry] >= steps for entry, steps in reach(found, events).items())
 
 
-def test_a_wider_gap_never_lowers_an_entry() -> None:
-    for found, events in drawn("gaps", "gap"):
+@pytest.mark.parametrize("kind", ["gaps", "everything"])
+def test_a_wider_gap_never_lowers_an_entry(kind: str) -> None:
+    for found, events in drawn(kind, "gap"):
         steps = tuple(replace(step, gap_us=step.gap_us and step.gap_us + UNIT_US) for step in found.steps)
-        wider = reach(replace(found, steps=steps), events)
-        assert all(wider[entry] >= steps for entry, steps in reach(found, events).items())
+        wider = reach(replace(found, steps=steps, exclusions=()), events)
+        assert all(wider[entry] >= steps for entry, steps in reach(replace(found, exclusions=()), events).items())
 
 
-def test_an_exclusion_never_helps() -> None:
-    for found, events in drawn("exclusions", "exclusion"):
-        free = reach(replace(found, exclusions=()), events)
-        assert all(free[entry] >= steps for entry, steps in reach(found, events).items())
+@pytest.mark.parametrize("kind", ["exclusions", "everything"])
+def test_an_exclusion_never_raises_reach_or_conversions(kind: str) -> None:
+    for found, events in drawn(kind, "exclusion"):
+        kept, free = reach(found, events), reach(replace(found, exclusions=()), events)
+        assert kept.keys() == free.keys()
+        assert all(free[entry] >= steps for entry, steps in kept.items())
+        held_back = {entry for entry, steps in kept.items() if free[entry] > steps}
+        entries, _ = judge(found, events)
+        excluded = set(events.event_id[entries.row[entries.is_excluded]])
+        assert held_back <= excluded  # who would only have filled more optional steps is marked, too
+
+
+@pytest.mark.parametrize("kind", ORDERED)
+def test_a_wider_window_never_lowers_a_subject(kind: str) -> None:
+    for found, events in drawn(kind, "subject"):
+        if found.window_us is not None and not found.exclusions:
+            wider = best(replace(found, window_us=found.window_us * 3), events)
+            assert all(wider[subject] >= steps for subject, steps in best(found, events).items())
+
+
+def best(found: Definition, events: Events) -> dict[int, int]:
+    """Subject → steps of the furthest entry."""
+    entries, _ = judge(found, events)
+    furthest: dict[int, int] = {}
+    for subject, reached in zip(entries.subject.tolist(), entries.reached.tolist(), strict=True):
+        furthest[subject] = max(reached, furthest.get(subject, 0))
+    return furthest
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_counts_never_grow_along_the_mandatory_steps(kind: str) -> None:
+    for found, events in drawn(kind, "counts"):
+        entries, attempts = judge(found, events)
+        ids, times = events.event_id.tolist(), events.time.tolist()
+        judged = Judged(found, entries, attempts, list(range(SUBJECTS)), ids, times, events.mask.tolist(), None)
+        counted = view(judged, "steps")
+        for name in ("people", "attempts"):
+            counts = [counted[number][name] for number in found.mandatory]
+            assert counts == sorted(counts, reverse=True)
+            assert counts[0] == (len(best(found, events)) if name == "people" else attempts.size.size)
+
+
+@pytest.mark.parametrize("kind", ["plain", "shared", "gaps", "everything"])
+def test_a_double_tap_left_out_of_every_step_is_as_if_it_had_not_been(kind: str) -> None:
+    for found, events in drawn(kind, "distinct"):
+        if found.mode == "strict" or found.exclusions or found.first_entry_only == "true":
+            continue  # a double tap still counts for these
+        objects = events.time % 7
+        distinct = replace(found, steps=tuple(replace(step, distinct=True) for step in found.steps))
+        order = sorted(range(objects.size), key=lambda n: (events.time[n], events.event_id[n]))
+        kept: dict[tuple[int, int], int] = {}
+        stays = []
+        for n in order:
+            key = (int(events.subject[n]), int(objects[n]))
+            if key not in kept or events.time[n] - kept[key] > 1_000_000:
+                kept[key] = int(events.time[n])
+                stays.append(n)
+        fewer = rows_of(events, np.array(stays, np.int64))
+        with_taps = replace(events, object_key=objects.astype(np.int64))
+        assert named(with_taps, judge(distinct, with_taps)) == named(fewer, judge(found, fewer))
+
+
+def test_the_events_of_two_subjects_at_one_instant_stay_apart() -> None:
+    found = definition(Random(1), "strict")
+    steps = tuple(Step(f"s{n}", ("play",)) for n in range(3))
+    found = replace(found, steps=steps, hold=(), first_entry_only="no", ties="allow", window_us=UNIT_US)
+    events = Events(
+        subject=np.array([0, 0, 1, 1, 1], np.int64),
+        time=np.array([0, 1, 1, 1, 1], np.int64),
+        event_id=np.array(list("badce"), object),
+        mask=np.array([0b001, 0b110, 0b011, 0b110, 0b110], np.int64),
+        in_scope=np.ones(5, np.bool_),
+    )
+    entries, _ = judge(found, events)
+    chained = [events.subject[chain[chain >= 0]].tolist() for chain in entries.chain]
+    assert chained == [[0, 0], [1, 1, 1]]
 
 
 @pytest.mark.parametrize("kind", ["plain", "shared", "gaps", "exclusions", "optional"])
