@@ -56,7 +56,7 @@ class Judging:
         schema = outcome_schema(self.definitions)
         for some in whole_users(batches):
             users = some.append_column("subject", pa.array(_codes(some["user_id"])))
-            acts = Acts.of(*(_numbers(users[name]) for name in ("subject", "at", "act")), self.acts)
+            acts = Acts.of(_numbers(users["subject"]), _numbers(users["at"]), _numbers(users["act"]), self.acts)
             for number, definition in enumerate(self.definitions):
                 for table in self.outcomes(number, definition, users, acts):
                     yield from table.select(schema.names).cast(schema).to_batches()

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 
+import duckdb
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from jobs.definitions.sketch import bucket, bucket_of, merged, middle_of, quantile, sketch
+from jobs.lake.settings import ROOT
 
 MOST = 2**63 - 1
 TIMES = st.integers(0, MOST)
@@ -73,3 +75,17 @@ def test_spark_finds_the_same_buckets(by_spark) -> None:  # type: ignore[no-unty
 def test_spark_counts_the_same_sketch(by_spark) -> None:  # type: ignore[no-untyped-def]
     assert [row.asDict() for row in by_spark["edges"].sketch] == sketch_of([*EDGES, *EDGES[:9]])
     assert by_spark["nothing"].sketch == []
+
+
+def test_the_documented_query_tells_the_median_of_several_days() -> None:
+    days = [[90_000_000, 5], [3_600_000_000, 240_000_000, 7_200_000_000], []]
+    page = (ROOT / "docs" / "funnels.md").read_text(encoding="utf-8")
+    query = page.split("```sql\n")[1].split("```")[0].replace("gold.funnel_conversions", "days")
+    with duckdb.connect() as connection:
+        connection.execute(
+            "CREATE TABLE days AS SELECT 'content_to_purchase' AS funnel, 1 AS funnel_version, 'total' AS breakdown, "
+            "unnest(?::STRUCT(bucket INTEGER, count BIGINT)[][]) AS decision_sketch",
+            [[sketch_of(day) for day in days]],
+        )
+        assert connection.execute(query).fetchall() == [(quantile(merged(map(sketch_of, days)), 50),)]
+    assert bucket_of(quantile(merged(map(sketch_of, days)), 50) or 0) == bucket_of(240_000_000)
