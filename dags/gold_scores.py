@@ -1,7 +1,7 @@
-"""Publish where buyers stand and what they will do next, anew whenever profiles are.
+"""Publish what depends on everybody, anew whenever profiles are: where buyers stand, who comes back.
 
-**Reads** gold.user_profiles, silver.orders
-**Writes** gold.user_scores; notes the fits of its models in ops.model_fits
+**Reads** gold.user_profiles, gold.user_days, silver.orders
+**Writes** gold.user_scores, gold.retention_weekly, as one release; notes the fits of its models in ops.model_fits
 **On failure** a red `check` is bad data, not bad code: docs/runbooks/red-check.md
 Skipped means: the profiles are those the scores were made of.
 """

@@ -64,3 +64,8 @@ def generation(birth_year: Column, day: date | Column) -> Column:
 def may(scope: str) -> Column:
     """The person agreed to this use; somebody who never said so has not."""
     return F.coalesce(F.array_contains("consent", scope), F.lit(False))
+
+
+def is_flagged() -> Column:
+    """The profile is of a suspected bot or a minor: kept, and left out of what is said about everybody."""
+    return F.coalesce("is_suspected_bot", F.lit(False)) | F.coalesce("is_minor", F.lit(False))

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.definitions.lifetime.in_arrow import NAMES, PPM, SCHEMA, Predicting
-from jobs.definitions.people import MARKETING, NEEDS_MARKETING, may
+from jobs.definitions.people import MARKETING, NEEDS_MARKETING, is_flagged, may
 from jobs.definitions.value import FREQUENCY, MONETARY, RECENCY, fifth, tier
 
 KNOWN = ("frequency", "recency", "age", "valued_count", "valued_fen")
@@ -27,8 +27,7 @@ def build(people: DataFrame, predicting: Predicting | None, *, day: date) -> Dat
 
 def set_apart(buyers: DataFrame, profiles: DataFrame) -> DataFrame:
     """Buyers (definitions/lifetime) with their consent, and `is_counted`: neither a suspected bot nor a minor."""
-    flagged = F.coalesce("is_suspected_bot", F.lit(False)) | F.coalesce("is_minor", F.lit(False))
-    flags = profiles.select("user_id", "consent", flagged.alias("is_flagged"))
+    flags = profiles.select("user_id", "consent", is_flagged().alias("is_flagged"))
     known = buyers.join(flags, on=["user_id"], how="left")  # profiles: one row per user_id
     return known.withColumn("is_counted", ~F.coalesce("is_flagged", F.lit(False))).drop("is_flagged")
 

@@ -10,6 +10,7 @@ from jobs.definitions.sessions import own_acts, with_session_starts
 from jobs.definitions.watching import watched_ms
 
 ACT = ("user_id", "event_id", "event_time", "event_date", "kind", "scene", "source", "watched_ms", "heartbeats")
+SUMS = ("event_count", "watch_ms", "heartbeat_count")
 COUNTED = {
     "play": "play_count",
     "product_view": "product_view_count",
@@ -32,9 +33,6 @@ def build(views: DataFrame, likes: DataFrame, orders: DataFrame) -> DataFrame:
         .agg(*_sums())
         .select("user_id", "started_at", "ended_at", "entry.*", *SUMS, *COUNTED.values())
     )
-
-
-SUMS = ("event_count", "watch_ms", "heartbeat_count")
 
 
 def with_number(acts: DataFrame) -> DataFrame:

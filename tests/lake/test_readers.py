@@ -27,7 +27,7 @@ from jobs.serve import open_table
 from jobs.serve.query import answer
 from jobs.serve.tables import readable
 
-PUBLIC = [table for table in all_tables(ROOT / "schemas") if table.startswith("gold.")]
+PUBLIC = [table for table in all_tables(ROOT / "schemas") if contract(table, ROOT / "schemas").family]
 FIRST = datetime(2026, 11, 22, 23, 59, 59, 999999, tzinfo=UTC)
 BEYOND_READERS = ("deletionVectors", "columnMapping", "v2Checkpoint", "typeWidening", "variantType")
 
@@ -181,7 +181,7 @@ def test_a_version_that_was_never_released_is_not_opened(settings):
 
 @pytest.mark.parametrize(
     ("name", "as_", "words"),
-    [("gold.nonsense", "arrow", "'gold.nonsense' is no public table; write one of gold."),
+    [("gold.nonsense", "arrow", "'gold.nonsense' is no public table; write one of silver.sessions, gold."),
      ("bronze.events", "arrow", "'bronze.events' is no public table"),
      (PUBLIC[0], "excel", "as_='excel' is no library we open tables in; write one of duckdb")],
 )  # fmt: skip
@@ -195,9 +195,17 @@ def ask(settings: Settings, query: str) -> list[dict[str, Any]]:
 
 
 def test_a_query_joins_published_tables_and_the_ledger(settings):
-    counted = f"SELECT (SELECT COUNT(*) FROM {PUBLIC[0]}) AS rows, (SELECT COUNT(*) FROM ops.publications) AS lines"
+    counted = (
+        "SELECT (SELECT COUNT(*) FROM gold.funnel_daily) AS rows, (SELECT COUNT(*) FROM ops.publications) AS lines"
+    )
     assert ask(settings, counted) == [{"rows": 4, "lines": len(PUBLIC)}]
     assert ask(settings, "SELECT COUNT(*) AS n FROM ops.books") == [{"n": 0}]
+
+
+def test_silver_that_is_published_is_read_on_request_as_it_was_published(settings):
+    """Its newest commit, which no release published, has no row left."""
+    counted = "SELECT COUNT(*) AS n FROM silver.sessions"
+    assert answer(settings, counted, readable(settings, with_silver=True)).to_pylist() == [{"n": 4}]
 
 
 @pytest.mark.parametrize(
@@ -207,6 +215,7 @@ def test_a_query_joins_published_tables_and_the_ledger(settings):
         ("SELECT nonsense FROM ops.books", 'column "nonsense" not found'),
         ("SELECT * FROM gold.nonsense", "nonsense does not exist"),
         ("SELECT * FROM silver.views", "does not exist"),
+        ("SELECT * FROM silver.sessions", "does not exist"),
         ("SELECT * FROM bronze.events", "does not exist"),
         ("SELECT * FROM read_text('/etc/hostname')", "Permission Error"),
         ("SELECT 1; SELECT 2", "2 statements were given; write exactly one"),
@@ -241,8 +250,8 @@ def test_silver_is_there_for_those_who_ask_for_it(settings):
 
 
 def test_gold_is_read_as_it_was_published_at_a_moment(settings):
-    assert PUBLIC[0] not in readable(settings, as_of=FIRST - timedelta(seconds=1))
-    assert readable(settings, as_of=FIRST)[PUBLIC[0]] == 1
+    assert "gold.funnel_daily" not in readable(settings, as_of=FIRST - timedelta(seconds=1))
+    assert readable(settings, as_of=FIRST)["gold.funnel_daily"] == 1
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 
-from jobs.gold import user_scores
+from jobs.gold import retention_weekly, user_scores
 from jobs.lake.clock import now
 from jobs.lake.families.score_refresh import Fits, as_rows, fits, population
 from jobs.lake.ledger import Ledger
@@ -13,11 +13,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 TABLE, FITS = "gold.user_scores", "ops.model_fits"
-PROFILES, ORDERS = "gold.user_profiles", "silver.orders"
+PROFILES, DAYS, ORDERS = "gold.user_profiles", "gold.user_days", "silver.orders"
+RETENTION = "gold.retention_weekly"
 
 
 def stage(lake: Lake, work: Work) -> Iterator[Staged]:
-    """All scores anew: they depend on everybody. Nothing before the first profile."""
+    """Scores and retention anew: they depend on everybody. Nothing before the first profile."""
     profiles = _read(lake, work, PROFILES)
     row = profiles.agg(F.max("as_of_day")).first()
     day: date | None = row[0] if row else None
@@ -29,6 +30,7 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     if fitted:
         book(Ledger(lake.settings), work, fitted, day)
     yield Staged(TABLE, user_scores.build(of.people, fitted.predicting if fitted else None, day=day), "replace_all")
+    yield Staged(RETENTION, retention_weekly.build(_read(lake, work, DAYS), profiles, day=day), "replace_all")
 
 
 def book(ledger: Ledger, work: Work, fitted: Fits, day: date) -> None:

@@ -16,7 +16,7 @@ from jobs.lake.families.session_refresh import Facts, rebuild, refresh
 from jobs.lake.work import Staged
 from tests.jobs.lake.profile_histories import STEPS, Histories
 from tests.jobs.lake.profile_oracle import OWN_STEPS, by_user
-from tests.jobs.stories import ZONE
+from tests.jobs.stories import FIRST_DAY, ZONE
 
 TableMaker = Callable[[str, list[dict[str, Any]]], DataFrame]
 Row = dict[str, Any]
@@ -55,6 +55,25 @@ def test_a_late_act_joins_sessions(histories: Histories, at_once: list[Row], tab
     first = _written([], rebuild(_facts(table, histories, STEPS[0])))
     ends = {(row["user_id"], row["started_at"]) for row in at_once}
     assert sum((row["user_id"], row["started_at"]) not in ends for row in first) > COUNT / 20
+
+
+def test_a_late_act_before_midnight_takes_the_next_days_session_to_its_own_day(
+    told: Callable[[dict[str, str]], dict[str, DataFrame]],
+) -> None:
+    """Both days are written anew, and no other: on the next day nothing is left, on the day after nothing happened."""
+    facts = Facts(**told({"ann": "view 23:40 ingest_seq=2, view +1d 00:05, view +2d 12:00"}))
+    is_new = F.col("ingest_seq") == 2
+    known = facts.where(~is_new).sessions().persist()
+    [staged] = refresh(facts, facts.where(is_new), known, str(ZONE))
+    assert staged.slices == (FIRST_DAY, FIRST_DAY + timedelta(days=1))
+    assert [(row.session_date, row.event_count) for row in staged.frame.collect()] == [(FIRST_DAY, 2)]
+
+
+def test_nothing_is_written_for_what_others_did(told: Callable[[dict[str, str]], dict[str, DataFrame]]) -> None:
+    """A parcel under way makes nobody present."""
+    facts = Facts(**told({"ann": "view 12:00, shipped 12:10 ingest_seq=2"}))
+    is_new = F.col("ingest_seq") == 2
+    assert list(refresh(facts, facts.where(is_new), facts.where(~is_new).sessions(), str(ZONE))) == []
 
 
 def test_sessions_are_what_plain_python_finds(histories: Histories, at_once: list[Row]) -> None:
