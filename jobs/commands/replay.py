@@ -28,6 +28,8 @@ def replay(
     fast: Annotated[bool, typer.Option("--as-fast-as-possible", help="Wait for nothing; default.")] = False,
     shift_to: Annotated[str, typer.Option(metavar="DATE", help="Move the log: its last local day becomes this.")] = "",
     to: Annotated[Path | None, typer.Option(help="Write the events into this file instead of sending them.")] = None,
+    for_funnels: Annotated[bool, typer.Option("--for-funnels", help="With --to: write the facts as `funnel evaluate` "
+                                              "reads them.")] = False,
     send_unreadable: Annotated[bool, typer.Option("--send-unreadable", help="Send unreadable rows as they are, into "
                                                   "quarantine, instead of keeping them with the refused.")] = False,
     spool: Annotated[Path | None, typer.Option(help="The spool; default <home>/spool/replay-FORMAT.")] = None,
@@ -43,18 +45,26 @@ def replay(
 
     if speed is not None and fast:
         raise UsageError("--speed and --as-fast-as-possible exclude each other; leave one out")
+    if for_funnels and to is None:
+        raise UsageError("--for-funnels says how to write into a file; add --to FILE")
     read, settings = reader(log), Settings.from_env()
     told = read(path, _day(shift_to))
     if to is not None:
-        from jobs.replay.telling.sending import write
-
-        _print(write(told, to), format)
+        _print(_write(told, to, for_funnels=for_funnels), format)
         return
     folder = spool or settings.home / "spool" / f"replay-{log}"
     fates = _send(told, settings, folder, speed, sends_unreadable=send_unreadable)
     _print(fates, format)
     if fates.kept is not None:
         typer.echo(f"kept with their reasons: {fates.kept}", err=True)
+
+
+def _write(told: "Log", path: Path, *, for_funnels: bool) -> "Fates":
+    """The whole log in a file, in one form or the other."""
+    from jobs.replay.telling.for_funnels import write_for_funnels
+    from jobs.replay.telling.sending import write
+
+    return write_for_funnels(told, path) if for_funnels else write(told, path)
 
 
 def _day(text: str) -> "date | None":

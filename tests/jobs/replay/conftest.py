@@ -1,5 +1,6 @@
-"""Where the real logs are, and how a test reads what a log is told as."""
+"""Where the real logs are (or REELHOUSE_TEST_LOGS), and how a test reads what a log is told as."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from jobs.lake.settings import ROOT
 from jobs.replay.telling.events import told
 from jobs.replay.telling.log import Log
 
-DATA = ROOT.parent / "shared" / "data"
+DATA = Path(os.environ.get("REELHOUSE_TEST_LOGS") or ROOT.parent / "shared" / "data")
 Bodies = Callable[..., list[dict[str, Any]]]
 
 
@@ -21,7 +22,7 @@ def real() -> Callable[[str], Path]:
     def find(name: str) -> Path:
         folder = DATA / name
         if not folder.is_dir():
-            pytest.skip(f"the real log is not at ../shared/data/{name}")
+            pytest.skip(f"the real log {name} is not there: no folder ../shared/data/{name}")
         return folder
 
     return find
