@@ -1,7 +1,7 @@
-"""The funnels of the real logs in plain SQL over the raw files: written from the rules, sharing no code with the engine.
+"""The funnels of the real logs in plain SQL over the raw files, from the rules, sharing no code with the engine.
 
-`ENTRIES` reads one log into `chains`, a row an entry: `subject`, `key` (what is held equal), `moment`, `until` (µs), and how
-far it got: `reached`, `got_at`, `is_done`, and whether the optional step was filled. `ATTEMPTS` is rule 9b.
+`ENTRIES` reads one log into `chains`, a row an entry: `subject`, `key` (what is held equal), `moment`, `until` (µs) and
+how far it got: `reached`, `got_at`, `is_done`, and whether the optional step was filled. `ATTEMPTS` is rule 9b.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ KUAIRAND = """
 CREATE TABLE raw AS SELECT user_id AS subject, video_id AS key, time_ms::BIGINT * 1000 AS moment,
   play_time_ms::BIGINT AS watched, duration_ms::BIGINT AS length, * FROM {log};
 CREATE TABLE acts AS
-SELECT subject, key, moment + watched * 1000 AS moment, label = '1' AS is_like, '1' IN (is_comment, is_forward, is_follow) AS is_more
+SELECT subject, key, moment + watched * 1000 AS moment, label = '1' AS is_like, '1' IN (is_comment, is_forward,
+  is_follow) AS is_more
 FROM raw;
 CREATE TABLE chains AS
 WITH plays AS (
-  SELECT DISTINCT subject, key, moment, moment + 1800000000 AS until, watched, length, date, hourmin, is_click, long_view,
+  SELECT DISTINCT subject, key, moment, moment + 1800000000 AS until, watched, length, date, hourmin, is_click,
+    long_view,
     is_profile_enter, comment_stay_time
   FROM raw WHERE watched >= 3000 OR (length > 0 AND watched * 3 >= length)
 ), liked AS (
@@ -50,31 +52,27 @@ WITH ordered AS (
     AND a.moment BETWEEN ordered.moment AND coalesce(paid_at, until)) AS kept_at
   FROM ordered
 )
-SELECT subject, key, moment, until, CASE WHEN paid_at IS NOT NULL THEN 4 WHEN kept_at IS NOT NULL THEN 2 ELSE 1 END AS reached,
+SELECT subject, key, moment, until,
+  CASE WHEN paid_at IS NOT NULL THEN 4 WHEN kept_at IS NOT NULL THEN 2 ELSE 1 END AS reached,
   coalesce(paid_at, kept_at, moment) AS got_at, paid_at IS NOT NULL AS is_done, kept_at IS NOT NULL AS has_optional
 FROM kept;
 """
-TAOBAO = (
-    """
+TAOBAO = """
 CREATE TABLE acts AS SELECT DISTINCT column0 AS subject, column4::BIGINT * 1000000 AS moment, column1 AS item,
   CASE column3 WHEN 'pv' THEN 'see' WHEN 'buy' THEN 'buy' ELSE 'keep' END AS what
 FROM {log} WHERE length(column4) = 10;
-"""
-    + BOUGHT.replace("{window}", "3600000000")
-)
-REES46 = (
-    """
+""" + BOUGHT.replace("{window}", "3600000000")
+REES46 = """
 CREATE TABLE acts AS
 SELECT user_id AS subject, epoch_us(strptime(event_time, '%Y-%m-%d %H:%M:%S UTC')) AS moment,
   CASE event_type WHEN 'view' THEN 'see' WHEN 'cart' THEN 'keep' ELSE 'buy' END AS what
 FROM (SELECT DISTINCT * FROM {log} WHERE user_session <> '');
-"""
-    + BOUGHT.replace("{window}", "1800000000")
-)
+""" + BOUGHT.replace("{window}", "1800000000")
 
 OLIST = """
 CREATE TABLE orders AS
-SELECT customer_unique_id AS subject, order_id AS key, {placed} AS placed_at, {paid} AS paid_at, {shipped} AS shipped_at,
+SELECT customer_unique_id AS subject, order_id AS key, {placed} AS placed_at, {paid} AS paid_at,
+  {shipped} AS shipped_at,
   {delivered} AS delivered_at
 FROM {log} JOIN {people} USING (customer_id);
 CREATE TABLE chains AS
@@ -121,16 +119,19 @@ WITH RECURSIVE found AS (
 )
 SELECT * FROM found;
 CREATE TABLE attempts AS
-SELECT subject, max(moment) FILTER (is_done AND got_at = instant) AS entry_at, min(moment) AS earliest_at, count(*) AS entries,
+SELECT subject, max(moment) FILTER (is_done AND got_at = instant) AS entry_at, min(moment) AS earliest_at,
+  count(*) AS entries,
   max(reached) FILTER (is_done AND got_at = instant) AS reached, instant AS got_at, entry_at AS best_at,
   bool_or(has_optional) FILTER (is_done AND got_at = instant AND moment = own_at) AS has_optional, max(until) AS until,
   true AS is_done
 FROM (
-  SELECT *, max(moment) FILTER (is_done AND got_at = instant) OVER (PARTITION BY subject, key, instant) AS own_at FROM taken
+  SELECT *, max(moment) FILTER (is_done AND got_at = instant) OVER (PARTITION BY subject, key,
+    instant) AS own_at FROM taken
 ) GROUP BY subject, key, instant
 UNION ALL BY NAME
 SELECT subject, start AS entry_at, start AS earliest_at, count(*) AS entries,
-  first(reached ORDER BY {best}) AS reached, first(got_at ORDER BY {best}) AS got_at, first(moment ORDER BY {best}) AS best_at,
+  first(reached ORDER BY {best}) AS reached, first(got_at ORDER BY {best}) AS got_at,
+    first(moment ORDER BY {best}) AS best_at,
   first(has_optional ORDER BY {best}) AS has_optional, max(until) AS until, false AS is_done
 FROM runs JOIN left_over USING (subject, key) WHERE moment BETWEEN start AND stop
 GROUP BY subject, key, start;
