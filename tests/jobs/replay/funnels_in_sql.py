@@ -13,6 +13,11 @@ import duckdb
 
 Row = dict[str, Any]
 DAY = "timezone('{zone}', make_timestamptz(entry_at))::DATE"
+# A local time that comes twice, when clocks go back, is the first of the two.
+LOCAL = (
+    "epoch_us(CASE WHEN timezone('{zone}', timezone('{zone}', {local}) - INTERVAL 1 HOUR) = {local} "
+    "THEN timezone('{zone}', {local}) - INTERVAL 1 HOUR ELSE timezone('{zone}', {local}) END)"
+)
 CSV = "read_csv('{folder}/{file}', header = {header}, delim = '{delim}', all_varchar = true, null_padding = true)"
 
 KUAIRAND = """
@@ -218,5 +223,5 @@ def of_olist(folder: Path) -> Sql:
         "placed": "order_purchase_timestamp", "paid": "order_approved_at", "shipped": "order_delivered_carrier_date",
         "delivered": "order_delivered_customer_date", "answered": "r.review_answer_timestamp",
     }  # fmt: skip
-    times = {name: f"epoch_us(timezone('{zone}', {column}::TIMESTAMP))" for name, column in columns.items()}
+    times = {name: LOCAL.format(zone=zone, local=f"{column}::TIMESTAMP") for name, column in columns.items()}
     return Sql(OLIST, zone, 3, **files, **times)

@@ -18,8 +18,11 @@ from tests.jobs.definitions.funnel.oracle import Event
 SCHEMA = pa.schema([
     ("user_id", pa.string()), ("at", pa.int64()), ("event_id", pa.string()), ("reversed_at", pa.int64()),
     ("object", pa.string()), ("steps_0", pa.int64()), ("exclusions_0", pa.int64()), ("flags_0", pa.int64()),
-    ("hold_0", pa.string()),
+    ("act", pa.int32()),
 ])  # fmt: skip
+
+
+HOLD = pa.field("hold_0", pa.string())  # there only where the definition holds something
 
 
 def row(user: str, found: Definition, event: Event) -> dict[str, Any]:
@@ -28,6 +31,7 @@ def row(user: str, found: Definition, event: Event) -> dict[str, Any]:
         "user_id": user,
         "at": event.time,
         "event_id": event.id,
+        "act": 0,
         "steps_0": sum(1 << n for n in event.fits),
         "exclusions_0": sum(1 << n for n in event.bars),
         "flags_0": event.in_scope * in_arrow.IN_SCOPE | event.is_opening * in_arrow.IS_OPENING,
@@ -38,8 +42,9 @@ def row(user: str, found: Definition, event: Event) -> dict[str, Any]:
 def outcomes(judging: Judging, rows: list[dict[str, Any]], cuts: list[int]) -> list[dict[str, Any]]:
     """What comes out of the rows, cut into batches before these numbers."""
     edges = [0, *cuts, len(rows)]
+    schema = SCHEMA.append(HOLD) if judging.definitions[0].hold else SCHEMA
     parts = [rows[begin:end] for begin, end in pairwise(edges) if end > begin]
-    batches = iter([pa.RecordBatch.from_pylist(part, SCHEMA) for part in parts])
+    batches = iter([pa.RecordBatch.from_pylist(part, schema) for part in parts])
     told = [one for batch in judging(batches) for one in batch.to_pylist()]
     return sorted(told, key=lambda one: (one["user_id"], str(one["entry_event_id"]), one["entry_day"]))
 
