@@ -1,4 +1,4 @@
-"""`reelhouse funnel evaluate | check | explain | show`: funnels on a file, in words, and as published."""
+"""`reelhouse funnel evaluate | check | explain | show | compare`: funnels on a file, in words, and as published."""
 
 from __future__ import annotations
 
@@ -129,6 +129,41 @@ def show(
         print_rows(rows, list(rows[0]) if rows else [], format)
     else:
         draw(name, rows)
+
+
+@app.command()
+def compare(
+    name: Annotated[str, typer.Argument(help="A published funnel.")],
+    one: Annotated[int, typer.Argument(help="A version of it.")],
+    other: Annotated[int, typer.Argument(help="Another version.")],
+    by: Annotated[
+        str, typer.Option("--by", metavar="BREAKDOWN", help="Differences by value, such as scene.")
+    ] = "total",
+    first: Annotated[str, typer.Option("--from", metavar="DAY", help="First entry day.")] = "",
+    last: Annotated[str, typer.Option("--to", metavar="DAY", help="Last entry day.")] = "",
+    most: Annotated[int, typer.Option("--examples", min=0, help="So many people that differ, and why.")] = 5,
+    format: Rows = Format.table,
+) -> None:
+    """Show where two versions of a funnel differ, by day and value, and people over whom they part ways.
+
+    Example: reelhouse funnel compare content_to_purchase 1 2 --by scene
+    """
+    from jobs.serve import funnel_compare as comparing
+    from jobs.serve.printing import print_rows
+
+    settings, asked = Settings.from_env(), comparing.Comparison(name, one, other, by, first, last)
+    comparing.check(settings, asked)
+    differing, people = comparing.differences(settings, asked), comparing.examples(settings, asked, most)
+    if format is Format.json:
+        columns = ("part", *comparing.DIFFERENCES, *(word for word in comparing.EXAMPLES if word != "entry_date"))
+        rows = [{"part": "difference"} | row for row in differing] + [{"part": "example"} | row for row in people]
+        print_rows([dict.fromkeys(columns) | row for row in rows], columns, format)
+        return
+    for line in comparing.changes(settings, asked):
+        typer.echo(f"changed: {line}")
+    typer.echo(f"v{one} (one) and v{other} (other): {len(differing)} counts differ")
+    print_rows(differing, comparing.DIFFERENCES, format)
+    print_rows(people, comparing.EXAMPLES, format)
 
 
 @app.command()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from typing import Any
 
+from jobs.definitions.funnel.model import PAIR
 from jobs.lake.errors import SliceError, UsageError
 from jobs.lake.settings import Settings
 
 Row = dict[str, Any]
-DAILY = "gold.funnel_daily"
+DAILY, ATTEMPTS = "gold.funnel_daily", "gold.funnel_attempts"
 BAR_WIDTH = 10
 MEASURES = (
     "attempts_count", "mature_attempts_count", "open_attempts_count", "excluded_attempts_count", "net_attempts_count",
@@ -29,32 +30,37 @@ def funnel_rows(settings: Settings, name: str, by: str, first: str, last: str, v
     from jobs.serve.tables import arrow_of, published_version
 
     daily = arrow_of(settings, DAILY, published_version(settings, DAILY, None, None))
-    _refuse_unknown(name, daily["funnel"].unique().to_pylist(), "funnel")
+    refuse_unknown(name, daily["funnel"].unique().to_pylist(), "funnel")
     mine = daily.filter(pc.field("funnel") == name)
     newest = version or pc.max(mine["funnel_version"]).as_py()
-    _refuse_unknown(newest, mine["funnel_version"].unique().to_pylist(), "version")
+    refuse_unknown(newest, mine["funnel_version"].unique().to_pylist(), "version")
     mine = mine.filter(pc.field("funnel_version") == newest)
-    _refuse_unknown(by, mine["breakdown"].unique().to_pylist(), "breakdown")
+    refuse_unknown(by, mine["breakdown"].unique().to_pylist(), "breakdown")
     mine = mine.filter(pc.field("breakdown") == by)
     for text, keeps in ((first, pc.greater_equal), (last, pc.less_equal)):
         if text:
-            mine = mine.filter(keeps(mine["entry_date"], _day(text)))
+            mine = mine.filter(keeps(mine["entry_date"], day_of(text)))
     sums = [(measure, "sum") for measure in MEASURES] + [
         ("step", "min"),
         ("is_optional", "max"),
         ("entry_date", "count_distinct"),
     ]
     rows = mine.group_by(STEP).aggregate(sums).sort_by([(part, "ascending") for part in STEP]).to_pylist()
-    return [_shown(name, newest, by, row) for row in rows]
+    shown = [_shown(name, newest, by, row) for row in rows]
+    if any(row["is_optional"] for row in shown):
+        _add_went_on(settings, shown, first, last)
+    return shown
 
 
-def _refuse_unknown(word: Any, known: Sequence[Any], what: str) -> None:
+def refuse_unknown(word: Any, known: Collection[Any], what: str) -> None:
+    """UsageError that lists what there is, unless the word is among it."""
     if word not in known:
         told = ", ".join(str(one) for one in sorted(known)) or "none yet: run `reelhouse build funnels` first"
         raise UsageError(f"no {what} {word!r} is published; there are {told}")
 
 
-def _day(text: str) -> date:
+def day_of(text: str) -> date:
+    """The day of an option; SliceError for another text."""
     try:
         return date.fromisoformat(text)
     except ValueError as bad:
@@ -68,8 +74,30 @@ def _shown(name: str, version: int, by: str, row: Row) -> Row:
     return {
         "funnel": name, "version": version, "breakdown": by, "value": row["breakdown_value"],
         "step_number": row["step_number"], "step": row["step_min"], "is_optional": row["is_optional_max"],
-        **counts, "people": people,
+        **counts, "people": people, "went_on": None,
     }  # fmt: skip
+
+
+def _add_went_on(settings: Settings, rows: Sequence[Row], first: str, last: str) -> None:
+    """Fill `went_on` of optional steps: the attempts with this step that got to the next mandatory one (rule 14)."""
+    from jobs.serve.query import answer
+    from jobs.serve.tables import published_version
+
+    one = rows[0]
+    parts = [] if one["breakdown"] == "total" else one["breakdown"].split(PAIR)
+    values = [f"breakdowns['{part}']" for part in parts]
+    value = "'(all)'" if not parts else values[0] if len(parts) == 1 else f"to_json([{', '.join(values)}])::VARCHAR"
+    days = [f"entry_date {sign} DATE '{day_of(text)}'" for sign, text in ((">=", first), ("<=", last)) if text]
+    mine = [f"funnel = '{one['funnel']}'", f"funnel_version = {one['version']}", "set_aside = '(none)'", *days]
+    for number in sorted({row["step_number"] for row in rows if row["is_optional"]}):
+        after = min(row["step_number"] for row in rows if row["step_number"] > number and not row["is_optional"])
+        query = f"""SELECT {value} AS value, count(*) AS n FROM {ATTEMPTS} WHERE {" AND ".join(mine)}
+            AND reached >= {after} AND step_event_ids[{number}] IS NOT NULL GROUP BY ALL"""  # noqa: S608 (published words)
+        found = answer(settings, query, {ATTEMPTS: published_version(settings, ATTEMPTS, None, None)}).to_pylist()
+        counts = {line["value"]: line["n"] for line in found}
+        for row in rows:
+            if row["step_number"] == number:
+                row["went_on"] = counts.get(row["value"], 0)
 
 
 def draw(name: str, rows: Sequence[Row]) -> None:
@@ -108,7 +136,7 @@ def _of_neighbour(steps: Sequence[Row], place: int) -> str:
     row = steps[place]
     if row["is_optional"]:
         after = next(step for step in steps[place:] if not step["is_optional"])  # the last step is never optional
-        return f"{rate(row['attempts'], after['attempts'])} of {after['step']}"
+        return f"{rate(row['went_on'], after['attempts'])} of {after['step']}"
     before = [step for step in steps[:place] if not step["is_optional"]]
     return rate(row["attempts"], (before or [row])[-1]["attempts"])
 

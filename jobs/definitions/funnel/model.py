@@ -9,6 +9,7 @@ from typing import Literal
 
 Mode = Literal["ordered", "strict", "unordered"]
 SAME_LOCAL_DAY = "same_local_day"
+PAIR = " x "  # between the names of two breakdowns
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Step:
 
 def pair_name(pair: tuple[str, str]) -> str:
     """What the breakdown by two properties at once is called."""
-    return " x ".join(pair)
+    return PAIR.join(pair)
 
 
 @dataclass(frozen=True, slots=True)

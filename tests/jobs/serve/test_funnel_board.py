@@ -2,20 +2,52 @@
 
 from typing import Any
 
-from jobs.serve.funnel_board import _cells, bar, rate
+import duckdb
+import pytest
+
+from jobs.lake.settings import Settings
+from jobs.serve import query, tables
+from jobs.serve.funnel_board import _add_went_on, _cells, bar, rate
 
 
 def step(name: str, attempts: int, *, is_optional: bool = False) -> dict[str, Any]:
     return {"step": name, "attempts": attempts, "is_optional": is_optional, "people": None, "open_attempts": 0,
-            "net_attempts": attempts}  # fmt: skip
+            "net_attempts": attempts, "went_on": 40 if is_optional else None}  # fmt: skip
 
 
 def test_an_optional_step_is_a_share_of_the_next_mandatory_one_and_no_step_is_a_share_of_it() -> None:
     steps = [step("viewed", 400), step("carted", 50, is_optional=True), step("bought", 100), step("rated", 20)]
-    assert [cells[4] for cells in _cells(steps)] == ["100.0%", "50.0% of bought", "25.0%", "20.0%"]
+    assert [cells[4] for cells in _cells(steps)] == ["100.0%", "40.0% of bought", "25.0%", "20.0%"]
     assert [cells[3] for cells in _cells(steps)] == ["100.0%", "12.5%", "25.0%", "5.0%"]
 
 
 def test_a_share_of_nothing_is_not_told() -> None:
     assert (rate(0, 0), bar(0, 0)) == ("", "")
     assert [cells[4] for cells in _cells([step("viewed", 0), step("bought", 0)])] == ["", ""]
+
+
+LEDGER = """
+CREATE TABLE gold.funnel_attempts AS
+SELECT 'shop' AS funnel, 1 AS funnel_version, '(none)' AS set_aside, DATE '2026-11-01' AS entry_date, reached,
+    step_event_ids, MAP {'scene': scene, 'source': 'paid'} AS breakdowns
+FROM (VALUES ('live', 3, ['a', 'b', 'c']), ('live', 3, ['a', NULL, 'c']), ('live', 2, ['a', 'b']),
+    ('mall', 3, ['a', 'b', 'c'])) given(scene, reached, step_event_ids)
+"""
+
+
+@pytest.mark.parametrize(
+    ("by", "value", "expected"),
+    [("total", "(all)", 2), ("scene", "live", 1), ("scene x source", '["mall","paid"]', 1), ("scene", "search", 0)],
+)
+def test_who_filled_an_optional_step_and_went_on(
+    by: str, value: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = duckdb.connect()
+    lake.execute("CREATE SCHEMA gold")
+    lake.execute(LEDGER)
+    monkeypatch.setattr(query, "answer", lambda settings, text, versions: lake.execute(text).to_arrow_table())
+    monkeypatch.setattr(tables, "published_version", lambda *_: 0)
+    shared = {"funnel": "shop", "version": 1, "breakdown": by, "value": value, "went_on": None}
+    rows = [shared | {"step_number": n, "is_optional": n == 2} for n in (1, 2, 3)]
+    _add_went_on(Settings(), rows, "2026-11-01", "")
+    assert [row["went_on"] for row in rows] == [None, expected, None]
