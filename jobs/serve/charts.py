@@ -34,7 +34,7 @@ def funnel_bars(rows: Rows) -> Drawing:
 
 
 def conversions_by_day(rows: Rows) -> Drawing:
-    """Rows (entry_date, state, attempts): attempts by day of entry, mature dark, still open light."""
+    """Rows (entry_date, state, attempts): attempts by day of entry, mature dark, open light (hatched by the page)."""
     return _drawn(
         _chart(rows)
         .mark_bar()

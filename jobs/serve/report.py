@@ -1,7 +1,7 @@
 """The report: one page, no server, no script, nothing fetched; every figure from a published table."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def write_report(settings: Settings, file: Path, *, at: str) -> Path:
     figures = funnel_figures(ask) if "gold.funnel_daily" in published else []
     figures += profile_figures(ask) if "gold.user_profiles" in published else []
     pages = Environment(loader=FileSystemLoader(TEMPLATE.parent), autoescape=select_autoescape(default=True))
-    page = pages.get_template(TEMPLATE.name).render(figures=figures, tables=tables, at=at)
+    page = pages.get_template(TEMPLATE.name).render(figures=figures, tables=tables, at=at, ink=charts.INK)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(page, encoding="utf-8")
     return file
@@ -65,7 +65,11 @@ def funnel_figures(ask: Ask) -> list[Figure]:
             entry | {"entry_date": entry["entry_date"].isoformat()} for entry in ask(queries.BY_DAY.format(**names))
         ]
         found.append(
-            figure(f"{title}: conversions by day of entry", "Light: may still grow.", charts.conversions_by_day(days))
+            hatched(
+                figure(
+                    f"{title}: conversions by day of entry", "Hatched: may still grow.", charts.conversions_by_day(days)
+                )
+            )
         )
         if times := ask(queries.TIMES.format(**names)):
             says = "Decision runs from the last entry that reaches the conversion, deliberation from the earliest."
@@ -112,6 +116,11 @@ def figure(heading: str, says: str, chart: charts.Drawing) -> Figure:
     import vl_convert
 
     return Figure(heading, says, vl_convert.vegalite_to_svg(chart))
+
+
+def hatched(drawn: Figure) -> Figure:
+    """The figure with what is open hatched (`#open` of the page) instead of light."""
+    return replace(drawn, svg=drawn.svg.replace(f'fill="{charts.OPEN}"', 'fill="url(#open)"'))
 
 
 def quoted(text: str) -> str:
