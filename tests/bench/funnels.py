@@ -85,6 +85,7 @@ def by_ours(spark: Any, path: Path, meant: Definition) -> dict[int, int]:
         F.col("event_id").cast("string").alias("event_id"),
         "event",
         *meant.hold,
+        F.lit(None).cast("bigint").alias("line_product"),  # none of these events is an order
         F.lit(None).cast("timestamp").alias("reversed_at"),
     )
     sorted_by_user = kernel_events(events, asked).repartition("user_id").sortWithinPartitions("user_id", "at")

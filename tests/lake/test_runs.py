@@ -76,5 +76,5 @@ def test_what_is_pending_is_an_array_of_families(tmp_path, monkeypatch):
     monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
     ended = CliRunner().invoke(build_app(), ["pending", "--format", "json"], catch_exceptions=False)
     rows = json.loads(ended.stdout)
-    assert [row["family"] for row in rows] == ["funnels", "profiles"]
+    assert [row["family"] for row in rows] == ["funnels", "profiles", "scores", "sessions"]
     assert {(row["is_waiting"], row["last_release"], tuple(row["days"])) for row in rows} == {(False, None, ())}
