@@ -44,10 +44,13 @@ def run_demo(settings: Settings, sent: Sent, *, days: int, path: Path | None, mi
         stage.steps.run("Kafka", "services", "up", "kafka", remedy="`make doctor` says what is missing")
         is_new = send_events(stage, sent, days, log_path)
     if is_new or is_unread(settings) or is_unreleased(stage.steps):
-        publish(stage, minutes)
+        follower = publish(stage, minutes)
+        show(stage.steps, settings, sent.source, stage.airflow_url)
+        follower.leave_the_rest()
+        console.print(f"\n[dim]{', '.join(AFTERWARDS)} go on; `reelhouse pending` says when they are done[/]")
     else:
         console.print("[green]✓[/] all is done: whatever was sent is read, checked and released")
-    show(stage.steps, settings, sent.source, stage.airflow_url)
+        show(stage.steps, settings, sent.source, stage.airflow_url)
     console.print(f"\nDone in {time.monotonic() - began:.0f} s. [dim]`make down` stops everything.[/]")
 
 
@@ -77,16 +80,15 @@ def send_events(stage: Stage, sent: Sent, days: int, log_path: Path | None) -> b
     return True
 
 
-def publish(stage: Stage, minutes: int) -> None:
-    """Unpause the DAGs and follow them until the ledger says nothing is left to release."""
+def publish(stage: Stage, minutes: int) -> Follower:
+    """Unpause the DAGs and follow them until the ledger says nothing is left to release; gives who followed them."""
     airflow = Airflow(stage.airflow_url)
     wait_for_dags(airflow)
     follower = Follower(airflow, stage.console, stage.settings.home / "services" / "airflow" / "home" / "logs")
     began = time.monotonic()
     follower.until_released(follower.begin(), lambda: is_unreleased(stage.steps), minutes=minutes)
     stage.console.print(f"[green]✓[/] released by Airflow [dim]{time.monotonic() - began:.0f} s[/]")
-    follower.leave_the_rest()
-    stage.console.print(f"  [dim]{', '.join(AFTERWARDS)} go on; `reelhouse pending` says when they are done[/]")
+    return follower
 
 
 def is_unreleased(steps: Steps) -> bool:

@@ -1,8 +1,10 @@
 """What came out: the funnel, three profiles, the books, the quarantine, the score, the report and the addresses."""
 
 import json
+from collections.abc import Sequence
+from contextlib import ExitStack
 
-from jobs.demo.steps import Steps
+from jobs.demo.steps import Running, Steps
 from jobs.lake.settings import Settings
 
 BOOKS = (
@@ -33,20 +35,25 @@ def show_answers(steps: Steps, source: str) -> None:
     """Funnel, people, books, quarantine, and the score of a made world."""
     is_made = source == "simulator"
     funnel = "content_to_purchase" if is_made else f"log_{source}"
-    show_part(steps, "the funnel", "funnel", "show", funnel)
-    for person in json.loads(steps.run("three people", "sql", PEOPLE, "--format", "json", remedy="see the log")):
-        show_part(steps, "a profile", "profile", person["user_id"])
-    show_part(steps, "the books", "sql", BOOKS)
-    show_part(steps, "the quarantine by reason", "sql", QUARANTINE, "--with-silver")
-    if is_made:
-        show_part(steps, "the score against the truth", "score")
+    people = json.loads(steps.run("three people", "sql", PEOPLE, "--format", "json", remedy="see the log"))
+    parts: list[tuple[str, ...]] = [("the funnel", "funnel", "show", funnel)]
+    parts += [("a profile", "profile", person["user_id"]) for person in people]
+    parts += [("the books", "sql", BOOKS), ("the quarantine by reason", "sql", QUARANTINE, "--with-silver")]
+    parts += [("the score against the truth", "score")] * is_made
+    show_parts(steps, parts)
 
 
-def show_part(steps: Steps, name: str, *arguments: str) -> None:
-    """Run one reading command and print what it says under its name."""
-    steps.console.rule(name)
-    printed = steps.run(name.replace("the ", ""), *arguments, remedy="run the command by hand")
-    steps.console.print(printed.rstrip(), markup=False, highlight=False)
+def show_parts(steps: Steps, parts: Sequence[tuple[str, ...]]) -> None:
+    """Run reading commands, each while the one before is waited for, and print what each says under its name."""
+    with ExitStack() as started:
+        running: list[Running] = []
+        for place, (name, *_) in enumerate(parts):
+            for title, *arguments in parts[len(running) : place + 2]:
+                running.append(steps.start(f"{len(running) + 1} {title.replace('the ', '')}", *arguments))
+                started.callback(running[-1].process.terminate)  # of one that has ended this does nothing
+            steps.console.rule(name)
+            printed = steps.finish(running[place], remedy="run the command by hand")
+            steps.console.print(printed.rstrip(), markup=False, highlight=False)
 
 
 def show_addresses(steps: Steps, settings: Settings, airflow_url: str) -> None:

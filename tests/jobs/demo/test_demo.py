@@ -13,6 +13,7 @@ from rich.console import Console
 from jobs.demo import run
 from jobs.demo.follow import AFTERWARDS, DAGS, Follower
 from jobs.demo.run import Stage, run_demo, send_events
+from jobs.demo.show import show_parts
 from jobs.demo.state import Sent
 from jobs.demo.steps import Steps
 from jobs.lake.errors import ServiceError, UsageError
@@ -176,6 +177,22 @@ def test_events_are_sent_once_for_each_source(steps, console, tmp_path, monkeypa
     assert "the events of simulator were sent by an earlier demo" in printed(console)
 
 
+def test_parts_are_printed_in_order_though_the_next_runs_already(steps, console):
+    show_parts(steps, [("one", "--help"), ("two", "sql", "--help"), ("three", "tables", "--help")])
+    said = printed(console)
+    places = [said.index(word) for word in ("─ one ─", "COMMAND", "─ two ─", "Ask the published", "─ three ─", "List the public")]
+    assert places == sorted(places)
+
+
+def test_a_part_that_fails_ends_the_one_that_runs_already(steps, monkeypatch):
+    started = []
+    start = Steps.start
+    monkeypatch.setattr(Steps, "start", lambda *given: started.append(start(*given)) or started[-1])
+    with pytest.raises(ServiceError, match="ended with code 2"):
+        show_parts(steps, [("one", "sql"), ("two", "--help")])
+    assert [one.process.wait(20) is not None for one in started] == [True, True]
+
+
 @pytest.fixture
 def course(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What a demo does beside its steps, which do nothing here."""
@@ -183,7 +200,8 @@ def course(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(Steps, "run", lambda *given, **_: "[]")
     monkeypatch.setattr(Steps, "finish", lambda *given, **_: "[]")
     monkeypatch.setattr(Steps, "start", lambda *given: None)
-    monkeypatch.setattr(run, "publish", lambda *given: done.append("publish"))
+    rest = SimpleNamespace(leave_the_rest=lambda: done.append("leave the rest"))
+    monkeypatch.setattr(run, "publish", lambda *given: done.append("publish") or rest)
     monkeypatch.setattr(run, "show", lambda *given: done.append("show"))
     return done
 
@@ -191,10 +209,10 @@ def course(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     ("noted", "unread", "unreleased", "expected"),
     [
-        (False, True, True, ["publish", "show"]),
+        (False, True, True, ["publish", "show", "leave the rest"]),
         (True, False, False, ["show"]),
-        (True, True, False, ["publish", "show"]),
-        (True, False, True, ["publish", "show"]),
+        (True, True, False, ["publish", "show", "leave the rest"]),
+        (True, False, True, ["publish", "show", "leave the rest"]),
     ],
 )
 def test_airflow_is_troubled_only_when_something_is_left_to_do(
