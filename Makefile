@@ -20,7 +20,7 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: ## both environments and the jars, from locks with checksums; quick when nothing changed
-	@$(MAKE) --silent -j2 .venv/.in-step .venv-airflow/.in-step .jars/.in-step .venv/.kernels
+	@$(MAKE) --silent -j3 .venv/.in-step .venv-airflow/.in-step .jars/.in-step .venv/.kernels
 
 .venv-uv/.in-step: $(LOCKS)/uv.txt infra/setup.sh
 	@infra/setup.sh uv && mkdir -p .venv-uv && touch $@
