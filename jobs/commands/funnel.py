@@ -172,11 +172,17 @@ def prepare() -> None:
 
     Example: reelhouse funnel prepare
     """
-    from jobs.definitions.events.prepare import compile_kernel
-    from jobs.definitions.funnel.prepare import compile_kernels
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
 
-    compile_kernels()
-    compile_kernel()
+    from jobs.definitions.events.prepare import compile_kernel
+    from jobs.definitions.funnel.prepare import compile_ordered, compile_unordered
+
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:  # the compiler uses one core
+        others = [beside.submit(compile_one) for compile_one in (compile_kernel, compile_unordered)]
+        compile_ordered()
+        for other in others:
+            other.result()
 
 
 def _read(events: Path, skip_bad: bool) -> EventFile:

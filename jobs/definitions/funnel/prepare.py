@@ -18,11 +18,22 @@ EVENTS = Events(
 )
 
 
-def compile_kernels() -> None:
-    """Judge a toy history in every way there is."""
-    toy = Definition("toy", 1, tuple(Step(name, (name,)) for name in "abc"), window_us=10)
-    skipping = replace(toy, steps=(toy.steps[0], replace(toy.steps[1], is_optional=True), toy.steps[2]))
-    distinct = replace(toy, steps=(replace(toy.steps[0], distinct=True), *toy.steps[1:]), first_entry_only="filtered")
-    for definition in (toy, skipping, distinct, replace(toy, mode="strict"), replace(toy, mode="unordered")):
-        entries, _ = judge(definition, EVENTS)
-        best_of(entries.subject, 2, np.arange(entries.row.size), entries.reached, entries.got_at)
+TOY = Definition("toy", 1, tuple(Step(name, (name,)) for name in "abc"), window_us=10)
+
+
+def compile_ordered() -> None:
+    """Judge a toy history in every way that has an order."""
+    skipping = replace(TOY, steps=(TOY.steps[0], replace(TOY.steps[1], is_optional=True), TOY.steps[2]))
+    distinct = replace(TOY, steps=(replace(TOY.steps[0], distinct=True), *TOY.steps[1:]), first_entry_only="filtered")
+    for definition in (TOY, skipping, distinct, replace(TOY, mode="strict")):
+        _judge(definition)
+
+
+def compile_unordered() -> None:
+    """Judge it without an order."""
+    _judge(replace(TOY, mode="unordered"))
+
+
+def _judge(definition: Definition) -> None:
+    entries, _ = judge(definition, EVENTS)
+    best_of(entries.subject, 2, np.arange(entries.row.size), entries.reached, entries.got_at)
