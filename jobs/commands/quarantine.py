@@ -1,0 +1,104 @@
+"""`reelhouse quarantine [show]`: what was refused, why, since when; and examples that show nobody."""
+
+from typing import Annotated, Any
+
+import typer
+
+from jobs.lake.settings import Settings
+from jobs.serve.printing import Format
+
+PANEL = "Events in"
+SHOWN = ("reason", "topic", "v", "source", "first", "last", "records")
+app = typer.Typer(help="What was refused, why, and since when; `show` gives examples.")
+
+Reason = Annotated[str, typer.Option("--reason", metavar="R", help="A reason, with its field or without.")]
+Topic = Annotated[str, typer.Option("--topic", metavar="T", help="Only this topic.")]
+Rows = Annotated[Format, typer.Option("--format", help="For people, or an array of JSON objects.")]
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the commands of this group."""
+    parent.add_typer(app, name="quarantine", rich_help_panel=PANEL)
+
+
+@app.callback(invoke_without_command=True)
+def quarantine(context: typer.Context, reason: Reason = "", topic: Topic = "", format: Rows = Format.table) -> None:
+    """Count refused records by reason, topic, contract version and source, with first and last arrival (UTC).
+
+    A record counts under each of its reasons. Which producer sent it is not stored; its source is.
+
+    Example: reelhouse quarantine --reason missing --topic views
+    """
+    if context.invoked_subcommand:
+        return
+    from jobs.serve.printing import print_rows
+    from jobs.serve.quarantine import OVERVIEW, count, overview
+
+    settings = Settings.from_env()
+    rows = overview(settings, reason, topic)
+    if format is Format.json:
+        print_rows(rows, OVERVIEW, format)
+        return
+    if rows:
+        print_rows(
+            [_short(row) for row in rows], ("reason", "topic", "v", "source", "first", "last", "records"), format
+        )
+    typer.echo(f"{count(settings, reason, topic)} records refused; `reelhouse quarantine show` has examples")
+
+
+@app.command()
+def show(
+    reason: Reason = "",
+    topic: Topic = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="So many, the newest first.")] = 5,
+    format: Rows = Format.table,
+) -> None:
+    """Show refused records: where they lie, why, what to do, and the form of their bytes.
+
+    A broken record may hold a person's id anywhere, so its bytes are never shown as they are: brackets, the contract's
+    field names and the values it lists for a field stay; of all else a letter is x, a digit 9, a byte beyond ASCII ?,
+    and it is cut at 400 characters. Of the key only the length is told.
+
+    Example: reelhouse quarantine show --reason malformed_json --limit 3
+    """
+    from jobs.serve.printing import print_rows
+    from jobs.serve.quarantine import EXAMPLE, examples
+
+    rows = examples(Settings.from_env(), reason, topic, limit)
+    if format is Format.json:
+        print_rows(rows, EXAMPLE, format)
+        return
+    for row in rows:
+        for line in _described(row):
+            typer.echo(line)
+    if not rows:
+        typer.echo("0 records refused")
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    """A row that fits on a terminal."""
+    times = {name: f"{row[f'{name}_seen']:%m-%d %H:%M}" for name in ("first", "last")}
+    return row | times | {"v": row["contract_version"], "source": _plain(row["source"])}
+
+
+def _described(row: dict[str, Any]) -> list[str]:
+    """One record in lines."""
+    twin = row["twin"]
+    size = "null, or no longer in bronze" if row["value_bytes"] is None else f"{row['value_bytes']} bytes"
+    version = "?" if row["contract_version"] is None else row["contract_version"]
+    lines = [
+        f"{row['topic']}/{row['partition']} offset {row['offset']}, {row['kafka_time']:%Y-%m-%d %H:%M:%S} UTC, "
+        f"batch {row['ingest_seq']}, v{version}, source {_plain(row['source']) or '?'}",
+        f"  reasons  {', '.join(row['reasons'])}",
+        *(f"  remedy   {remedy}" for remedy in row["remedies"]),
+        f"  detail   {_plain(row['detail'])}",
+        f"  twin     {row['topic']}/{twin['partition']} offset {twin['offset']}" if twin else "",
+        f"  key      {'none' if row['key_bytes'] is None else str(row['key_bytes']) + ' bytes'}; value {size}",
+        f"  value    {row['value_masked']}" if row["value_masked"] is not None else "",
+    ]
+    return [*(line for line in lines if line), ""]
+
+
+def _plain(text: str | None) -> str:
+    """A text without what a terminal would obey."""
+    return "".join(each if each.isprintable() else "?" for each in text or "")
