@@ -180,7 +180,10 @@ def test_events_are_sent_once_for_each_source(steps, console, tmp_path, monkeypa
 def test_parts_are_printed_in_order_though_the_next_runs_already(steps, console):
     show_parts(steps, [("one", "doctor", "--help"), ("two", "sql", "--help"), ("three", "tables", "--help")])
     said = printed(console)
-    places = [said.index(word) for word in ("─ one ─", "Say what this machine", "─ two ─", "Ask the published", "─ three ─", "List the public")]
+    places = [
+        said.index(word)
+        for word in ("─ one ─", "Say what this machine", "─ two ─", "Ask the published", "─ three ─", "List the public")
+    ]
     assert places == sorted(places)
 
 
