@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from jobs.lake.errors import UsageError
 from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
@@ -30,6 +31,8 @@ def quarantine(context: typer.Context, reason: Reason = "", topic: Topic = "", f
     Example: reelhouse quarantine --reason missing --topic views
     """
     if context.invoked_subcommand:
+        if reason or topic or format is not Format.table:
+            raise UsageError("options stand after `show`: write `reelhouse quarantine show --reason R`")
         return
     from jobs.serve.printing import print_rows
     from jobs.serve.quarantine import OVERVIEW, count, overview

@@ -123,6 +123,11 @@ def test_no_command_shows_a_raw_id(
         assert "missing:video_id" in said.output
 
 
+def test_an_option_before_show_is_refused_and_not_forgotten() -> None:
+    said = CliRunner().invoke(build_app(), ["quarantine", "--topic", "views", "show"])
+    assert isinstance(said.exception, UsageError)
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [

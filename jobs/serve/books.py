@@ -1,0 +1,184 @@
+"""The books of ingest, read again: what became of every record, by topic, partition and range of offsets.
+
+Nothing is taken on trust: each line is added up anew, and each range must begin where the one before it ended.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from jobs.lake.errors import UsageError
+from jobs.lake.event_contracts import all_topics
+from jobs.lake.ledger import Ledger
+from jobs.lake.settings import Settings
+from jobs.lake.watermark import TABLE as WATERMARKS
+from jobs.lake.watermark import highest
+from jobs.serve.masking import safe_reason, words_of
+
+BOOKS = "ops.books"
+LOST = "lost_to_retention"  # stands among the reasons, though nothing was refused
+COUNTS = ("received", "accepted", "duplicate", "quarantined", "conflict")
+RANGE = ("topic", "topic_id", "partition", "offset_from", "offset_to", *COUNTS, "lost", "reasons", "batches",
+         "balanced", "problem")  # fmt: skip
+TOTAL = ("topic", *COUNTS, "lost", "reasons", "balanced")
+STREAM = ("topic", "source", "complete_until", "is_final", "waiting_until", "topic_complete_until")
+Line = dict[str, Any]
+Place = tuple[str, str, int]  # topic, topic id, partition
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which lines to show: all of a topic and partition, from and to an offset (exclusive) or a UTC day of booking."""
+
+    topic: str = ""
+    partition: int | None = None
+    first: str = ""
+    last: str = ""
+
+    def fits(self) -> Callable[[Line], bool]:
+        """Whether a line is asked for; UsageError for a bound that is neither offset nor day, or lacks its topic."""
+        bounds = [_bound("--from", self.first, self.topic), _bound("--to", self.last, self.topic)]
+
+        def fit(line: Line) -> bool:
+            booked, (low, high) = line["recorded_at"].date(), bounds
+            return (
+                self.topic in ("", line["topic"])
+                and self.partition in (None, line["partition"])
+                and not (isinstance(low, int) and max(line["offset_to"] - 1, line["offset_from"]) < low)
+                and not (isinstance(high, int) and line["offset_from"] >= high)
+                and not (isinstance(low, date) and booked < low)
+                and not (isinstance(high, date) and booked > high)
+            )
+
+        return fit
+
+
+def book_ranges(settings: Settings, asked: Asked) -> list[Line]:
+    """Ranges of offsets (RANGE): batches that follow on each other are one, a line that is off stands alone.
+
+    UsageError for a topic or partition that is none, or a bound that cannot be read.
+    """
+    fit = asked.fits()
+    lines = Ledger(settings).read(BOOKS).to_pylist(maps_as_pydicts="strict")
+    _check(settings, asked, lines)
+    names = words_of(all_topics(settings.schemas_dir), settings.schemas_dir).names
+    judged = _judged(sorted(lines, key=lambda line: (*_place(line), line["ingest_seq"])), names)
+    ranges: list[Line] = []
+    for line in judged:
+        if fit(line):
+            _add(ranges, line)
+    return [{name: each[name] for name in RANGE} for each in ranges]
+
+
+def totals(ranges: Iterable[Line]) -> list[Line]:
+    """The sums of each topic (TOTAL)."""
+    found: dict[str, Line] = {}
+    for each in ranges:
+        empty = dict.fromkeys((*COUNTS, "lost"), 0) | {"reasons": {}, "balanced": True}
+        _sum(found.setdefault(each["topic"], {"topic": each["topic"]} | empty), each)
+    return list(found.values())
+
+
+def streams(settings: Settings, topic: str = "") -> list[Line]:
+    """How far each source says a topic is complete (STREAM), and how far the topic is by all of them; UTC.
+
+    `complete_until` is its newest word of which ingest has read all, `waiting_until` a newer one that still waits.
+    """
+    rows = Ledger(settings).read(WATERMARKS).to_pylist()
+    rows = sorted((row for row in rows if topic in ("", row["topic"])), key=lambda row: row["ingest_seq"])
+    reached = [row for row in rows if row["offsets_reached"]]
+    levels = {each: highest(reached, [each]) for each in {row["topic"] for row in rows}}
+    found: dict[tuple[str, str], Line] = {}
+    for row in rows:
+        pair = (row["topic"], row["source"])
+        line = found.setdefault(pair, dict.fromkeys(STREAM) | {"topic": row["topic"], "source": row["source"]})
+        line["topic_complete_until"] = levels[row["topic"]]
+        if row["offsets_reached"]:
+            line |= {"complete_until": row["complete_until"], "is_final": row["is_final"], "waiting_until": None}
+        else:
+            line["waiting_until"] = row["complete_until"]
+    return [found[pair] for pair in sorted(found)]
+
+
+def problems(line: Mapping[str, Any], before: int | None) -> list[str]:
+    """What is wrong with one line of the books; `before` is where the partition's last range ended."""
+    wrong = []
+    received, fates = line["received"], line["accepted"] + line["duplicate"] + line["quarantined"]
+    if received != fates:
+        wrong.append(f"received {received}, but accepted + duplicate + quarantined is {fates}")
+    elif not line["balanced"]:
+        wrong.append("was booked as not balanced")
+    if line["conflict"] > line["quarantined"]:
+        wrong.append(f"{line['conflict']} conflicts, but only {line['quarantined']} quarantined")
+    if received > line["offset_to"] - line["offset_from"]:
+        wrong.append(f"received {received} of {line['offset_to'] - line['offset_from']} offsets")
+    lost = line["lost"] if before is not None else 0
+    if before is not None and before + lost != line["offset_from"]:
+        booked = f" and {lost} were lost" if lost else ""
+        wrong.append(f"begins at {line['offset_from']}, but the range before ended at {before}{booked}")
+    return wrong
+
+
+def _judged(lines: Iterable[Line], names: set[str]) -> Iterable[Line]:
+    """Each line with its loss told apart from its reasons, and with what is wrong with it."""
+    ends: dict[Place, int] = {}
+    for line in lines:
+        reasons: Counter[str] = Counter()
+        for reason, times in (line["reason_counts"] or {}).items():
+            reasons[safe_reason(reason, names)] += times
+        made = line | {"lost": reasons.pop(LOST, 0), "reasons": dict(reasons)}
+        wrong = problems(made, ends.get(_place(line)))
+        ends[_place(line)] = line["offset_to"]
+        batch = line["ingest_seq"]
+        yield made | {"batches": [batch, batch], "balanced": not wrong, "problem": "; ".join(wrong) or None}
+
+
+def _add(ranges: list[Line], line: Line) -> None:
+    """Join a line to the range before it if it follows on; one that is off or has a loss begins a new one."""
+    before = ranges[-1] if ranges else None
+    is_next = before is not None and _place(before) == _place(line) and before["offset_to"] == line["offset_from"]
+    if before is None or not (is_next and before["balanced"] and line["balanced"] and not line["lost"]):
+        ranges.append(line)
+        return
+    _sum(before, line)
+    before["offset_to"], before["batches"] = line["offset_to"], [before["batches"][0], line["batches"][1]]
+
+
+def _sum(into: Line, line: Line) -> None:
+    """Add the counts of a line, reason by reason."""
+    for name in (*COUNTS, "lost"):
+        into[name] += line[name]
+    into["reasons"] = dict(Counter(into["reasons"]) + Counter(line["reasons"]))
+    into["balanced"] = into["balanced"] and line["balanced"]
+
+
+def _place(line: Mapping[str, Any]) -> Place:
+    return line["topic"], line["topic_id"], line["partition"]
+
+
+def _bound(option: str, text: str, topic: str) -> int | date | None:
+    """An offset or a day; None for the empty text."""
+    if not text:
+        return None
+    if text.isascii() and text.isdigit():
+        if not topic:
+            raise UsageError(f"{option} {text} is an offset, and those are a topic's own; add --topic, or give a day")
+        return int(text)
+    try:
+        return date.fromisoformat(text)
+    except ValueError as wrong:
+        raise UsageError(f"{option} {text!r} is neither an offset nor a day; write 1200 or 2026-11-27") from wrong
+
+
+def _check(settings: Settings, asked: Asked, lines: list[Line]) -> None:
+    """UsageError, with what there is, for a topic without a contract or a partition that was never read."""
+    known = all_topics(settings.schemas_dir)
+    if asked.topic and asked.topic not in known:
+        raise UsageError(f"no topic {asked.topic!r}; there are {', '.join(known)}")
+    parts = {line["partition"] for line in lines if asked.topic in ("", line["topic"])}
+    if asked.partition is not None and asked.partition not in parts:
+        there = ", ".join(map(str, sorted(parts))) or "none"
+        of = f" of {asked.topic}" if asked.topic else ""
+        raise UsageError(f"the books have no partition {asked.partition}{of}; there are {there}")
