@@ -43,9 +43,7 @@ def quarantine(context: typer.Context, reason: Reason = "", topic: Topic = "", f
         print_rows(rows, OVERVIEW, format)
         return
     if rows:
-        print_rows(
-            [_short(row) for row in rows], ("reason", "topic", "v", "source", "first", "last", "records"), format
-        )
+        print_rows([_short(row) for row in rows], SHOWN, format)
     typer.echo(f"{count(settings, reason, topic)} records refused; `reelhouse quarantine show` has examples")
 
 

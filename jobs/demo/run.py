@@ -43,14 +43,14 @@ def run_demo(settings: Settings, sent: Sent, *, days: int, path: Path | None, mi
     with stage.steps.beside("Spark and Airflow", "services", "up", "connect", "airflow", remedy=remedy):
         stage.steps.run("Kafka", "services", "up", "kafka", remedy="`make doctor` says what is missing")
         is_new = send_events(stage, sent, days, log_path)
-    if is_new or is_unread(settings) or is_unreleased(stage.steps):
-        follower = publish(stage, minutes)
-        show(stage.steps, settings, sent.source, stage.airflow_url)
+    is_left = is_new or is_unread(settings) or is_unreleased(stage.steps)
+    follower = publish(stage, minutes) if is_left else None
+    if follower is None:
+        console.print("[green]✓[/] all is done: whatever was sent is read, checked and released")
+    show(stage.steps, settings, sent.source, stage.airflow_url)
+    if follower is not None:
         follower.leave_the_rest()
         console.print(f"\n[dim]{', '.join(AFTERWARDS)} go on; `reelhouse pending` says when they are done[/]")
-    else:
-        console.print("[green]✓[/] all is done: whatever was sent is read, checked and released")
-        show(stage.steps, settings, sent.source, stage.airflow_url)
     console.print(f"\nDone in {time.monotonic() - began:.0f} s. [dim]`make down` stops everything.[/]")
 
 

@@ -8,9 +8,8 @@ LOG_KEPT = {"ops.leases": "interval 1 days"}  # renewed three times a minute; no
 
 def properties(promised: Contract) -> dict[str, str]:
     """The properties a table is made with; its statistics leave out columns about people."""
-    is_mixed = promised.name.startswith(
-        "bronze."
-    )  # each file holds records of all topics: least and greatest say nothing
+    # A file of bronze holds records of all topics: the least and greatest of its texts say nothing.
+    is_mixed = promised.name.startswith("bronze.")
     plain = [
         column.name
         for column in promised.columns

@@ -15,6 +15,7 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.lake.watermark import TABLE as WATERMARKS
 from jobs.lake.watermark import highest
+from jobs.serve.asked import check_topic
 from jobs.serve.masking import safe_reason, words_of
 
 BOOKS = "ops.books"
@@ -174,9 +175,7 @@ def _bound(option: str, text: str, topic: str) -> int | date | None:
 
 def _check(settings: Settings, asked: Asked, lines: list[Line]) -> None:
     """UsageError, with what there is, for a topic without a contract or a partition that was never read."""
-    known = all_topics(settings.schemas_dir)
-    if asked.topic and asked.topic not in known:
-        raise UsageError(f"no topic {asked.topic!r}; there are {', '.join(known)}")
+    check_topic(settings, asked.topic)
     parts = {line["partition"] for line in lines if asked.topic in ("", line["topic"])}
     if asked.partition is not None and asked.partition not in parts:
         there = ", ".join(map(str, sorted(parts))) or "none"

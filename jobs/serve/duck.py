@@ -12,6 +12,7 @@ import duckdb
 from jobs.lake.ledger import Ledger
 from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
+from jobs.serve.asked import quoted
 
 MEMORY_LIMIT = "2GB"
 OFFLINE: dict[str, str | bool | int | float | list[str]] = {
@@ -42,12 +43,12 @@ def extension() -> Path:
 
 def lockdown(settings: Settings, versions: Mapping[str, int]) -> list[str]:
     """Statements after which a query reads these tables, and nothing else of this machine."""
-    folders = ", ".join(_quoted(f"{settings.table_path(table)}/") for table in sorted(versions))
+    folders = ", ".join(quoted(f"{settings.table_path(table)}/") for table in sorted(versions))
     return [
         "SET TimeZone = 'UTC'",
         f"SET memory_limit = '{MEMORY_LIMIT}'",
         f"SET threads = {settings.spark_cores}",
-        f"SET temp_directory = {_quoted(str(settings.home / 'tmp' / 'duckdb'))}",
+        f"SET temp_directory = {quoted(str(settings.home / 'tmp' / 'duckdb'))}",
         f"SET allowed_directories = [{folders}]",
         "SET enable_external_access = false",
         "SET lock_configuration = true",
@@ -65,10 +66,6 @@ def _add_view(connection: duckdb.DuckDBPyConnection, settings: Settings, table: 
 
         connection.register(f"{layer}__{name}", dataset_of(DeltaTable(path, version=version)))
     else:
-        connection.execute(f"ATTACH {_quoted(path)} AS {source} (TYPE delta, VERSION {version}, PIN_SNAPSHOT)")
+        connection.execute(f"ATTACH {quoted(path)} AS {source} (TYPE delta, VERSION {version}, PIN_SNAPSHOT)")
     connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{layer}"')
     connection.execute(f'CREATE VIEW "{layer}"."{name}" AS SELECT * FROM {source}')  # noqa: S608 (names of contracts)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

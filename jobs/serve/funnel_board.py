@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from datetime import date
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from jobs.definitions.funnel.model import PAIR
-from jobs.lake.errors import SliceError, UsageError
 from jobs.lake.settings import Settings
+from jobs.serve.asked import Row, day_of, entered, quoted, refuse_unknown, rows_of
 
-Row = dict[str, Any]
 DAILY, ATTEMPTS = "gold.funnel_daily", "gold.funnel_attempts"
 BAR_WIDTH = 10
 MEASURES = (
@@ -52,21 +49,6 @@ def funnel_rows(settings: Settings, name: str, by: str, first: str, last: str, v
     return shown
 
 
-def refuse_unknown(word: Any, known: Collection[Any], what: str) -> None:
-    """UsageError that lists what there is, unless the word is among it."""
-    if word not in known:
-        told = ", ".join(str(one) for one in sorted(known)) or "none yet: run `reelhouse build funnels` first"
-        raise UsageError(f"no {what} {word!r} is published; there are {told}")
-
-
-def day_of(text: str) -> date:
-    """The day of an option; SliceError for another text."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError as bad:
-        raise SliceError(f"{text!r} is no day; write one such as 2026-11-22") from bad
-
-
 def _shown(name: str, version: int, by: str, row: Row) -> Row:
     """The row under names for readers; people only where they do not add up wrongly."""
     counts = {measure.removesuffix("_count"): row[f"{measure}_sum"] for measure in MEASURES[:-1]}
@@ -80,24 +62,32 @@ def _shown(name: str, version: int, by: str, row: Row) -> Row:
 
 def _add_went_on(settings: Settings, rows: Sequence[Row], first: str, last: str) -> None:
     """Fill `went_on` of optional steps: the attempts with this step that got to the next mandatory one (rule 14)."""
-    from jobs.serve.query import answer
-    from jobs.serve.tables import published_version
-
     one = rows[0]
-    parts = [] if one["breakdown"] == "total" else one["breakdown"].split(PAIR)
-    values = [f"breakdowns['{part}']" for part in parts]
-    value = "'(all)'" if not parts else values[0] if len(parts) == 1 else f"to_json([{', '.join(values)}])::VARCHAR"
-    days = [f"entry_date {sign} DATE '{day_of(text)}'" for sign, text in ((">=", first), ("<=", last)) if text]
-    mine = [f"funnel = '{one['funnel']}'", f"funnel_version = {one['version']}", "set_aside = '(none)'", *days]
-    for number in sorted({row["step_number"] for row in rows if row["is_optional"]}):
-        after = min(row["step_number"] for row in rows if row["step_number"] > number and not row["is_optional"])
-        query = f"""SELECT {value} AS value, count(*) AS n FROM {ATTEMPTS} WHERE {" AND ".join(mine)}
-            AND reached >= {after} AND step_event_ids[{number}] IS NOT NULL GROUP BY ALL"""  # noqa: S608 (published words)
-        found = answer(settings, query, {ATTEMPTS: published_version(settings, ATTEMPTS, None, None)}).to_pylist()
-        counts = {line["value"]: line["n"] for line in found}
-        for row in rows:
-            if row["step_number"] == number:
-                row["went_on"] = counts.get(row["value"], 0)
+    mine = [f"funnel = {quoted(one['funnel'])}", f"funnel_version = {one['version']}", "set_aside = '(none)'"]
+    optional = ", ".join(f"({number}, {after})" for number, after in _next_mandatory(rows).items())
+    query = f"""SELECT {_value_of(one["breakdown"])} AS value, number, count(*) AS n
+        FROM {ATTEMPTS}, (VALUES {optional}) optional(number, after)
+        WHERE {" AND ".join([*mine, *entered(first, last)])} AND reached >= after AND step_event_ids[number] IS NOT NULL
+        GROUP BY ALL"""  # noqa: S608 (words that are published)
+    counts = {(line["value"], line["number"]): line["n"] for line in rows_of(settings, ATTEMPTS, query)}
+    for row in rows:
+        if row["is_optional"]:
+            row["went_on"] = counts.get((row["value"], row["step_number"]), 0)
+
+
+def _next_mandatory(rows: Sequence[Row]) -> dict[int, int]:
+    """Number of each optional step → that of the mandatory step after it; the last step is never optional."""
+    mandatory = {row["step_number"] for row in rows if not row["is_optional"]}
+    optional = sorted({row["step_number"] for row in rows if row["is_optional"]})
+    return {number: min(after for after in mandatory if after > number) for number in optional}
+
+
+def _value_of(breakdown: str) -> str:
+    """SQL for the value of a breakdown, as gold.funnel_daily has it, from the properties in the ledger."""
+    if breakdown == "total":
+        return "'(all)'"
+    values = [f"breakdowns[{quoted(name)}]" for name in breakdown.split(PAIR)]
+    return values[0] if len(values) == 1 else f"to_json([{', '.join(values)}])::VARCHAR"
 
 
 def draw(name: str, rows: Sequence[Row]) -> None:

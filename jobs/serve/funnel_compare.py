@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jobs.lake.errors import UsageError
 from jobs.lake.settings import Settings
-from jobs.serve.funnel_board import day_of, refuse_unknown
-from jobs.serve.query import answer
-from jobs.serve.tables import published_version
+from jobs.serve.asked import Row, entered, quoted, refuse_unknown, rows_of
 
-if TYPE_CHECKING:
-    from jobs.definitions.funnel.model import Definition
-
-Row = dict[str, Any]
 DAILY, ATTEMPTS = "gold.funnel_daily", "gold.funnel_attempts"
 DIFFERENCES = ("entry_date", "value", "step", "attempts_one", "attempts_other", "attempts_more", "people_one",
                "people_other", "people_more")  # fmt: skip
@@ -36,14 +30,13 @@ class Comparison:
     @property
     def condition(self) -> str:
         """SQL that is true of the rows of the two versions on these days."""
-        bounds = ((">=", self.first), ("<=", self.last))
-        days = [f"entry_date {sign} DATE '{day_of(text)}'" for sign, text in bounds if text]
-        return " AND ".join([f"funnel = '{self.name}'", f"funnel_version IN ({self.one}, {self.other})", *days])
+        mine = [f"funnel = {quoted(self.name)}", f"funnel_version IN ({self.one}, {self.other})"]
+        return " AND ".join([*mine, *entered(self.first, self.last)])
 
 
 def check(settings: Settings, asked: Comparison) -> None:
     """UsageError for a funnel, version or breakdown that is not published."""
-    rows = _asked(settings, DAILY, "SELECT DISTINCT funnel, funnel_version, breakdown FROM gold.funnel_daily")
+    rows = rows_of(settings, DAILY, "SELECT DISTINCT funnel, funnel_version, breakdown FROM gold.funnel_daily")
     refuse_unknown(asked.name, {row["funnel"] for row in rows}, "funnel")
     for version in (asked.one, asked.other):
         mine = [row for row in rows if row["funnel"] == asked.name]
@@ -56,7 +49,7 @@ def check(settings: Settings, asked: Comparison) -> None:
 def differences(settings: Settings, asked: Comparison) -> list[Row]:
     """One row per day, value and step whose counts differ, in the columns of DIFFERENCES; steps are matched by name."""
     side = f"""SELECT entry_date, breakdown_value AS value, step, step_number, attempts_count AS attempts,
-        people_count AS people FROM gold.funnel_daily WHERE {asked.condition} AND breakdown = '{asked.by}'"""  # noqa: S608
+        people_count AS people FROM gold.funnel_daily WHERE {asked.condition} AND breakdown = {quoted(asked.by)}"""  # noqa: S608
     query = f"""
         WITH one AS ({side} AND funnel_version = {asked.one}), other AS ({side} AND funnel_version = {asked.other}),
         both_sides AS (
@@ -67,7 +60,7 @@ def differences(settings: Settings, asked: Comparison) -> list[Row]:
         SELECT *, attempts_other - attempts_one AS attempts_more, people_other - people_one AS people_more
         FROM both_sides WHERE attempts_one <> attempts_other OR people_one <> people_other
         ORDER BY entry_date, value, step_number, step"""  # noqa: S608 (words checked against what is published)
-    return [{name: row[name] for name in DIFFERENCES} for row in _asked(settings, DAILY, query)]
+    return [{name: row[name] for name in DIFFERENCES} for row in rows_of(settings, DAILY, query)]
 
 
 def examples(settings: Settings, asked: Comparison, most: int) -> list[Row]:
@@ -88,7 +81,7 @@ def examples(settings: Settings, asked: Comparison, most: int) -> list[Row]:
     return [
         {"user_id": row["user_id"], "entry_date": row["entry_date"], "one": _got(row["one"]),
          "other": _got(row["other"]), "why": why(row, asked, limits)}
-        for row in _asked(settings, ATTEMPTS, query)
+        for row in rows_of(settings, ATTEMPTS, query)
     ]  # fmt: skip
 
 
@@ -119,13 +112,10 @@ def why(row: Row, asked: Comparison, limits: dict[int, Limits]) -> str:
 
 def changes(settings: Settings, asked: Comparison) -> list[str]:
     """What the two definitions say differently, a line each; empty when one of the files is not there any more."""
-    from jobs.definitions.funnel.language import read_definition
+    from jobs.definitions.funnel.checking import read_definitions
 
-    found: dict[int, Definition] = {}
-    for file in sorted((settings.schemas_dir / "funnels").glob("*.yaml")):
-        definition = read_definition(file)
-        if definition.name == asked.name:
-            found[definition.version] = definition
+    mine = [one for one in read_definitions(settings.schemas_dir) if one.name == asked.name]
+    found = {definition.version: definition for definition in mine}
     if asked.one not in found or asked.other not in found:
         return []
     one, other = (asdict(found[version]) for version in (asked.one, asked.other))
@@ -149,7 +139,7 @@ def _short(value: Any) -> str:
 def _limits(settings: Settings, asked: Comparison) -> dict[int, Limits]:
     query = f"""SELECT funnel_version, list(DISTINCT step) AS steps, any_value(window_us) AS window_us
         FROM gold.funnel_daily WHERE {asked.condition} GROUP BY ALL"""  # noqa: S608
-    rows = _asked(settings, DAILY, query)
+    rows = rows_of(settings, DAILY, query)
     return {row["funnel_version"]: Limits(frozenset(row["steps"]), row["window_us"]) for row in rows}
 
 
@@ -158,9 +148,3 @@ def _got(best: Row | None) -> str:
     if best is None:
         return "not past its first step"
     return f"{best['step']}, excluded" if best["excluded"] else str(best["step"])
-
-
-def _asked(settings: Settings, table: str, query: str) -> list[Row]:
-    """The rows of a query over one published table."""
-    rows: list[Row] = answer(settings, query, {table: published_version(settings, table, None, None)}).to_pylist()
-    return rows

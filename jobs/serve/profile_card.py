@@ -12,7 +12,7 @@ from rich.text import Text
 
 from jobs.lake.errors import UsageError
 from jobs.lake.settings import Settings
-from jobs.serve.profile_more import more, outlook, visits
+from jobs.serve.profile_more import more, outlook, versions_of_more, visits
 
 Row = dict[str, Any]
 NEWEST, HISTORY, INTERESTS = "gold.user_profiles", "gold.user_profiles_history", "gold.user_interests"
@@ -63,7 +63,9 @@ def find_profile(settings: Settings, user: str, as_of: datetime | None) -> Row:
 
     pseudonym = user if PSEUDONYM.fullmatch(user) else _pseudonym(settings, user)
     tables = (HISTORY if as_of else NEWEST, INTERESTS)
-    connection = connect(settings, {name: published_version(settings, name, None, None) for name in tables})
+    versions = {name: published_version(settings, name, None, None) for name in tables}
+    there = {} if as_of else versions_of_more(settings)
+    connection = connect(settings, versions | there)
     if as_of:
         rows = _rows(connection.execute(KNOWN_THEN, {"user": pseudonym, "at": as_of}))
     else:
@@ -72,7 +74,7 @@ def find_profile(settings: Settings, user: str, as_of: datetime | None) -> Row:
         when = f" known at {as_of.isoformat()}" if as_of else ""
         raise UsageError(f"no profile of {pseudonym}{when}; give the id as the app sends it, or a pseudonym as printed")
     interests = [] if as_of else _rows(connection.execute(LIKED_NOW, {"user": pseudonym}))
-    added = {} if as_of else more(settings, pseudonym)
+    added = {} if as_of else more(connection, there, pseudonym)
     return rows[0] | {"interests": interests} | added
 
 

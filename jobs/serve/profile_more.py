@@ -1,7 +1,7 @@
 """What other families add to a person's profile, once they are published: the last visits, and what is expected."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
@@ -10,6 +10,9 @@ from rich.text import Text
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import published
 from jobs.lake.settings import Settings
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 Row = dict[str, Any]
 ASKED = {
@@ -24,16 +27,18 @@ ASKED = {
 }
 
 
-def more(settings: Settings, pseudonym: str) -> Row:
-    """`sessions`, the last three, newest first, and `scores`, one row or none: empty where nothing is published."""
-    from jobs.serve.duck import connect
-
+def versions_of_more(settings: Settings) -> dict[str, int]:
+    """The tables that `more` asks and that are published → their published versions."""
     lines = published(Ledger(settings))
-    there = {name: query for name, (table, query) in ASKED.items() if table in lines}
-    connection = connect(settings, {table: lines[table].version for table, _ in ASKED.values() if table in lines})
-    user = {"user": pseudonym}
-    found = {name: connection.execute(query, user).to_arrow_table().to_pylist() for name, query in there.items()}
-    return {name: found.get(name, []) for name in ASKED}
+    return {table: lines[table].version for table, _ in ASKED.values() if table in lines}
+
+
+def more(connection: "DuckDBPyConnection", there: Collection[str], pseudonym: str) -> Row:
+    """`sessions`, the last three, newest first, and `scores`, one row or none: empty where not `there`."""
+    return {
+        name: connection.execute(query, {"user": pseudonym}).to_arrow_table().to_pylist() if table in there else []
+        for name, (table, query) in ASKED.items()
+    }
 
 
 def visits(sessions: Sequence[Mapping[str, Any]]) -> Table:

@@ -9,6 +9,7 @@ from jobs.lake.event_contracts import all_topics
 from jobs.lake.ledger import Ledger
 from jobs.lake.reasons import reasons, remedy_of
 from jobs.lake.settings import Settings
+from jobs.serve.asked import check_topic, quoted
 from jobs.serve.masking import FREE_NAMED, UNKNOWN_FIELD, masked, words_of
 from jobs.serve.query import answer
 
@@ -76,13 +77,6 @@ def received(ledger: Ledger, rows: list[dict[str, Any]]) -> dict[Place, tuple[by
     return {(each["topic_id"], each["partition"], each["offset"]): (each["key"], each["value"]) for each in found}
 
 
-def check_topic(settings: Settings, topic: str) -> None:
-    """UsageError unless the topic is empty or has a contract."""
-    known = all_topics(settings.schemas_dir)
-    if topic and topic not in known:
-        raise UsageError(f"no topic {topic!r}; there are {', '.join(known)}")
-
-
 def _example(
     settings: Settings, row: Mapping[str, Any], found: tuple[bytes | None, bytes | None] | None
 ) -> dict[str, Any]:
@@ -109,17 +103,17 @@ def _place(row: Mapping[str, Any]) -> Place:
 def _told(settings: Settings) -> str:
     """SQL: `told`, one row per record and reason; a name that only the body knows may be a person's: left out."""
     names = words_of(all_topics(settings.schemas_dir), settings.schemas_dir).names | {"body"}
-    known = ", ".join(_quoted(FREE_NAMED + name) for name in sorted(names))
+    known = ", ".join(quoted(FREE_NAMED + name) for name in sorted(names))
     return f"""
         WITH each AS (SELECT * EXCLUDE (reasons), unnest(reasons) AS said FROM {QUARANTINE}),
-        told AS (SELECT DISTINCT * EXCLUDE (said), CASE WHEN starts_with(said, {_quoted(FREE_NAMED)})
-                 AND said NOT IN ({known}) THEN {_quoted(UNKNOWN_FIELD)} ELSE said END AS reason FROM each)"""  # noqa: S608
+        told AS (SELECT DISTINCT * EXCLUDE (said), CASE WHEN starts_with(said, {quoted(FREE_NAMED)})
+                 AND said NOT IN ({known}) THEN {quoted(UNKNOWN_FIELD)} ELSE said END AS reason FROM each)"""  # noqa: S608
 
 
 def _wanted(reason: str, topic: str) -> str:
     """SQL: which rows of `told` are asked for."""
-    by_reason = f"(reason = {_quoted(reason)} OR starts_with(reason, {_quoted(reason + ':')}))" if reason else "true"
-    return f"{by_reason} AND topic = {_quoted(topic)}" if topic else by_reason
+    by_reason = f"(reason = {quoted(reason)} OR starts_with(reason, {quoted(reason + ':')}))" if reason else "true"
+    return f"{by_reason} AND topic = {quoted(topic)}" if topic else by_reason
 
 
 def _rows(settings: Settings, query: str) -> list[dict[str, Any]]:
@@ -139,7 +133,3 @@ def _nothing(settings: Settings, reason: str) -> list[dict[str, Any]]:
         f"nothing was refused for {reason!r}; there are {', '.join(there) or 'no refused records'} "
         f"(schemas/reasons.yaml has the words: {', '.join(reasons(settings.schemas_dir))})"
     )
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

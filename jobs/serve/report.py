@@ -9,6 +9,7 @@ from jobs.lake.errors import UsageError
 from jobs.lake.settings import Settings
 from jobs.serve import charts
 from jobs.serve import report_queries as queries
+from jobs.serve.asked import quoted
 from jobs.serve.query import answer
 from jobs.serve.tables import list_tables, readable
 
@@ -121,8 +122,3 @@ def figure(heading: str, says: str, chart: charts.Drawing) -> Figure:
 def hatched(drawn: Figure) -> Figure:
     """The figure with what is open hatched (`#open` of the page) instead of light."""
     return replace(drawn, svg=drawn.svg.replace(f'fill="{charts.OPEN}"', 'fill="url(#open)"'))
-
-
-def quoted(text: str) -> str:
-    """A SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from jobs.definitions.funnel.language import read_definition
 from jobs.definitions.funnel.marked_yaml import MarkedYaml, read_marked
 from jobs.definitions.funnel.marked_yaml import Path as Place
 from jobs.definitions.funnel.model import Definition
@@ -18,6 +19,20 @@ from jobs.definitions.funnel.vocabulary import (
     properties,
 )
 from jobs.lake.errors import DefinitionError
+
+
+def read_definitions(schemas_dir: Path) -> tuple[Definition, ...]:
+    """Every definition in schemas/funnels, by name and version; two files may hold two versions of one funnel."""
+    found: dict[tuple[str, int], Definition] = {}
+    for file in sorted((schemas_dir / "funnels").glob("*.yaml")):
+        definition = read_definition(file)
+        check_words(definition, str(file), schemas_dir)
+        if (definition.name, definition.version) in found:
+            raise DefinitionError(
+                f"{file}: {definition.name} {definition.version} is in another file too; raise the version"
+            )
+        found[definition.name, definition.version] = definition
+    return tuple(found[key] for key in sorted(found))
 
 
 def check_words(definition: Definition, file: str, schemas_dir: Path) -> None:

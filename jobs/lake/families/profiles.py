@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from jobs.definitions.local_time import last_complete_day
+from jobs.lake.families.inputs import pinned
 from jobs.lake.families.profile_refresh import (
     AsOf,
     Gold,
@@ -29,7 +30,7 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
 
     Nothing is staged when there is nothing: no fact yet, or no user touched on the same business day.
     """
-    silver = _silver(lake, work)
+    silver = Silver(*pinned(lake, work, tables(Silver)))
     as_of_day = _as_of(lake, work, silver)
     if as_of_day is None:
         return
@@ -42,13 +43,6 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     if is_new_day or not touched.users.isEmpty():
         gold = Gold(*(lake.read(table) for table in tables(Gold)))
         yield from refresh(silver, gold, touched, as_of_day, is_new_day=is_new_day, keep=lake.keep)
-
-
-def _silver(lake: Lake, work: Work) -> Silver:
-    """The inputs at the versions the run was planned on; a table not made yet is read as it is: empty."""
-    versions = (work.silver_versions.get(table, -1) for table in tables(Silver))
-    pinned = zip(tables(Silver), versions, strict=True)
-    return Silver(*(lake.read(table, version if version >= 0 else None) for table, version in pinned))
 
 
 def _as_of(lake: Lake, work: Work, silver: Silver) -> AsOf | None:

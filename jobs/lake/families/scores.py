@@ -5,11 +5,11 @@ from datetime import date
 
 from jobs.gold import retention_weekly, user_scores
 from jobs.lake.clock import now
+from jobs.lake.families.inputs import pinned
 from jobs.lake.families.score_refresh import Fits, as_rows, fits, population
 from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
 from jobs.lake.work import Staged, Work
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 TABLE, FITS = "gold.user_scores", "ops.model_fits"
@@ -19,18 +19,18 @@ RETENTION = "gold.retention_weekly"
 
 def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     """Scores and retention anew: they depend on everybody. Nothing before the first profile."""
-    profiles = _read(lake, work, PROFILES)
+    profiles, days, orders = pinned(lake, work, (PROFILES, DAYS, ORDERS))
     row = profiles.agg(F.max("as_of_day")).first()
     day: date | None = row[0] if row else None
     if day is None:
         return
-    orders = _read(lake, work, ORDERS).where(F.col("ingest_seq") <= work.ingest_seq_to)
+    orders = orders.where(F.col("ingest_seq") <= work.ingest_seq_to)
     of = population(orders, profiles, day, lake.keep)
     fitted = fits(of, profiles)
     if fitted:
         book(Ledger(lake.settings), work, fitted, day)
     yield Staged(TABLE, user_scores.build(of.people, fitted.predicting if fitted else None, day=day), "replace_all")
-    yield Staged(RETENTION, retention_weekly.build(_read(lake, work, DAYS), profiles, day=day), "replace_all")
+    yield Staged(RETENTION, retention_weekly.build(days, profiles, day=day), "replace_all")
 
 
 def book(ledger: Ledger, work: Work, fitted: Fits, day: date) -> None:
@@ -38,9 +38,3 @@ def book(ledger: Ledger, work: Work, fitted: Fits, day: date) -> None:
     if work.run_id not in ledger.read(FITS, ["run_id"])["run_id"].to_pylist():
         about = {"run_id": work.run_id, "ingest_seq": work.ingest_seq_to, "recorded_at": now()}
         ledger.append(FITS, [row | about for row in as_rows(fitted, day)])
-
-
-def _read(lake: Lake, work: Work, table: str) -> DataFrame:
-    """A table at the version the run was planned on; one not made yet is empty."""
-    version = work.silver_versions.get(table, -1)
-    return lake.read(table, version if version >= 0 else None)

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
+from jobs.lake.families.inputs import days_again, pinned
 from jobs.lake.families.session_refresh import TABLE, Facts, rebuild, refresh
-from jobs.lake.holds import owed
-from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
 from jobs.lake.work import Staged, Work
 from pyspark.sql import functions as F
@@ -24,16 +23,11 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
 
 def _facts(lake: Lake, work: Work) -> Facts:
     """The inputs at the versions the run was planned on, less what came after its last complete batch."""
-    versions = (work.silver_versions.get(table, -1) for table in FACTS)
-    pinned = zip(FACTS, versions, strict=True)
-    read = (lake.read(table, version if version >= 0 else None) for table, version in pinned)
-    return Facts(*read).where(F.col("ingest_seq") <= work.ingest_seq_to)
+    return Facts(*pinned(lake, work, FACTS)).where(F.col("ingest_seq") <= work.ingest_seq_to)
 
 
 def _touched(lake: Lake, work: Work, facts: Facts) -> Facts:
     """New facts; and those of days asked for by hand, or held back before and tried again."""
     touched = F.col("ingest_seq") > work.ingest_seq_from
-    by_hand = work.ingest_seq_to == work.ingest_seq_from
-    again = {hold.day for hold in owed(Ledger(lake.settings), work.family) if hold.day}
-    days = [day for day in work.days if by_hand or day in again]
+    days = days_again(lake, work)
     return facts.where(touched | F.col("event_date").isin(*days) if days else touched)

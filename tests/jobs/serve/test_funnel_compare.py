@@ -14,7 +14,7 @@ import pytest
 
 from jobs.lake.errors import SliceError, UsageError
 from jobs.lake.settings import ROOT, Settings
-from jobs.serve import funnel_compare
+from jobs.serve import query, tables
 from jobs.serve.funnel_compare import Comparison, changes, check, differences, examples
 
 DAY, NOON = date(2026, 11, 1), datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -63,8 +63,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
         assert len(versions) == 1
         return lake.execute(query).to_arrow_table()
 
-    monkeypatch.setattr(funnel_compare, "answer", answer)
-    monkeypatch.setattr(funnel_compare, "published_version", lambda *_: 7)
+    monkeypatch.setattr(query, "answer", answer)
+    monkeypatch.setattr(tables, "published_version", lambda *_: 7)
     return Settings(home=tmp_path, schemas_dir=copytree(ROOT / "schemas", tmp_path / "schemas"))
 
 

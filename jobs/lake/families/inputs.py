@@ -1,0 +1,23 @@
+"""What every family reads alike: its inputs as the run was planned on them, and the days it must do again."""
+
+from collections.abc import Iterable
+from datetime import date
+
+from jobs.lake.holds import owed
+from jobs.lake.ledger import Ledger
+from jobs.lake.tables import Lake
+from jobs.lake.work import Work
+from pyspark.sql import DataFrame
+
+
+def pinned(lake: Lake, work: Work, tables: Iterable[str]) -> list[DataFrame]:
+    """The tables at the versions the run was planned on; one not made yet is read as it is: empty."""
+    versions = ((table, work.silver_versions.get(table, -1)) for table in tables)
+    return [lake.read(table, version if version >= 0 else None) for table, version in versions]
+
+
+def days_again(lake: Lake, work: Work) -> list[date]:
+    """Days of the run asked for by hand (a run that books no progress), or held back before and tried again."""
+    by_hand = work.ingest_seq_to == work.ingest_seq_from
+    held = {hold.day for hold in owed(Ledger(lake.settings), work.family) if hold.day}
+    return [day for day in work.days if by_hand or day in held]
