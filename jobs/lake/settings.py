@@ -4,6 +4,7 @@ Sources, strongest first: the environment (`REELHOUSE_*`, and the well-known nam
 `SPARK_REMOTE`, `SPARK_MASTER`, `AIRFLOW_*`), a git-ignored `.env`, the defaults here.
 """
 
+import json
 from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -45,6 +46,10 @@ class Settings(BaseSettings):
     spark_connect_port: int = 15002
     spark_memory_mb: int = 2560
     spark_cores: int = 2
+    spark_conf: str = Field(
+        default="",
+        description="more of Spark's settings, as a JSON object of strings, such as an object store's; no secret",
+    )
 
     airflow_url: str = Field(default="", validation_alias=AliasChoices("AIRFLOW_URL", "REELHOUSE_AIRFLOW_URL"))
     airflow_port: int = 18080
@@ -63,6 +68,13 @@ class Settings(BaseSettings):
         except (ZoneInfoNotFoundError, ValueError) as unknown:
             raise ValueError(f"{name!r} is no IANA time zone; write one such as Asia/Shanghai") from unknown
         return name
+
+    @field_validator("spark_conf")
+    @classmethod
+    def _conf_is_an_object(cls, text: str) -> str:
+        if text:
+            _conf(text)
+        return text
 
     @field_validator("home", "schemas_dir", "jars_dir", mode="after")
     @classmethod
@@ -95,6 +107,11 @@ class Settings(BaseSettings):
         return self.key_file or self.home / "keys" / "pseudonyms.json"
 
     @property
+    def more_spark_conf(self) -> dict[str, str]:
+        """What `spark_conf` says, by name; it wins over what we set."""
+        return _conf(self.spark_conf) if self.spark_conf else {}
+
+    @property
     def spark_jars(self) -> list[Path]:
         """Connector jars for a classic session or our Connect server, in a stable order."""
         return sorted((self.jars_dir / "spark").glob("*.jar"))
@@ -108,3 +125,14 @@ class Settings(BaseSettings):
         """`gold.funnel_daily` lives at `<lake>/gold/funnel_daily`: the name of a table is its address."""
         layer, name = table.split(".", 1)
         return f"{self.lake_root}/{layer}/{name}"
+
+
+def _conf(text: str) -> dict[str, str]:
+    """Spark's settings out of their JSON; ValueError for anything but an object of strings."""
+    try:
+        conf = json.loads(text)
+    except json.JSONDecodeError as bad:
+        raise ValueError(f"{text!r} is no JSON: {bad.msg}") from bad
+    if not isinstance(conf, dict) or not all(isinstance(value, str) for value in conf.values()):
+        raise ValueError(f'{text!r}: write a JSON object of strings such as {{"spark.hadoop.fs.s3a.endpoint": "…"}}')
+    return conf

@@ -9,7 +9,7 @@ from jobs.lake.settings import Settings
 from jobs.serve.asked import Row, day_of, entered, quoted, refuse_unknown, rows_of
 
 DAILY, ATTEMPTS = "gold.funnel_daily", "gold.funnel_attempts"
-BAR_WIDTH = 10
+BAR_WIDTH = 8
 MEASURES = (
     "attempts_count", "mature_attempts_count", "open_attempts_count", "excluded_attempts_count", "net_attempts_count",
     "set_aside_attempts_count", "people_count",
@@ -102,12 +102,16 @@ def draw(name: str, rows: Sequence[Row]) -> None:
     for value in dict.fromkeys(row["value"] for row in rows):
         steps = [row for row in rows if row["value"] == value]
         title = f"{name} v{steps[0]['version']}" + (f" · {steps[0]['breakdown']} {value}" if value != "(all)" else "")
-        table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
+        table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False, collapse_padding=True)
         for column in ("step", "", "attempts", "of all", "of prior", "open", "net", "people"):
             table.add_column(column, justify="left" if column in ("step", "") else "right", no_wrap=True)
         for cells in _cells(steps):
             table.add_row(*cells)
         console.print(table)
+        for optional, after in _optional(steps):
+            console.print(
+                f"* {optional} is optional: of the attempts that got to {after}, so many had it", markup=False
+            )
 
 
 def _cells(steps: Sequence[Row]) -> Iterator[list[str]]:
@@ -126,9 +130,16 @@ def _of_neighbour(steps: Sequence[Row], place: int) -> str:
     row = steps[place]
     if row["is_optional"]:
         after = next(step for step in steps[place:] if not step["is_optional"])  # the last step is never optional
-        return f"{rate(row['went_on'], after['attempts'])} of {after['step']}"
+        return f"{rate(row['went_on'], after['attempts'])} *"
     before = [step for step in steps[:place] if not step["is_optional"]]
     return rate(row["attempts"], (before or [row])[-1]["attempts"])
+
+
+def _optional(steps: Sequence[Row]) -> Iterator[tuple[str, str]]:
+    """Each optional step and the mandatory one after it, by name."""
+    for place, row in enumerate(steps):
+        if row["is_optional"]:
+            yield row["step"], next(step["step"] for step in steps[place:] if not step["is_optional"])
 
 
 def bar(part: int, whole: int) -> str:

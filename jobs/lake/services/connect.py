@@ -15,6 +15,7 @@ from jobs.lake.settings import ROOT, Settings
 INFRA = ROOT / "infra" / "spark"
 SERVER_CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
 PROBE_SECONDS = 3.0
+IDLE = "-XX:G1PeriodicGCInterval=60000"  # give memory back to the machine while nobody asks for anything
 
 
 class Connect(Service):
@@ -47,11 +48,13 @@ class Connect(Service):
         """Write the server's settings: those of every session of ours, and its own."""
         from jobs.lake.session import static_conf
 
+        conf = static_conf(self.settings)
         (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
-        conf = static_conf(self.settings) | {
+        conf |= {
             "spark.connect.grpc.binding.port": str(self.settings.spark_connect_port),
             "spark.local.dir": str(self.folder / "tmp"),
             "spark.master": f"local[{self.settings.spark_cores}]",
+            "spark.driver.extraJavaOptions": f"{conf['spark.driver.extraJavaOptions']} {IDLE}",
         }
         lines = "".join(f"{key} {value}\n" for key, value in sorted(conf.items()))
         self._conf.write_text((INFRA / "connect.conf").read_text() + lines)

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.lake.settings import Settings
 from jobs.serve import query, tables
-from jobs.serve.funnel_board import _add_went_on, _cells, bar, rate
+from jobs.serve.funnel_board import _add_went_on, _cells, bar, draw, rate
 
 
 def step(name: str, attempts: int, *, is_optional: bool = False) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def step(name: str, attempts: int, *, is_optional: bool = False) -> dict[str, An
 
 def test_an_optional_step_is_a_share_of_the_next_mandatory_one_and_no_step_is_a_share_of_it() -> None:
     steps = [step("viewed", 400), step("carted", 50, is_optional=True), step("bought", 100), step("rated", 20)]
-    assert [cells[4] for cells in _cells(steps)] == ["100.0%", "40.0% of bought", "25.0%", "20.0%"]
+    assert [cells[4] for cells in _cells(steps)] == ["100.0%", "40.0% *", "25.0%", "20.0%"]
     assert [cells[3] for cells in _cells(steps)] == ["100.0%", "12.5%", "25.0%", "5.0%"]
 
 
@@ -33,6 +33,18 @@ SELECT 'shop' AS funnel, 1 AS funnel_version, '(none)' AS set_aside, DATE '2026-
 FROM (VALUES ('live', 3, ['a', 'b', 'c']), ('live', 3, ['a', NULL, 'c']), ('live', 2, ['a', 'b']),
     ('mall', 3, ['a', 'b', 'c'])) given(scene, reached, step_event_ids)
 """
+
+
+def test_no_number_is_cut_on_a_terminal_of_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    steps = [step("viewed", 1_555_292), step("carted", 50_000, is_optional=True), step("considered", 100_554)]
+    draw("log", [row | {"version": 1, "breakdown": "total", "value": "(all)", "people": 1_504_040} for row in steps])
+    said = capsys.readouterr().out
+    assert "…" not in said
+    assert all(len(line) <= 80 for line in said.splitlines())
+    assert "* carted is optional: of the attempts that got to considered, so many had it" in said
 
 
 @pytest.mark.parametrize(
