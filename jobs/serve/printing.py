@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-PIPE_WIDTH = 400
+PIPE_WIDTH = 400  # a pipe has no edge to wrap at
 
 
 class Format(StrEnum):
@@ -18,8 +18,13 @@ class Format(StrEnum):
     json = "json"
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], format: str) -> None:
-    """Print on stdout and nothing else; JSON keeps every digit of a decimal, as text."""
+def print_rows(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], format: str, pipe_width: int = PIPE_WIDTH
+) -> None:
+    """Print on stdout and nothing else; JSON keeps every digit of a decimal, as text.
+
+    A table is as wide as the terminal; in a pipe it may take `pipe_width` columns.
+    """
     if format == "json":
         objects = [{name: plain(row[name]) for name in columns} for row in rows]
         sys.stdout.write(json.dumps(objects, ensure_ascii=False, indent=1) + "\n")
@@ -33,8 +38,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], format
         table.add_column(str(column), overflow="fold")  # a path or an address cut short is of no use
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in columns))
-    # A pipe has no edge to wrap at.
-    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else pipe_width).print(table)
 
 
 def plain(value: Any) -> Any:
