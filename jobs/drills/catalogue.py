@@ -12,7 +12,7 @@ from typing import Any
 from jobs.drills import airflow, arrivals, interruptions, outages, publishing, replaying, storage
 from jobs.drills.report import Report
 from jobs.drills.scratch import Scratch, warm_spark
-from jobs.lake.errors import LeaseError, ReelhouseError, UsageError
+from jobs.lake.errors import LeaseError, UsageError
 
 Play = Callable[[Scratch, Report], None]
 
@@ -91,7 +91,7 @@ def play(drill: Drill, scratch: Scratch, told: Callable[[str], None]) -> dict[st
     with scratch.set_up():
         try:
             drill.play(scratch, report)
-        except ReelhouseError as error:
+        except Exception as error:  # noqa: BLE001  whatever breaks is what the drill has to tell
             report.failed(error)
     kept = "" if report.is_passed else str(scratch.folder)
     if report.is_passed:
