@@ -21,3 +21,9 @@ def days_again(lake: Lake, work: Work) -> list[date]:
     by_hand = work.ingest_seq_to == work.ingest_seq_from
     held = {hold.day for hold in owed(Ledger(lake.settings), work.family) if hold.day}
     return [day for day in work.days if by_hand or day in held]
+
+
+def only_day(one: DataFrame) -> date | None:
+    """The only value of a frame of one row and one column of days; None for null."""
+    row = one.first()
+    return row[0] if row else None

@@ -37,7 +37,7 @@ def recomputed(silver: Mapping[str, pa.Table | ds.Dataset], day: date, zone: str
 
 
 def differences(connection: duckdb.DuckDBPyConnection, what: str, have: pa.Table | ds.Dataset) -> Differences:
-    """Column of the built `profiles` or `interests` → rows in which SQL says otherwise; `(rows)` are on one side only."""
+    """Column of the built `profiles` or `interests` → rows where SQL says otherwise; `(rows)` are on one side only."""
     connection.register("have", have)
     keys = KEYS[what]
     columns = [name for name in have.schema.names if name not in keys]
@@ -53,15 +53,13 @@ def differences(connection: duckdb.DuckDBPyConnection, what: str, have: pa.Table
 def _acts() -> list[str]:
     """Counts by window: a day belongs to a window of n days when it is less than n days ago."""
     counted = {f"{act}_count": f"kind = '{act}'" for act in ACTS} | {"completed_view_count": "is_whole"}
-    return [
-        column
-        for days in (7, 30, 90)
-        for column in (
-            f"count(DISTINCT on_day) FILTER ({_within('on_day', days)}) AS active_days_{days}d",
-            f"coalesce(sum(watched) FILTER ({_within('on_day', days)}), 0) // 1000 AS watch_seconds_{days}d",
-            *(f"count(*) FILTER ({_within('on_day', days)} AND {what}) AS {name}_{days}d" for name, what in counted.items()),
-        )
-    ]  # fmt: skip
+    columns = []
+    for days in (7, 30, 90):
+        inside = _within("on_day", days)
+        columns.append(f"count(DISTINCT on_day) FILTER ({inside}) AS active_days_{days}d")
+        columns.append(f"coalesce(sum(watched) FILTER ({inside}), 0) // 1000 AS watch_seconds_{days}d")
+        columns += [f"count(*) FILTER ({inside} AND {what}) AS {name}_{days}d" for name, what in counted.items()]
+    return columns
 
 
 def _sessions() -> list[str]:

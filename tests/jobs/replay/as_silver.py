@@ -47,7 +47,9 @@ def _facts(logs: list[Log], name: str, zone: ZoneInfo, empty: pl.DataFrame) -> p
 def _things(logs: list[Log], name: str, empty: pl.DataFrame) -> pl.DataFrame:
     """Versions of things: each holds until the next of its key."""
     key = THINGS[name]
-    parts = [_typed(stream, empty.rename({"valid_from": "event_time"})) for log in logs for stream in _streams(log, name)]
+    parts = [
+        _typed(stream, empty.rename({"valid_from": "event_time"})) for log in logs for stream in _streams(log, name)
+    ]
     rows = pl.concat(parts, how="diagonal").rename({"event_time": "valid_from"}).sort(key, "valid_from", "event_id")
     until = pl.col("valid_from").shift(-1).over(key)
     told = rows.with_columns(valid_to=until, is_deleted=pl.lit(value=False), ingest_seq=pl.lit(1, pl.Int64))
@@ -63,7 +65,9 @@ def _typed(part: tuple[Log, int, Stream], empty: pl.DataFrame) -> pl.DataFrame:
     log, number, stream = part
     rows = stream.rows.drop("arrival").unique(maintain_order=True)
     known: dict[str, Any] = {name: kind for name, kind in empty.schema.items() if name in rows.columns}
-    place = pl.format("{}-{}-{}", pl.lit(log.format), pl.lit(number), pl.int_range(pl.len()).cast(pl.String).str.zfill(8))
+    place = pl.format(
+        "{}-{}-{}", pl.lit(log.format), pl.lit(number), pl.int_range(pl.len()).cast(pl.String).str.zfill(8)
+    )
     columns = [_cast(name, kind) for name, kind in known.items() if name != "user_id"]
     if "user_id" in rows.columns:
         columns.append(pl.format("{}:{}", pl.lit(log.format), "user_id").alias("user_id"))

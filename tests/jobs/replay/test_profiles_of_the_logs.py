@@ -37,11 +37,12 @@ def found(
 
 
 def with_consent(silver: Frames) -> Frames:
-    """Everybody is known and agreed to everything, or no log would show what people like."""
+    """Everybody is known and agreed to be, or no log would show what people like."""
     users = silver["users"]
     ids = pl.concat([silver[name].select("user_id") for name in ("views", "likes", "orders")]).unique()
     unknown = ids.join(users, on=["user_id"], how="anti").with_columns(
-        valid_from=pl.lit(datetime(2020, 1, 1, tzinfo=UTC)).cast(pl.Datetime("us", "UTC")), is_deleted=pl.lit(value=False)
+        valid_from=pl.lit(datetime(2020, 1, 1, tzinfo=UTC)).cast(pl.Datetime("us", "UTC")),
+        is_deleted=pl.lit(value=False),
     )
     everybody = pl.concat([users, unknown], how="diagonal")
     return silver | {"users": everybody.with_columns(consent=pl.lit(["personalisation"]))}
@@ -56,7 +57,9 @@ def built(silver: Frames, spark: SparkSession, settings: Settings, folder: Path)
         typed = contract(table, settings.schemas_dir).spark_schema(enforced=False)
         return spark.read.schema(typed).parquet(str(folder / f"{name}.parquet"))
 
-    nothing = spark.createDataFrame([], contract("gold.user_profiles_history", settings.schemas_dir).spark_schema(enforced=False))
+    nothing = spark.createDataFrame(
+        [], contract("gold.user_profiles_history", settings.schemas_dir).spark_schema(enforced=False)
+    )
     as_of = AsOf(DAY, ZONE, datetime(2026, 4, 1, tzinfo=UTC))
     staged = rebuild(Silver(*(frame(table) for table in tables(Silver))), nothing, as_of)
     wanted = {f"gold.user_{what}": what for what in KEYS}
@@ -64,9 +67,7 @@ def built(silver: Frames, spark: SparkSession, settings: Settings, folder: Path)
 
 
 @pytest.mark.parametrize("what", KEYS)
-def test_every_number_is_what_sql_over_silver_counts(
-    found: tuple[Built, duckdb.DuckDBPyConnection], what: str
-) -> None:
+def test_every_number_is_what_sql_over_silver_counts(found: tuple[Built, duckdb.DuckDBPyConnection], what: str) -> None:
     have, by_sql = found
     assert len(have[what]) > 20_000
     assert differences(by_sql, what, have[what].to_arrow()) == {}
