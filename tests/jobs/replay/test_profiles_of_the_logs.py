@@ -30,10 +30,16 @@ def found(
 ) -> tuple[Built, duckdb.DuckDBPyConnection]:
     """What the job makes of all logs together, and what SQL counts. Done once."""
     if not KEPT:
-        silver = with_consent(silver_of(real, DAY, ZoneInfo(ZONE), settings.schemas_dir))
+        silver = with_consent(fewer(silver_of(real, DAY, ZoneInfo(ZONE), settings.schemas_dir)))
         by_sql = recomputed({name: frame.to_arrow() for name, frame in silver.items()}, DAY, ZONE)
         KEPT["all"] = (built(silver, spark, settings, tmp_path), by_sql)
     return KEPT["all"]
+
+
+def fewer(silver: Frames) -> Frames:
+    """Three in ten of Taobao's people: the page views of the others would prove nothing new."""
+    mine = ~pl.col("user_id").str.contains("^taobao:.*[3-9]$")
+    return silver | {name: silver[name].filter(mine) for name in ("views", "likes", "orders")}
 
 
 def with_consent(silver: Frames) -> Frames:
@@ -69,7 +75,7 @@ def built(silver: Frames, spark: SparkSession, settings: Settings, folder: Path)
 @pytest.mark.parametrize("what", KEYS)
 def test_every_number_is_what_sql_over_silver_counts(found: tuple[Built, duckdb.DuckDBPyConnection], what: str) -> None:
     have, by_sql = found
-    assert len(have[what]) > 20_000
+    assert len(have[what]) > 10_000
     assert differences(by_sql, what, have[what].to_arrow()) == {}
 
 
