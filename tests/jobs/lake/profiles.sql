@@ -97,7 +97,7 @@ QUALIFY row_number() OVER (PARTITION BY user_id, order_id ORDER BY event_time, e
 CREATE TABLE steps AS
 SELECT user_id, order_id, max(event_time) FILTER (kind = 'cancelled') AS cancelled_at,
     bool_or(kind = 'returned') AS is_returned,
-    coalesce(sum(greatest(least(refund_fen, 1000000000000), 0)) FILTER (kind = 'refunded'), 0) AS asked_back
+    coalesce(sum(greatest(least(coalesce(refund_fen, 0), 1000000000000), 0)) FILTER (kind = 'refunded'), 0) AS asked_back
 FROM orders GROUP BY user_id, order_id;
 
 CREATE TABLE bought AS
