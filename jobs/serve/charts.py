@@ -106,6 +106,7 @@ def spending(rows: Rows) -> Drawing:
 
 def people_by_day(rows: Rows) -> Drawing:
     """Rows (as_of_day, segment, people): people of each day by segment."""
+    days = len({row["as_of_day"] for row in rows})
     return _drawn(
         _chart(rows)
         .mark_bar()
@@ -114,7 +115,7 @@ def people_by_day(rows: Rows) -> Drawing:
             y=alt.Y("people:Q", title="people"),
             color=alt.Color("segment:N", title=None, scale=alt.Scale(scheme="tableau10")),
         )
-        .properties(width=WIDTH, height=HEIGHT)
+        .properties(width=min(WIDTH, 60 * days + 60), height=HEIGHT)
     )
 
 

@@ -51,7 +51,7 @@ FROM gold.user_profiles GROUP BY 1 ORDER BY 1
 SEGMENTS_BY_DAY = """
 SELECT as_of_day, segment, sum(people_count)::BIGINT AS people
 FROM gold.segment_daily WHERE dimension = {dimension} AND segment <> '(outside)'
-GROUP BY 1, 2 ORDER BY 1, 2
+GROUP BY 1, 2 HAVING people > 0 ORDER BY 1, 2
 """
 
 RFM = """
