@@ -12,6 +12,7 @@ from jobs.drills.storage import tear
 from jobs.lake.ailments import Kind, ailments
 from jobs.lake.errors import DamageError, UsageError, WriteError
 from jobs.lake.ingest.progress import progress
+from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.mending import mend, newest_of_log
 from jobs.lake.settings import Settings
@@ -81,6 +82,13 @@ def test_a_garbled_checkpoint_is_set_aside_and_every_row_is_still_there(ledger: 
     assert all(Path(file).exists() for file in mended.set_aside)
     assert found(ledger) == []
     assert ledger.read(TABLE).to_pylist() == rows
+
+
+def test_the_leases_are_mended_without_a_lease(ledger: Ledger) -> None:
+    Leases(ledger).acquire("ingest", "somebody")
+    tear(checkpoint(ledger, "ops.leases"))
+    assert mend(ledger.settings, "ops.leases", "test") is not None
+    assert Leases(ledger).read()["ingest"].token == 1
 
 
 @pytest.mark.parametrize("words", [b"{", b'{"version":99,"size":3}', b"[]"])
