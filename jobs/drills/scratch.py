@@ -60,6 +60,7 @@ class Scratch:
     folder: Path
     server: Connect
     settings: Settings = field(init=False)
+    now: datetime = field(init=False, default_factory=now)  # when the broker began to serve
 
     def __post_init__(self) -> None:
         client, controller, airflow = free_ports(3)
@@ -83,17 +84,13 @@ class Scratch:
         """The broker of this drill alone."""
         return Broker(self.settings)
 
-    @property
-    def now(self) -> datetime:
-        """The broker's time: it runs on this machine."""
-        return now()
-
     @contextmanager
     def set_up(self) -> Iterator[None]:
         """An empty lake and a broker that serves; afterwards the broker is stopped to its last process."""
         shutil.rmtree(self.folder, ignore_errors=True)
         try:
             self.broker.up()
+            self.now = now()
             yield
         finally:
             self.broker.down()

@@ -29,7 +29,7 @@ class Stage(Protocol):
 
     @property
     def now(self) -> datetime:
-        """The broker's time, within a minute."""
+        """The broker's time at the beginning; it stays, so that an event made twice is the same event."""
 
     def put(self, records: Iterable[Record]) -> None:
         """Put records on the topics as they are, in their order."""

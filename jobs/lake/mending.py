@@ -6,12 +6,14 @@ does that batch again from bronze: every write that is there already is skipped,
 """
 
 import shutil
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.lake.ailments import BY_BATCH, HINT, Ailment, Kind, ailments_of
 from jobs.lake.errors import UsageError, WriteError
 from jobs.lake.ingest.progress import BOOKS, committed, progress
+from jobs.lake.leases import TABLE as LEASES
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
@@ -31,7 +33,7 @@ class Mended:
 
 
 def mend(settings: Settings, table: str, run_id: str) -> Mended | None:
-    """Mend the log of one table under the lease of ingest; None when nothing ails it.
+    """Mend the log of one table under the lease of ingest (but for the leases themselves); None when nothing ails it.
 
     UsageError when it is none that can be mended here; WriteError, with every file back in its place, when the log
     cannot be read without what was set aside.
@@ -43,7 +45,7 @@ def mend(settings: Settings, table: str, run_id: str) -> Mended | None:
         return None
     refuse_the_rest(found)
     ledger = Ledger(settings)
-    with Leases(ledger).held(LEASE, run_id):
+    with nullcontext() if table == LEASES else Leases(ledger).held(LEASE, run_id):
         moved = [set_aside(settings, table, file) for file in bad_files(found)]
         try:
             version, rows = proven(ledger, table)

@@ -14,13 +14,15 @@ from pyspark.sql import SparkSession
 from jobs.lake.clock import now
 from jobs.lake.digest import digest_of
 from jobs.lake.errors import LeaseError, TopicError
+from jobs.lake.ingest import loop
 from jobs.lake.ingest.batch import SMALL
 from jobs.lake.ingest.landing import land
 from jobs.lake.ingest.loop import LEASE, Ingest
-from jobs.lake.ingest.planning import plan
+from jobs.lake.ingest.planning import Plan, plan
 from jobs.lake.ingest.progress import progress
-from jobs.lake.ingest.steps import KILL_POINTS
+from jobs.lake.ingest.steps import KILL_POINTS, Done
 from jobs.lake.kill_points import VARIABLE, Killed
+from jobs.lake.leases import Lease
 from jobs.lake.settings import Settings
 from tests.lake.logs import ALL, NOON, Log, Record, body_of, micros, record
 
@@ -168,6 +170,30 @@ def test_what_an_orphan_landed_under_our_number_is_what_the_batch_is(settings: S
     assert sorted((line["offset_from"], line["offset_to"], line["received"]) for line in lines) == [
         (0, 10, 10), (10, 15, 5)]  # fmt: skip
     assert ingest.lake().read("silver.views").count() == 15
+
+
+def test_lost_books_are_written_again_batch_after_batch(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three batches lie in bronze and none in the books: each is ended in its turn, not the newest alone."""
+    ingest, booked, log = Ingest(settings, "test", now, lambda _: pytest.fail("Spark was opened")), [], Log()
+    place = {"topic": "views", "topic_id": "t", "partition": 0}
+    for number in range(3):
+        event = {**place, "offset": number, "kafka_time": NOON, "ingest_seq": number, "received_date": NOON.date()}
+        ingest.ledger.append("bronze.events", [event], app="ingest", version=number)
+
+    def finish(self: Ingest, planned: Plan, lease: Lease) -> Done:
+        booked.append(planned.ingest_seq)
+        counts = {"received": 1, "accepted": 1, "duplicate": 0, "conflict": 0, "quarantined": 0}
+        line = {**place, **counts, "ingest_seq": planned.ingest_seq, "run_id": "r", "offset_from": planned.ingest_seq,
+                "offset_to": planned.ingest_seq + 1, "balanced": True, "recorded_at": NOON}  # fmt: skip
+        self.ledger.append("ops.books", [line], app="ingest", version=planned.ingest_seq)
+        return Done(planned.ingest_seq, [], [])
+
+    monkeypatch.setattr(loop, "landed_plan", lambda ledger, number: Plan(number, {}, {}))
+    monkeypatch.setattr(Ingest, "finish", finish)
+    log.ids["views"] = "t"
+    log.installed(monkeypatch)
+    ingest.until_caught_up()
+    assert booked == [0, 1, 2]
 
 
 def test_a_late_fact_touches_its_own_day_only(

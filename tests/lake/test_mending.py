@@ -12,6 +12,7 @@ from jobs.drills.storage import tear
 from jobs.lake.ailments import Kind, ailments
 from jobs.lake.errors import DamageError, UsageError, WriteError
 from jobs.lake.ingest.progress import progress
+from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.mending import mend, newest_of_log
 from jobs.lake.settings import Settings
@@ -83,6 +84,13 @@ def test_a_garbled_checkpoint_is_set_aside_and_every_row_is_still_there(ledger: 
     assert ledger.read(TABLE).to_pylist() == rows
 
 
+def test_the_leases_are_mended_without_a_lease(ledger: Ledger) -> None:
+    Leases(ledger).acquire("ingest", "somebody")
+    tear(checkpoint(ledger, "ops.leases"))
+    assert mend(ledger.settings, "ops.leases", "test") is not None
+    assert Leases(ledger).read()["ingest"].token == 1
+
+
 @pytest.mark.parametrize("words", [b"{", b'{"version":99,"size":3}', b"[]"])
 def test_a_hint_that_leads_nowhere_is_set_aside(ledger: Ledger, words: bytes) -> None:
     file = checkpoint(ledger, TABLE).with_name("_last_checkpoint")
@@ -127,11 +135,14 @@ def test_a_torn_commit_of_an_older_batch_is_not_taken_for_the_newest(ledger: Led
     assert progress(ledger).complete == 2
 
 
-@pytest.mark.parametrize("hurt", ["gone", "flipped", "cut"])
-def test_a_data_file_that_is_gone_or_changed_is_named_and_not_mended(ledger: Ledger, hurt: str) -> None:
+@pytest.mark.parametrize(
+    ("hurt", "words"), [("gone", "is not there"), ("flipped", "cannot be read"), ("cut", "bytes, the log says")]
+)
+def test_a_data_file_that_is_gone_or_changed_is_named_and_not_mended(ledger: Ledger, hurt: str, words: str) -> None:
     file = max(Path(ledger.path(TABLE)).rglob("*.parquet"))
     {"gone": file.unlink, "flipped": lambda: garble(file), "cut": lambda: tear(file)}[hurt]()
     assert found(ledger) == [(TABLE, Kind.data)]
+    assert words in ailments(ledger.settings)[0].found
     with pytest.raises(UsageError, match="which this command cannot mend: put the file back from a copy"):
         mend(ledger.settings, TABLE, "test")
 
