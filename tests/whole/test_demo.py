@@ -4,7 +4,12 @@ import json
 import time
 
 import pytest
+from deltalake import DeltaTable
 
+from jobs.lake.scanning import dataset_of
+from jobs.lake.settings import Settings
+from jobs.serve.tables import readable
+from tests.jobs.lake.profiles_in_sql import KEYS, SILVER, differences, recomputed
 from tests.whole.conftest import LONGEST_SECONDS, PEOPLE
 
 pytestmark = pytest.mark.timeout(LONGEST_SECONDS)
@@ -63,6 +68,15 @@ def test_the_books_balance_and_nothing_is_left(shop):
 def test_the_lake_agrees_with_the_simulators_truth(shop):
     score = shop.run("score", "--format", "json")
     assert score.returncode == 0, score.stdout
+
+
+def test_every_number_of_the_profiles_is_what_sql_over_silver_counts(shop):
+    settings = Settings(home=shop.home)
+    found = {table: dataset_of(DeltaTable(settings.table_path(table), version=version))
+             for table, version in readable(settings, with_silver=True).items() if version >= 0}  # fmt: skip
+    (day,) = set(found["gold.user_profiles"].to_table(["as_of_day"])["as_of_day"].to_pylist())
+    by_sql = recomputed({name: found[f"silver.{name}"] for name in SILVER}, day, settings.business_zone)
+    assert [differences(by_sql, what, found[f"gold.user_{what}"]) for what in KEYS] == [{}, {}]
 
 
 def test_the_report_is_one_file_that_fetches_nothing(shop):
