@@ -131,6 +131,21 @@ def rfm_grid(rows: Rows) -> Drawing:
     return _drawn((fields + counts).properties(width=WIDTH / 2, height=HEIGHT))
 
 
+def foretold(rows: Rows) -> Drawing:
+    """Rows (decile, measure, purchases): what was foretold beside what was made, by tenth of the buyers."""
+    return _drawn(
+        _chart(rows)
+        .mark_bar()
+        .encode(
+            x=alt.X("decile:O", title="tenth of the buyers, by what was foretold", axis=alt.Axis(labelAngle=0)),
+            xOffset="measure:N",
+            y=alt.Y("purchases:Q", title="purchases"),
+            color=alt.Color("measure:N", title=None, scale=alt.Scale(domain=["foretold", "made"], range=[OPEN, INK])),
+        )
+        .properties(width=WIDTH, height=HEIGHT)
+    )
+
+
 def retention_curves(rows: Rows) -> Drawing:
     """Rows (cohort_week, week_number, share): a line a cohort, over the weeks since its people's first day."""
     return _drawn(

@@ -1,4 +1,4 @@
-"""The report's pictures of people: segments, spending, who comes back, who buys how, and how a liking fades."""
+"""The report's pictures of people: segments, spending, purchases and their forecast, who comes back, fading."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -20,7 +20,7 @@ def people_figures(ask: Ask, published: Collection[str]) -> list[Figure]:
     drawn = {
         "gold.user_profiles": profiles,
         "gold.segment_daily": segments_by_day,
-        "gold.user_scores": rfm,
+        "gold.user_scores": scores,
         "gold.retention_weekly": retention,
         "gold.user_interests": interest_of_one,
     }
@@ -53,11 +53,31 @@ def segments_by_day(ask: Ask) -> list[Figure]:
     return found
 
 
+def scores(ask: Ask) -> list[Figure]:
+    """Buyers, and how far what is expected of them can be trusted."""
+    return [*rfm(ask), *calibration(ask)]
+
+
 def rfm(ask: Ask) -> list[Figure]:
     """Buyers by fifths of recency and frequency."""
     says = "Number of buyers who agreed to be ranked; the darker, the more they spend (fifths of net GMV, 1 to 5)."
     rows = ask(queries.RFM)
     return [figure("Buyers by recency, frequency and money", says, charts.rfm_grid(rows))] if rows else []
+
+
+def calibration(ask: Ask) -> list[Figure]:
+    """Purchases foretold and made; nothing where too few had bought again."""
+    tenths = ask(queries.CALIBRATION)
+    if not tenths:
+        return []
+    known, ahead = tenths[0]["known_until"], (tenths[0]["as_of_day"] - tenths[0]["known_until"]).days
+    says = f"Of the {ahead} days after {known}, by a fit on what was known then."
+    rows = [
+        {"decile": tenth["decile"], "measure": measure, "purchases": tenth[column]}
+        for tenth in tenths
+        for measure, column in (("foretold", "predicted"), ("made", "actual"))
+    ]
+    return [figure("Purchases foretold, and made", says, charts.foretold(rows))]
 
 
 def retention(ask: Ask) -> list[Figure]:

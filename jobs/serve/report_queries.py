@@ -59,6 +59,17 @@ SELECT recency_score, frequency_score, count(*) AS people, avg(monetary_score) A
 FROM gold.user_scores WHERE recency_score IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
 """
 
+# The fit behind the scores as they are published: a build whose scores did not pass leaves fits too.
+CALIBRATION = """
+WITH tenths AS (
+  SELECT known_until, as_of_day, unnest(deciles, recursive := true)
+  FROM ops.model_fits
+  WHERE model = 'bg_nbd' AND run_id = (
+    SELECT max_by(run_id, known_from) FROM ops.publications WHERE "table" = 'gold.user_scores')
+)
+FROM tenths ORDER BY decile
+"""
+
 RETENTION = """
 SELECT cohort_week, week_number, retained_ppm / 1e6 AS share
 FROM gold.retention_weekly WHERE counting = 'rolling' AND is_mature ORDER BY 1, 2

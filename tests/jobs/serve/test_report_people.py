@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
+import duckdb
 import pytest
 
+from jobs.serve import charts
 from jobs.serve import report_queries as queries
 from jobs.serve.report_figure import Figure
 from jobs.serve.report_people import faded_by_day, people_figures
@@ -20,6 +22,10 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         {"recency_score": r, "frequency_score": f, "people": 10 * r + f, "monetary": (r + f) / 2}
         for r in range(1, 6)
         for f in range(1, 6)
+    ],
+    queries.CALIBRATION: [
+        {"known_until": MONDAY, "as_of_day": TODAY, "decile": n, "people": 9, "predicted": n + 0.5, "actual": 2 * n}
+        for n in range(1, 11)
     ],
     queries.RETENTION: [
         {"cohort_week": MONDAY + timedelta(days=7 * cohort), "week_number": week, "share": 1 / (1 + week)}
@@ -42,7 +48,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 HEADINGS = {
     "gold.user_profiles": ["People by generation and lifecycle", "Spending by generation"],
     "gold.segment_daily": ["People by lifecycle, day by day", "People by value tier, day by day"],
-    "gold.user_scores": ["Buyers by recency, frequency and money"],
+    "gold.user_scores": ["Buyers by recency, frequency and money", "Purchases foretold, and made"],
     "gold.retention_weekly": ["Who comes back"],
     "gold.user_interests": ["How interest fades"],
 }
@@ -63,9 +69,33 @@ def test_what_is_published_without_rows_is_left_out() -> None:
 
 
 def test_the_grid_shows_every_pair_of_fifths_with_its_buyers() -> None:
-    (picture,) = drawn(["gold.user_scores"])
+    picture, _ = drawn(["gold.user_scores"])
     shown = set(re.findall(r">(\d\d)</text>", picture.svg))
     assert shown == {str(10 * r + f) for r in range(1, 6) for f in range(1, 6)}
+
+
+def test_what_was_foretold_stands_beside_what_was_made() -> None:
+    _, picture = drawn(["gold.user_scores"])
+    assert picture.says == "Of the 60 days after 2026-03-02, by a fit on what was known then."
+    assert [picture.svg.count(f'fill="{ink}"') >= 10 for ink in (charts.OPEN, charts.INK)] == [True, True]
+
+
+def test_the_calibration_drawn_is_of_the_newest_scores_that_were_released() -> None:
+    with duckdb.connect() as lake:
+        lake.execute("""
+            CREATE SCHEMA ops;
+            CREATE TABLE ops.publications AS SELECT * FROM (VALUES
+                ('gold.user_scores', 'older', 1), ('gold.user_scores', 'newer', 2),
+                ('gold.user_profiles', 'not released', 3)
+            ) AS lines("table", run_id, known_from);
+            CREATE TABLE ops.model_fits AS
+            SELECT run_id, model, DATE '2026-03-02' AS known_until, DATE '2026-04-01' AS as_of_day,
+                [{decile: 2, people: place}, {decile: 1, people: place}] AS deciles
+            FROM (VALUES (10, 'older'), (20, 'newer'), (30, 'not released')) AS runs(place, run_id),
+                (VALUES ('bg_nbd'), ('gamma_gamma')) AS models(model)
+        """)
+        found = lake.execute(queries.CALIBRATION).to_arrow_table().to_pylist()
+    assert [(row["decile"], row["people"]) for row in found] == [(1, 20), (2, 20)]
 
 
 def test_half_a_life_later_exactly_half_is_left() -> None:
@@ -79,6 +109,6 @@ def test_half_a_life_later_exactly_half_is_left() -> None:
 
 def test_all_pictures_are_drawings_without_scripts_that_fetch_nothing() -> None:
     page = "".join(picture.svg for picture in drawn(list(HEADINGS)))
-    assert page.count("<svg") == 7
+    assert page.count("<svg") == 8
     assert "<script" not in page
     assert "http" not in page.replace("http://www.w3.org", "")
