@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from jobs.lake.tables import Lake
 
-FEW_KEYS = 10_000
+FEW_ROWS = 10_000
 
 
 def fill(lake: "Lake", staging: Staging, staged: Staged, held: Collection[date]) -> StagedTable:
@@ -31,7 +31,8 @@ def fill(lake: "Lake", staging: Staging, staged: Staged, held: Collection[date])
         if held:
             frame = frame.where(~F.col(promised.slice_column).isin(*held))
     rows = lake.conform(staged.table, frame)
-    delta = _filled(rows, nullable(promised.arrow_schema()), staging.path(staged.table))
+    some = rows.limit(FEW_ROWS).toArrow() if staged.mode in ("merge", "append") else None
+    delta = _filled(rows, some, nullable(promised.arrow_schema()), staging.path(staged.table))
     removed = None if staged.removed is None else _remove(lake, staging, staged.table, staged.removed)
     return StagedTable(
         table=staged.table, mode=staged.mode, slices=slices, version=delta.version(),
@@ -41,29 +42,30 @@ def fill(lake: "Lake", staging: Staging, staged: Staged, held: Collection[date])
 
 
 def _remove(lake: "Lake", staging: Staging, table: str, removed: "DataFrame") -> int | None:
-    """Stage the keys that a merge takes away; None when there are none. Few, as nearly always, need no Spark write."""
+    """Stage the keys that a merge takes away; None when there are none."""
     import pyarrow as pa
-    from deltalake import DeltaTable, write_deltalake
 
     promised, path = lake.contract(table), staging.removed_path(table)
     schema = nullable(promised.arrow_schema())
-    grain = pa.schema([schema.field(name) for name in promised.grain])
     keys = removed.select(*promised.grain)
-    some = keys.limit(FEW_KEYS).toArrow()
+    some = keys.limit(FEW_ROWS).toArrow()
     if some.num_rows == 0:
         return None
-    if some.num_rows == FEW_KEYS:
-        return _filled(keys, grain, path).version()
-    write_deltalake(_made_anew(path, grain), some.cast(grain), mode="append")
-    return DeltaTable(path).version()
+    return _filled(keys, some, pa.schema([schema.field(name) for name in promised.grain]), path).version()
 
 
-def _filled(frame: "DataFrame", schema: "pa.Schema", path: str) -> "DeltaTable":
-    """A staging table made anew with the rows of the frame in it."""
-    from deltalake import DeltaTable
+def _filled(frame: "DataFrame", some: "pa.Table | None", schema: "pa.Schema", path: str) -> "DeltaTable":
+    """A staging table made anew with the rows of the frame in it; `some` are its first, where few are likely.
 
-    _made_anew(path, schema)
-    frame.write.format("delta").mode("append").save(path)  # to nothing: Delta looks for no files to remove
+    Few need no Spark write: that costs a small run more than thousands of rows do.
+    """
+    from deltalake import DeltaTable, write_deltalake
+
+    fresh = _made_anew(path, schema)
+    if some is not None and some.num_rows < FEW_ROWS:
+        write_deltalake(fresh, some.cast(schema), mode="append")
+    else:
+        frame.write.format("delta").mode("append").save(path)  # to nothing: Delta looks for no files to remove
     return DeltaTable(path)
 
 

@@ -10,9 +10,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
-from jobs.lake import kill_points
+from jobs.lake import filling, kill_points
 from jobs.lake.errors import LeaseError, QualityError, UsageError, WriteError
 from jobs.lake.kill_points import Killed
 from jobs.lake.leases import Leases
@@ -107,6 +108,21 @@ def test_only_touched_days_and_users_are_done_again(released):
     assert [row[:2] for row in seen(released)["gold.toy_days"]] == [(MONDAY, 2), (TUESDAY, 1)]
     assert [(row[0], row[1]) for row in seen(released)["gold.toy_users"]] == [("ann", 2), ("bob", 1)]
     assert len(seen(released)["gold.toy_log"]) == 3
+
+
+def test_few_rows_are_staged_as_many_are_but_without_spark(toys, monkeypatch):
+    """Decimals of 38 digits, lists, maps and structs: the same from either writer."""
+    toys.ingest(("ann", MONDAY, 5), ("ann", TUESDAY, 0), ("bob", MONDAY, 7))
+    staged = []
+    for few in (filling.FEW_ROWS, 2):
+        monkeypatch.setattr(filling, "FEW_ROWS", few)
+        delta = DeltaTable(build(toys, "run-1").staging.path("gold.toy_users"))
+        rows = sorted(delta.to_pyarrow_table().to_pylist(), key=repr)
+        staged.append((rows, "Spark" in str(delta.history(1))))
+    (few_rows, few_by_spark), (many_rows, many_by_spark) = staged
+    assert len(few_rows) == 2
+    assert few_rows == many_rows
+    assert (few_by_spark, many_by_spark) == (False, True)
 
 
 @pytest.mark.timeout(1200)

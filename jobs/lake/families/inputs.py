@@ -8,6 +8,9 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
 from jobs.lake.work import Work
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+FEW = 500_000  # so many names fit into every worker's memory (about 50 MB); more are shuffled
 
 
 def pinned(lake: Lake, work: Work, tables: Iterable[str]) -> list[DataFrame]:
@@ -27,3 +30,8 @@ def days_again(lake: Lake, work: Work) -> list[date]:
     by_hand = work.ingest_seq_to == work.ingest_seq_from
     held = {hold.day for hold in owed(Ledger(lake.settings), work.family) if hold.day}
     return [day for day in work.days if by_hand or day in held]
+
+
+def handed_round(names: DataFrame, count: int) -> DataFrame:
+    """The same `count` rows; where they are few, what they are joined with stays where it lies."""
+    return F.broadcast(names) if count <= FEW else names

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from jobs.definitions.local_time import last_complete_day
-from jobs.lake.families.inputs import only_day, pinned
+from jobs.lake.families.inputs import handed_round, only_day, pinned
 from jobs.lake.families.profile_refresh import (
     AsOf,
     Gold,
@@ -65,5 +65,7 @@ def _touched(silver: Silver, work: Work, zone: str, keep: Keep) -> Touched:
         pairs = pairs.union(pairs_of_days(silver, work.days, zone))
     pairs = keep(pairs.distinct())
     users = keep(touched_users(silver, pairs, since))
-    days = tuple(sorted(row["day"] for row in pairs.select("day").distinct().collect()))
-    return Touched(pairs, users, days)
+    counted = {row["day"]: row["count"] for row in pairs.groupBy("day").count().collect()}
+    return Touched(
+        handed_round(pairs, sum(counted.values())), handed_round(users, users.count()), tuple(sorted(counted))
+    )
