@@ -1,0 +1,190 @@
+"""B5: funnels after a small batch, beside a full rebuild: 1 % new on the newest of 30 days, 0, 1 or 5 % of it late.
+
+A small run is `reelhouse build`; check and release are timed apart. The answer compared is the digest of every table
+of the family once it is released: after any small run the same as after a full rebuild.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from os import link
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from jobs.lake.digest import digest_of
+from jobs.lake.publications import families
+from jobs.lake.runner import Runner
+from jobs.lake.settings import Settings
+from jobs.lake.tables import Lake
+from tests.bench.harness import Contender, DifferError
+from tests.bench.incremental_peers import PEERS, check_peer, write_new_facts
+from tests.bench.places import Shelf, jvm_of, own_settings, own_spark
+from tests.bench.shop_days import TOLD_AT, Shop, take_in
+
+FACTS, DAYS, OTHER_DAYS = 2_000_000, 30, (10, 60)
+LATE = (0, 1, 5)
+FULL, STEPS, ONE = "our own full rebuild", "of it: build, check, release; 1 % late", "of it: a batch of one event"
+LIMIT, PEER = "the new facts, read and written", "DuckDB full rebuild"
+AIM = "at least 10 × as fast as our own full rebuild at 1 % new, 0 or 1 % of it late; flat as history grows"
+SKIPPED = ("gold.user_profiles_history",)  # tells when each value became known, so it differs by design
+FLAT = 1.5  # times as long after 60 days as after 10 is no growth with history, which is 6 times as long
+
+
+def small_run(late: int) -> str:
+    """The name of the small run with such a share of late events."""
+    return f"ours: a small run, {late} % late"
+
+
+def after(days: int) -> str:
+    """The name of the small run after so long a history."""
+    return f"the same after {days} days, 1 % late"
+
+
+def verdict(medians: Mapping[str, float]) -> str:
+    """How ours stands to its two aims."""
+    faster = {late: medians[FULL] / medians[small_run(late)] for late in LATE}
+    growth = medians[after(OTHER_DAYS[1])] / medians[after(OTHER_DAYS[0])]
+    met = "Met" if min(faster[0], faster[1]) >= 10 and growth <= FLAT else "Missed"
+    told = ", ".join(f"{times:.1f} × at {late} % late" for late, times in faster.items())
+    fixed = medians[ONE] / medians[small_run(1)]
+    return (
+        f"{met}: as fast as a full rebuild {told}; after 60 days {growth:.2f} × the time after 10; one event alone "
+        f"takes {fixed:.2f} × the time of a small run; a full rebuild {medians[FULL] / medians[PEER]:.1f} × DuckDB's."
+    )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a family is raced: Spark, settings and a folder."""
+
+    spark: SparkSession
+    settings: Settings
+    folder: Path
+    family: str
+
+    def lake(self, path: Path) -> Lake:
+        """The lake that lies there."""
+        return Lake(self.settings.model_copy(update={"lake_uri": str(path)}), self.spark)
+
+    def runner(self, path: Path) -> Runner:
+        """A new run of the family on the lake that lies there."""
+        return Runner(self.lake(path).settings, self.family, "bench", lambda _: self.spark)
+
+    def template(self, name: str, shop: Shop, late_percent: int | None) -> Path:
+        """A lake that has released all that came in long ago, and has just taken in the small batch."""
+        path = self.folder / "templates" / name
+        take_in(self.lake(path), shop, late_percent, seq=1)
+        release(self.runner(path), full=True)
+        take_in(self.lake(path), shop, late_percent, seq=2)
+        return path
+
+    def digests(self, path: Path) -> tuple[str, ...]:
+        """The digest of each table of the family."""
+        lake = self.lake(path)
+        tables = families(lake.settings.schemas_dir)[self.family]
+        return tuple(digest_of(lake, table) for table in sorted(tables) if table not in SKIPPED)
+
+
+@contextmanager
+def arena(folder: Path, scale: float, family: str = "funnels") -> Iterator[tuple[str, list[Contender]]]:
+    """Lakes that wait for a small run, and the ways to bring the family up to date."""
+    settings = own_settings(folder)
+    with own_spark(settings) as spark:
+        place = Place(spark, settings, folder, family)
+        yield f"incremental: {family}, {int(FACTS * scale):,} facts of {DAYS} days", contenders(place, scale)
+
+
+def contenders(place: Place, scale: float, other_days: tuple[int, ...] = OTHER_DAYS) -> list[Contender]:
+    """Ours in every kind, the limit and the peer; the same number of facts a day whatever the days."""
+    shop = made(place, scale, DAYS)
+    ready = {late: place.template(f"late-{late}", shop, late) for late in LATE}
+    alone = place.template("alone", shop, None)
+    threads = place.settings.spark_cores
+    outside = partial(Contender, aside=lambda: jvm_of(place.spark))
+    shelf = Shelf(place.folder / "peer")
+    expected = place.folder / "expected"
+    copy(ready[0], expected)
+    release(place.runner(expected), full=True)
+    return [
+        outside(LIMIT, lambda: write_new_facts(shop.file, shelf.path, threads), "limit", f"DuckDB, {threads} threads",
+                before=shelf.renew),
+        outside(PEER, lambda: PEERS[place.family][0](shop.file, shelf.path, threads),
+                note=f"one table of the family, some of its columns; {threads} threads", before=shelf.renew,
+                answer=lambda: check_peer(place.family, shelf.path, place.lake(expected))),
+        run_of(place, FULL, ready[0], role="peer", note="build --full", full=True),
+        *[run_of(place, small_run(late), ready[late], role="ours", note="build") for late in LATE],
+        run_of(place, ONE, alone, role="part", note="what every run costs"),
+        run_of(place, STEPS, ready[1], role="part", note="checked by Great Expectations", steps=True),
+        *[
+            run_of(place, after(days), place.template(f"{days}-days", made(place, scale, days), 1), role="part",
+                   note="as many facts a day", is_other=True)
+            for days in other_days
+        ],
+    ]  # fmt: skip
+
+
+def made(place: Place, scale: float, days: int) -> Shop:
+    """A shop of so many days, as busy as every other."""
+    shop = Shop(place.folder / f"{days}-days.parquet", int(FACTS * scale) * days // DAYS, days)
+    shop.make()
+    return shop
+
+
+def run_of(
+    place: Place, name: str, template: Path, *, role: str, note: str, full: bool = False, steps: bool = False,
+    is_other: bool = False,
+) -> Contender:  # fmt: skip
+    """A run on a copy of the template. Its answer: the digests; of another history only that they are right."""
+    shelf = Shelf(place.folder / name.replace(" ", "-").replace(":", ""))
+    known: dict[str, tuple[str, ...]] = {}
+
+    def prepare() -> None:
+        shelf.renew()
+        copy(template, shelf.path)
+
+    def run() -> None:
+        if steps:
+            release(place.runner(shelf.path), full=full)
+        else:
+            place.runner(shelf.path).build(TOLD_AT, full=full)
+
+    def answer() -> tuple[str, ...] | None:
+        finish(place.runner(shelf.path))
+        found = place.digests(shelf.path)
+        if not is_other:
+            return found
+        if not known:
+            known["full"] = fully(place, template, shelf)
+        if found != known["full"]:
+            raise DifferError(f"{name}: {found}, not {known['full']}")
+        return None
+
+    return Contender(name, run, role, note, before=prepare, answer=answer)
+
+
+def fully(place: Place, template: Path, shelf: Shelf) -> tuple[str, ...]:
+    """What a full rebuild makes of a template."""
+    shelf.renew()
+    copy(template, shelf.path)
+    release(place.runner(shelf.path), full=True)
+    return place.digests(shelf.path)
+
+
+def release(runner: Runner, *, full: bool) -> None:
+    """All three steps."""
+    runner.build(TOLD_AT, full=full)
+    finish(runner)
+
+
+def finish(runner: Runner) -> None:
+    """Check and release what is staged; done before, it only says so."""
+    runner.check()
+    runner.release()
+
+
+def copy(template: Path, to: Path) -> None:
+    """A lake of its own; its files are the same ones."""
+    shutil.copytree(template, to, copy_function=link, dirs_exist_ok=True)
