@@ -43,7 +43,7 @@ def quarantine(context: typer.Context, reason: Reason = "", topic: Topic = "", f
         print_rows(rows, OVERVIEW, format)
         return
     if rows:
-        print_rows([_short(row) for row in rows], SHOWN, format)
+        print_rows([_short(row) for row in rows], SHOWN, format, pipe_width=80)
     typer.echo(f"{count(settings, reason, topic)} records refused; `reelhouse quarantine show` has examples")
 
 
@@ -58,7 +58,8 @@ def show(
 
     A broken record may hold a person's id anywhere, so its bytes are never shown as they are: brackets, the contract's
     field names and the values it lists for a field stay; of all else a letter is x, a digit 9, a byte beyond ASCII ?,
-    and it is cut at 400 characters. Of the key only the length is told.
+    and it is cut at 400 characters. Of the key only the length is told; a source of no kind
+    we know is masked.
 
     Example: reelhouse quarantine show --reason malformed_json --limit 3
     """
@@ -77,9 +78,10 @@ def show(
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
-    """A row that fits on a terminal."""
-    times = {name: f"{row[f'{name}_seen']:%m-%d %H:%M}" for name in ("first", "last")}
-    return row | times | {"v": row["contract_version"], "source": _plain(row["source"])}
+    """A row that fits on a narrow terminal: days without their hours, a reason that may break before its field."""
+    days = {name: f"{row[f'{name}_seen']:%m-%d}" for name in ("first", "last")}
+    reason = row["reason"].replace(":", ": ", 1)
+    return row | days | {"reason": reason, "v": row["contract_version"], "source": _plain(row["source"])}
 
 
 def _described(row: dict[str, Any]) -> list[str]:

@@ -15,13 +15,13 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 
+from jobs.drills.corpus import cases
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import ROOT, Settings
 from jobs.lake.topics import end_offsets
 from jobs.produce.producer import Producer
 from tests.lake.logs import NOON, body_of
 from tests.stream.conftest import Broker, free_ports
-from tests.stream.corpus.cases import cases
 
 pytestmark = pytest.mark.timeout(600)
 BROKER_TAKES = 1_000_000  # bytes; a larger record is refused at the producer and kept there
