@@ -25,7 +25,7 @@ from tests.bench.places import Shelf, jvm_of, own_settings, own_spark
 from tests.bench.shop_days import TOLD_AT, Shop, take_in
 
 FACTS, DAYS, OTHER_DAYS = 2_000_000, 30, (10, 60)
-LATE = (0, 1, 5)
+LATE, MUST = (0, 1, 5), (0, 1)  # per cent; those the aim speaks of
 FULL, STEPS, ONE = "our own full rebuild", "of it: build, check, release; 1 % late", "of it: a batch of one event"
 LIMIT, PEER = "the new facts, read and written", "DuckDB full rebuild"
 AIM = "at least 10 × as fast as our own full rebuild at 1 % new, 0 or 1 % of it late; flat as history grows"
@@ -44,16 +44,20 @@ def after(days: int) -> str:
 
 
 def verdict(medians: Mapping[str, float]) -> str:
-    """How ours stands to its two aims."""
-    faster = {late: medians[FULL] / medians[small_run(late)] for late in LATE}
-    growth = medians[after(OTHER_DAYS[1])] / medians[after(OTHER_DAYS[0])]
-    met = "Met" if min(faster[0], faster[1]) >= 10 and growth <= FLAT else "Missed"
-    told = ", ".join(f"{times:.1f} × at {late} % late" for late, times in faster.items())
-    fixed = medians[ONE] / medians[small_run(1)]
-    return (
-        f"{met}: as fast as a full rebuild {told}; after 60 days {growth:.2f} × the time after 10; one event alone "
-        f"takes {fixed:.2f} × the time of a small run; a full rebuild {medians[FULL] / medians[PEER]:.1f} × DuckDB's."
-    )
+    """How ours stands to its two aims; growth is told where other histories raced, too."""
+    faster = {late: medians[FULL] / medians[small_run(late)] for late in LATE if small_run(late) in medians}
+    told = [
+        "as fast as a full rebuild " + ", ".join(f"{times:.1f} × at {late} % late" for late, times in faster.items())
+    ]
+    is_met = all(times >= 10 for late, times in faster.items() if late in MUST)
+    few, many = (after(days) for days in OTHER_DAYS)
+    if few in medians:
+        growth = medians[many] / medians[few]
+        is_met &= growth <= FLAT
+        told.append(f"after 60 days {growth:.2f} × the time after 10")
+    told.append(f"one event alone takes {medians[ONE] / medians[small_run(1)]:.2f} × the time of a small run")
+    told.append(f"a full rebuild {medians[FULL] / medians[PEER]:.1f} × DuckDB's")
+    return f"{'Met' if is_met else 'Missed'}: {'; '.join(told)}."
 
 
 @dataclass(frozen=True)
@@ -90,23 +94,25 @@ class Place:
 
 @contextmanager
 def arena(folder: Path, scale: float, family: str = "funnels") -> Iterator[tuple[str, list[Contender]]]:
-    """Lakes that wait for a small run, and the ways to bring the family up to date."""
+    """Lakes that wait for a small run, and the ways to bring the family up to date; below full size the main ones."""
     settings = own_settings(folder)
+    late, other_days = (LATE, OTHER_DAYS) if scale >= 1 else ((1,), ())
     with own_spark(settings) as spark:
         place = Place(spark, settings, folder, family)
-        yield f"incremental: {family}, {int(FACTS * scale):,} facts of {DAYS} days", contenders(place, scale)
+        found = contenders(place, scale, late, other_days)
+        yield f"incremental: {family}, {int(FACTS * scale):,} facts of {DAYS} days", found
 
 
-def contenders(place: Place, scale: float, other_days: tuple[int, ...] = OTHER_DAYS) -> list[Contender]:
+def contenders(place: Place, scale: float, shares: tuple[int, ...], other_days: tuple[int, ...]) -> list[Contender]:
     """Ours in every kind, the limit and the peer; the same number of facts a day whatever the days."""
     shop = made(place, scale, DAYS)
-    ready = {late: place.template(f"late-{late}", shop, late) for late in LATE}
+    ready = {late: place.template(f"late-{late}", shop, late) for late in shares}
     alone = place.template("alone", shop, None)
     threads = place.settings.spark_cores
     outside = partial(Contender, aside=lambda: jvm_of(place.spark))
     shelf = Shelf(place.folder / "peer")
     expected = place.folder / "expected"
-    copy(ready[0], expected)
+    copy(ready[1], expected)
     release(place.runner(expected), full=True)
     return [
         outside(LIMIT, lambda: write_new_facts(shop.file, shelf.path, threads), "limit", f"DuckDB, {threads} threads",
@@ -114,8 +120,8 @@ def contenders(place: Place, scale: float, other_days: tuple[int, ...] = OTHER_D
         outside(PEER, lambda: PEERS[place.family][0](shop.file, shelf.path, threads),
                 note=f"one table of the family, some of its columns; {threads} threads", before=shelf.renew,
                 answer=lambda: check_peer(place.family, shelf.path, place.lake(expected))),
-        run_of(place, FULL, ready[0], role="peer", note="build --full", full=True),
-        *[run_of(place, small_run(late), ready[late], role="ours", note="build") for late in LATE],
+        run_of(place, FULL, ready[1], role="peer", note="build --full", full=True),
+        *[run_of(place, small_run(late), ready[late], role="ours", note="build") for late in shares],
         run_of(place, ONE, alone, role="part", note="what every run costs"),
         run_of(place, STEPS, ready[1], role="part", note="checked by Great Expectations", steps=True),
         *[

@@ -59,3 +59,4 @@ def test_the_verdict_asks_for_ten_times_and_for_no_growth() -> None:
     assert verdict(medians | {small_run(5): 4.0}).startswith("Met")
     assert verdict(medians | {small_run(1): 1.1}).startswith("Missed")
     assert verdict(medians | {after(60): 1.6}).startswith("Missed")
+    assert verdict({small_run(1): 1.0, FULL: 10.0, PEER: 5.0, ONE: 0.9}).startswith("Met")
