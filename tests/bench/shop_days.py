@@ -1,8 +1,8 @@
 """Days of a made shop as they lie in silver, put there in bulk: what came in long ago, and a small batch after it.
 
 Made by DuckDB: every session is six plays and, now and then, a like, a product looked at, a basket, an order, its
-payment, its refund. The small batch is the last hours of the newest day, one event in a hundred, and late events of the
-week before. Whatever the share of late ones: once the batch is in, silver holds the same rows.
+payment, its refund. The small batch is the last hours of the newest day, of 30 days one event in a hundred, and late
+events of the week before. Whatever the share of late ones: once the batch is in, silver holds the same rows.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ FIRST_DAY = datetime(2026, 3, 1, 16, tzinfo=UTC)  # midnight of 2 March in Shang
 TOLD_AT = datetime(2026, 6, 1, tzinfo=UTC)
 DAY_US, MORNING_US, AWAKE_US = 86_400_000_000, 6 * 3_600_000_000, 14 * 3_600_000_000
 LATE_DAYS = 7
+NEW_PERCENT = 30  # of the newest day, whatever the history: a hundredth of 30 days
 A_MILLION = 1_000_000
 ALL_OF_IT = "all"
 FACTS = ("views", "likes", "orders")
@@ -30,7 +31,7 @@ EVENTS = f"""
 WITH sessions AS (
   SELECT s, s * {{days}} // {{sessions}} AS day, (s * {{days}} % {{sessions}}) * {AWAKE_US} // {{sessions}} AS into_us,
          hash('who' || s) % {{users}} AS person, hash('buy' || s) % 20 AS buy,
-         s >= {{sessions}} - {{sessions}} // 100 AS is_new
+         s >= {{sessions}} - {{sessions}} * {NEW_PERCENT} // 100 // {{days}} AS is_new
   FROM range({{sessions}}) AS numbers(s)),
 dice AS (
   SELECT *, 'e' || s || '-' || k AS event_id, hash(event_id) % 6 AS die,
@@ -72,7 +73,7 @@ class Shop:
     def new_from(self) -> datetime:
         """When the hours of the small batch begin, or a little before."""
         newest = FIRST_DAY + timedelta(days=self.days - 1, microseconds=MORNING_US)
-        return newest + (1 - min(1.0, self.days / 100)) * timedelta(microseconds=AWAKE_US)
+        return newest + (100 - NEW_PERCENT) * timedelta(microseconds=AWAKE_US) / 100
 
     @property
     def new_until(self) -> datetime:
@@ -96,7 +97,7 @@ class Shop:
         """Whether a row is of the small batch: what is new and such a share of late ones; None: the last event only."""
         if late_percent is None:
             return F.col("is_last")
-        of_a_week = A_MILLION * late_percent // 100 * self.days // 100 // min(LATE_DAYS, self.days - 1)
+        of_a_week = A_MILLION * NEW_PERCENT // 100 * late_percent // 100 // LATE_DAYS
         return F.col("is_new") | (F.col("lateness") < of_a_week)
 
 
