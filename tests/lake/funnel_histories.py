@@ -48,8 +48,8 @@ def facts(draw: Random, users: int, batches: int) -> dict[str, list[Row]]:
     """
     rows: dict[str, list[Row]] = {table: [] for table in FACTS}
     for user in range(users):
-        away = draw.choice((0, 24, 72, 240))
-        for number in range(draw.randint(1, 14)):
+        away = (0, 0, 24, 240)[user % 4]
+        for number in range(draw.randint(1, 40)):
             table = draw.choice(("silver.views", "silver.views", "silver.likes", "silver.orders"))
             hours = draw.choice((draw.randint(0, 140), 24 * draw.randint(0, 5)))
             hours += away if hours > 70 else 0
