@@ -21,9 +21,8 @@ from jobs.lake.families.funnel_refresh import (
     Silver,
     rebuild,
     refresh,
-    touched_users,
-    users_of_days,
 )
+from jobs.lake.families.funnel_touched import touched_users, users_of_days
 from jobs.lake.families.inputs import days_again, pinned
 from jobs.lake.holds import owed
 from jobs.lake.ledger import Ledger
