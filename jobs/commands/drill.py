@@ -45,7 +45,8 @@ def run(
 ) -> None:
     """Play drills on a lake and a broker of their own under REELHOUSE_HOME/drills; exit code 1 when one fails.
 
-    Yours are not touched. What a failed drill leaves stays there for a look. One takes about a minute.
+    Yours are not touched. What a failed drill leaves stays there for a look. One takes a minute; those of gold
+    and of Airflow some more.
 
     Example: reelhouse drill run kill-after-write
     """

@@ -153,12 +153,14 @@ def compare(
     settings, asked = Settings.from_env(), comparing.Comparison(name, one, other, by, first, last)
     comparing.check(settings, asked)
     differing, people = comparing.differences(settings, asked), comparing.examples(settings, asked, most)
+    changes = comparing.changes(settings, asked)
     if format is Format.json:
         columns = ("part", *comparing.DIFFERENCES, *(word for word in comparing.EXAMPLES if word != "entry_date"))
-        rows = [{"part": "difference"} | row for row in differing] + [{"part": "example"} | row for row in people]
+        rows: list[dict[str, Any]] = [{"part": "change", "why": line} for line in changes]
+        rows += [{"part": "difference"} | row for row in differing] + [{"part": "example"} | row for row in people]
         print_rows([dict.fromkeys(columns) | row for row in rows], columns, format)
         return
-    for line in comparing.changes(settings, asked):
+    for line in changes:
         typer.echo(f"changed: {line}")
     typer.echo(f"v{one} (one) and v{other} (other): {len(differing)} counts differ")
     print_rows(differing, comparing.DIFFERENCES, format)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jobs.drills import airflow, arrivals, interruptions, outages, publishing, storage
+from jobs.drills import airflow, arrivals, interruptions, outages, publishing, replaying, storage
 from jobs.drills.report import Report
 from jobs.drills.scratch import Scratch, warm_spark
-from jobs.lake.errors import LeaseError, ReelhouseError, UsageError
+from jobs.lake.errors import LeaseError, UsageError
 
 Play = Callable[[Scratch, Report], None]
 
@@ -37,6 +37,7 @@ DRILLS = {
         Drill("kill-after-write", "R1 R2", interruptions.kill_after_write),
         Drill("poison-batch", "P1–P11", arrivals.poison_batch),
         Drill("sent-twice", "P7", arrivals.sent_twice),
+        Drill("quarantine-replay", "P5 P11", replaying.quarantine_replay),
         Drill("hour-missing", "P8", arrivals.hour_missing),
         Drill("clock-skew", "P6", arrivals.clock_skew),
         Drill("checkpoint-lost", "R1 R4 R5", interruptions.checkpoint_lost),
@@ -90,7 +91,7 @@ def play(drill: Drill, scratch: Scratch, told: Callable[[str], None]) -> dict[st
     with scratch.set_up():
         try:
             drill.play(scratch, report)
-        except ReelhouseError as error:
+        except Exception as error:  # noqa: BLE001  whatever breaks is what the drill has to tell
             report.failed(error)
     kept = "" if report.is_passed else str(scratch.folder)
     if report.is_passed:

@@ -20,11 +20,11 @@ def release_killed(stage: Scratch, report: Report) -> None:
     """SIGKILL between the commits of a release and the line that makes them visible."""
     first_release(stage, report)
     old = seen(stage)
-    stage.put(plays(stage.now, range(60, 90)))
+    stage.put(plays(stage.now, range(60, 90), user_id="a newcomer"))
     ended_well(report, stage.ingest())
     steps(stage, report, "build", "check")
     killed = stage.run("release", FAMILY, **{VARIABLE: "release.before_publications"})
-    report.did("30 more views; build, check, and a release killed after its commits to the tables")
+    report.did("30 views of a newcomer; build, check, and a release killed after its commits to the tables")
     report.equal("exit code of the killed release", KILLED, killed.code)
     report.equal("readers see the old release", True, seen(stage) == old)
     steps(stage, report, "release")

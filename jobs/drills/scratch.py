@@ -106,6 +106,14 @@ class Scratch:
         """Run `reelhouse ARGUMENTS…` to its end."""
         return ended(begin(self.settings, *arguments, **names))
 
+    def printed(self, *arguments: str) -> str:
+        """Run `reelhouse ARGUMENTS…` to its end; what it printed. ServiceError when it fails."""
+        process = begin(self.settings, *arguments)
+        printed, said = process.communicate(timeout=LONGEST_SECONDS)
+        if process.returncode:
+            raise ServiceError(f"reelhouse {' '.join(arguments)} ended with code {process.returncode}: {said.strip()}")
+        return " ".join(printed.split())
+
     def ingest(self, *, kill_at: str = "", accept_loss: bool = False) -> Ended:
         """Run ingest until it is caught up, or ended by SIGKILL at a named point."""
         options = ["--accept-loss"] if accept_loss else []

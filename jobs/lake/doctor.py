@@ -9,10 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 
 import psutil
-from deltalake.exceptions import DeltaError
 
 from jobs.lake.ailments import ailments
-from jobs.lake.errors import BrokerError, SettingsError, TopicError
+from jobs.lake.errors import BrokerError, DamageError, SettingsError, TopicError
 from jobs.lake.ingest.planning import plan
 from jobs.lake.ingest.progress import progress
 from jobs.lake.jars import allowed_jars, wrong_jars
@@ -80,7 +79,7 @@ def topics_read(settings: Settings) -> Finding:
         return Finding("topics", Verdict.warning, str(away), "`make up`, or look again later")
     except TopicError as gone:
         return Finding("topics", Verdict.blocks, str(gone), "see docs/runbooks/ingest.md, TopicError")
-    except DeltaError:
+    except DamageError:
         return Finding("topics", Verdict.warning, "not looked at: the books cannot be read", "mend ops.books first")
     return Finding("topics", Verdict.ok, "are those that were read before, and hold what was not")
 

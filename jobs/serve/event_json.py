@@ -11,7 +11,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.definitions.funnel.columns import ENVELOPE, Asked, EventColumns, Gatherer
+from jobs.definitions.funnel.columns import ENVELOPE, Asked, EventColumns
+from jobs.definitions.funnel.gathering import Gatherer
 from jobs.definitions.funnel.judged import Ints
 from jobs.definitions.funnel.on_file import Row, gather
 from jobs.serve.event_rows import FURTHEST_US, BadLines, good_and_bad

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from jobs.definitions.funnel.columns import ENVELOPE, Asked, EventColumns, Gatherer
+from jobs.definitions.funnel.columns import ENVELOPE, Asked, EventColumns
+from jobs.definitions.funnel.gathering import Gatherer
 from jobs.definitions.funnel.judged import Ints
 from jobs.definitions.funnel.on_file import Row, gather
 from jobs.lake.errors import UsageError
@@ -109,10 +111,9 @@ def _add_plain(gathered: Gatherer, asked: Asked, duck: DuckDBPyConnection, path:
 
 def _column(path: Path, name: str, kind: str) -> pa.ChunkedArray:
     """A column of a plain type; texts as codes, for a name or a subject comes again and again."""
-    import pyarrow.parquet as pq
-
     encoded = [name] if kind == "VARCHAR" and name != "event_id" else []
-    column = pq.read_table(path, columns=[name], read_dictionary=encoded).column(name)
+    with pq.ParquetFile(path, read_dictionary=encoded) as file:
+        column = file.read(columns=[name]).column(name)
     return column if encoded else column.cast(PLAIN[kind])
 
 
@@ -139,7 +140,7 @@ def _property(duck: DuckDBPyConnection, path: Path, name: str, kinds: dict[str, 
     kind = kinds.get(name)
     if kind is None or name in ENVELOPE:
         return pa.nulls(size)
-    if kind in PLAIN:
+    if kind in PLAIN and name in pq.read_schema(path).names:  # not a folder's name=value, nor one that DuckDB renamed
         return _column(path, name, kind)
     named = '"' + name.replace('"', '""') + '"'
     return [row[0] for row in duck.execute(f"SELECT {named} FROM read_parquet(?)", [str(path)]).fetchall()]  # noqa: S608

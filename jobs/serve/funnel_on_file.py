@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from jobs.definitions import compiled
 from jobs.definitions.funnel.columns import EventColumns
 from jobs.definitions.funnel.on_file import Row, as_columns, asked_of, events_of
@@ -27,7 +29,7 @@ def events_of_subject(events: Path, found: EventFile, subject: str) -> list[Row]
     """The events of one subject, be it a number or a text; none where the file has none."""
     told = found.events
     mine = [code for code, known in enumerate(told.subjects) if str(known) == subject]
-    return rows_of(events, told.line[[code in mine for code in told.subject.tolist()]])
+    return rows_of(events, told.line[np.isin(told.subject, mine)])
 
 
 def judged_rows(definition: Definition, file: Path, rows: Sequence[Row], schemas_dir: Path) -> Judged:

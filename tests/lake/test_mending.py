@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from jobs.__main__ import build_app
 from jobs.drills.storage import tear
 from jobs.lake.ailments import Kind, ailments
-from jobs.lake.errors import UsageError, WriteError
+from jobs.lake.errors import DamageError, UsageError, WriteError
 from jobs.lake.ingest.progress import progress
 from jobs.lake.ledger import Ledger
 from jobs.lake.mending import mend, newest_of_log
@@ -108,6 +108,8 @@ def test_a_torn_commit_of_the_newest_batch_makes_ingest_do_that_batch_again(ledg
     book(ledger, 3, quarantined=1)
     tear(newest_of_log(ledger, TABLE))
     assert found(ledger) == [(TABLE, Kind.newest_commit)]
+    with pytest.raises(DamageError, match=f"{TABLE}: its log cannot be read .*doctor --lake. names the file"):
+        ledger.read(TABLE)
     mended = mend(ledger.settings, TABLE, "test")
     assert mended is not None
     assert (mended.rows, mended.next_step) == (6, "reelhouse ingest")

@@ -15,13 +15,15 @@ from jobs.definitions.funnel.judged import Attempts, Entries, Events, Flags, Int
 from jobs.definitions.funnel.model import Definition
 
 T = TypeVar("T", Entries, Attempts)
-EVENTS_AT_ONCE = 1_000_000  # about so many go to a thread at a time
+EVENTS_AT_ONCE = 1_000_000  # so many go to a thread at a time, or a thread's share if that is less
+FEW_EVENTS = 100_000  # that are not worth a second thread
 
 
 def judge_in_threads(definition: Definition, events: Events, threads: int) -> tuple[Entries, Attempts]:
     """The same as `judge`, in threads."""
     rows = np.flatnonzero(_matters(definition, events))
-    firsts, parts = _shares(events.subject, rows)
+    at_once = min(EVENTS_AT_ONCE, max(rows.size // threads + 1, FEW_EVENTS))
+    firsts, parts = _shares(events.subject, rows, at_once)
     with ThreadPoolExecutor(threads) as pool:
         return _together([*pool.map(partial(_judge_part, definition, events), firsts, parts)])
 
@@ -38,10 +40,10 @@ def _matters(definition: Definition, events: Events) -> Flags:
     return matters
 
 
-def _shares(subject: Ints, rows: Ints) -> tuple[list[int], list[Ints]]:
+def _shares(subject: Ints, rows: Ints, at_once: int) -> tuple[list[int], list[Ints]]:
     """Rows shared out by subject in parts of about one size: the first subject of each part, and its rows."""
     so_far = np.cumsum(np.bincount(subject[rows], minlength=1))
-    part_of = np.clip((so_far - 1) // EVENTS_AT_ONCE, 0, 2**16 - 1).astype(np.uint16)
+    part_of = np.clip((so_far - 1) // at_once, 0, 2**16 - 1).astype(np.uint16)
     part = part_of[subject[rows]]
     in_order = rows[np.argsort(part, kind="stable")]  # sorts so short a number by its digits
     firsts = np.flatnonzero(np.diff(part_of, prepend=part_of[:1] - 1))

@@ -13,7 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from jobs.definitions.funnel.checking import check_predicate, named_events, predicates
-from jobs.definitions.funnel.columns import Asked, EventColumns, Gatherer
+from jobs.definitions.funnel.columns import Asked, EventColumns
+from jobs.definitions.funnel.gathering import Gatherer
 from jobs.definitions.funnel.judged import Events, Ints
 from jobs.definitions.funnel.marked_yaml import MarkedYaml, read_marked
 from jobs.definitions.funnel.marked_yaml import Path as Place
@@ -73,16 +74,6 @@ def as_columns(rows: Sequence[Row], asked: Asked) -> EventColumns:
     return gathered.done()
 
 
-def subjects_of(rows: Sequence[Row]) -> list[str | int]:
-    """The distinct subjects, numbers before texts, sorted; a subject's place is its code."""
-    return list(as_columns(rows, Asked()).subjects)
-
-
-def as_events(definition: Definition, file: str, rows: Sequence[Row], schemas_dir: Path) -> Events:
-    """Rows as the engine takes them; errors as `events_of`."""
-    return events_of(definition, file, as_columns(rows, asked_of(definition)), schemas_dir)
-
-
 def events_of(definition: Definition, file: str, told: EventColumns, schemas_dir: Path) -> Events:
     """Columns as the engine takes them; DefinitionError for words that neither the file nor a contract knows."""
     refuse_unknown_events(definition, file, told.names, schemas_dir)
@@ -94,8 +85,8 @@ def events_of(definition: Definition, file: str, told: EventColumns, schemas_dir
         event_id=told.event_id,
         mask=_bits(definition.steps, told, passed),
         xmask=_bits(definition.exclusions, told, passed) if definition.exclusions else None,
-        in_scope=_is_one_of(told, definition.scope),
-        is_opening=_is_one_of(told, definition.steps[0].events),
+        in_scope=_is_one_of(told, definition.scope) if definition.scope else None,
+        is_opening=_is_one_of(told, definition.steps[0].events) if definition.first_entry_only == "true" else None,
         hold=_hold_codes(told, definition.hold) if definition.hold else None,
         object_key=_object_codes(told) if is_distinct else None,
     )

@@ -2,7 +2,7 @@
 
 Judging may restart on a day that no earlier entry's window reaches into, at or before the day of the first change:
 entries on either side then share no event, no conversion and no run. The stored attempts tell of such days, for none of
-their entries is changed but those a window before the first change or later. Why: docs/adr/0012.
+their entries is changed but those a window before the first change or later. Why: docs/adr/0013.
 """
 
 from collections.abc import Sequence

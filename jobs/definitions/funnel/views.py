@@ -64,10 +64,10 @@ def subject_best(judged: Judged) -> Columns:
 
 def attempts(judged: Judged) -> Columns:
     """Rule 9b: every attempt, numbered by subject."""
-    entries, found, order = judged.entries, judged.attempts, _by_subject(judged)
+    entries, found = judged.entries, judged.attempts
+    order, number = numbered(judged)
     identity, first = found.identity[order], found.first[order]
     subject, got_at = entries.subject[identity], entries.got_at[identity]
-    number = np.arange(order.size) - np.searchsorted(subject, subject) + 1
     done = entries.is_converted[identity]
     return {
         "subject": _subjects(judged, subject),
@@ -80,10 +80,12 @@ def attempts(judged: Judged) -> Columns:
     }
 
 
-def _by_subject(judged: Judged) -> Ints:
-    """Attempts by subject, then by rule 2 of the entry that names them."""
+def numbered(judged: Judged) -> tuple[Ints, Ints]:
+    """Attempts by subject, then by rule 2 of the entry that names them; and the number of each, from 1 by subject."""
     named = judged.attempts.identity
-    return np.lexsort((judged.entries.place[named], judged.entries.subject[named]))
+    order = np.lexsort((judged.entries.place[named], judged.entries.subject[named]))
+    subject = judged.entries.subject[named[order]]
+    return order, np.arange(order.size) - np.searchsorted(subject, subject) + 1
 
 
 def subject_period(judged: Judged) -> Columns:
@@ -132,7 +134,9 @@ def _counts(judged: Judged, entries: Ints, number: int) -> Flags:
 
 def _best(judged: Judged) -> Ints:
     """The best entry of each subject that has one, over all hold keys, by subject."""
-    order = np.lexsort((judged.entries.place, judged.entries.subject))
+    order = np.arange(judged.entries.place.size)  # they come by subject, key and rule 2
+    if judged.definition.hold:
+        order = np.lexsort((judged.entries.place, judged.entries.subject))
     best = best_of(judged.entries.subject, len(judged.subjects), order, judged.entries.reached, judged.entries.got_at)
     return best[best >= 0]
 

@@ -36,11 +36,10 @@ def told(judged: tuple[Any, Any]) -> list[Any]:
     return [getattr(part, field.name).tolist() for part in parts for field in fields(part)]
 
 
-def test_events_are_shared_out_evenly_and_a_busy_subject_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_threads, "EVENTS_AT_ONCE", 100)
+def test_events_are_shared_out_evenly_and_a_busy_subject_stays_whole() -> None:
     subjects = np.random.default_rng(1).permutation(np.append(np.repeat(np.arange(50), 10), np.full(450, 50)))
     rows = np.flatnonzero(subjects != 20)
-    firsts, parts = in_threads._shares(subjects, rows)
+    firsts, parts = in_threads._shares(subjects, rows, 100)
     assert np.sort(np.concatenate(parts)).tolist() == rows.tolist()
     assert firsts == [0, 10, 21, 31, 41, 50]
     ends = [*firsts[1:], 51]
