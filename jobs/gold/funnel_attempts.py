@@ -14,6 +14,7 @@ from jobs.definitions.as_of import with_version
 from jobs.definitions.funnel.in_arrow import Judging
 from jobs.definitions.funnel.in_spark import kernel_events, named_events, with_properties
 from jobs.definitions.funnel.model import Definition
+from jobs.definitions.funnel.restarts import only_from
 from jobs.definitions.funnel.vocabulary import ACTS
 from jobs.definitions.people import generation, is_minor
 from jobs.definitions.segments import NONE
@@ -36,18 +37,23 @@ def build(outcomes: DataFrame) -> DataFrame:
 
 def judge(
     views: DataFrame, likes: DataFrame, orders: DataFrame, videos: DataFrame, users: DataFrame,
-    definitions: Sequence[Definition],
+    definitions: Sequence[Definition], restarted: DataFrame | None = None,
 ) -> DataFrame:  # fmt: skip
-    """Every attempt of every funnel, those that stayed at the first step too, in one pass over the events."""
+    """Every attempt of every funnel, those that stayed at the first step too, in one pass over the events.
+
+    With `restarted` (jobs/definitions/funnel/restarts.py) those of its users, from their days on.
+    """
     events = (
         named_events(views, likes, orders, definitions)
         .transform(with_properties, videos, definitions)
         .transform(kernel_events, definitions, ACTS)
-        .repartition("user_id")
-        .sortWithinPartitions("user_id", "at")
     )
+    if restarted is not None:
+        events = events.transform(only_from, restarted, definitions)
     return (
-        events.mapInArrow(Judging(tuple(definitions), ACTS), _schema(definitions))
+        events.repartition("user_id")
+        .sortWithinPartitions("user_id", "at")
+        .mapInArrow(Judging(tuple(definitions), ACTS), _schema(definitions))
         .transform(_with_definition, definitions)
         .transform(_with_times)
         .transform(_with_person, users)

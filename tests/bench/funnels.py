@@ -166,7 +166,7 @@ def by_chdb(path: Path, steps: int, threads: int) -> dict[int, int]:
     return {int(level): int(count) for level, count in (line.split(",") for line in str(answer).split())}
 
 
-def window_sql(source: str, steps: int) -> str:
+def window_sql(source: str, steps: int, window_us: int = WINDOW_US) -> str:
     """Nested windows: the latest entry that could have reached each step, carried forward row by row.
 
     Within a time stamp rows are ordered by descending step for the carry and all rows of the stamp see each other
@@ -178,7 +178,7 @@ def window_sql(source: str, steps: int) -> str:
     query = f"SELECT *, MAX({first}) OVER w AS e1 FROM ({query}) q WINDOW w AS ({frame()})"
     for number in range(2, steps + 1):
         carried = (
-            f"CASE WHEN event = 'step_{number}' AND event_time - e{number - 1} <= {WINDOW_US} THEN e{number - 1} END"
+            f"CASE WHEN event = 'step_{number}' AND event_time - e{number - 1} <= {window_us} THEN e{number - 1} END"
         )
         query = f"SELECT *, MAX({carried}) OVER w AS e{number} FROM ({query}) q WINDOW w AS ({frame()})"
     level = " + ".join(f"CAST(MAX(e{number}) IS NOT NULL AS INT)" for number in range(1, steps + 1))

@@ -17,6 +17,7 @@ from jobs.lake.work import Staged, Work
 
 START = datetime(2026, 3, 1, 16, tzinfo=UTC)  # midnight of 2 March in Shanghai
 ZONE = ZoneInfo("Asia/Shanghai")
+HOURS = 381  # from the first event that may be to the last
 TABLES = (
     "gold.funnel_attempts", "gold.funnel_openings", "gold.funnel_daily", "gold.funnel_conversions", "gold.funnel_paths",
 )  # fmt: skip
@@ -41,14 +42,19 @@ def frame(lake: Lake, table: str, rows: list[Row]) -> DataFrame:
 
 
 def facts(draw: Random, users: int, batches: int) -> dict[str, list[Row]]:
-    """Every event of everybody with the batch (`ingest_seq`) it comes in: mostly in order, some much later."""
+    """Every event of everybody with the batch (`ingest_seq`) it comes in: mostly in order, some much later.
+
+    Some people stay away for a while: what they did before stands apart from what they do later.
+    """
     rows: dict[str, list[Row]] = {table: [] for table in FACTS}
     for user in range(users):
-        for number in range(draw.randint(1, 14)):
+        away = (0, 0, 24, 240)[user % 4]
+        for number in range(draw.randint(1, 40)):
             table = draw.choice(("silver.views", "silver.views", "silver.likes", "silver.orders"))
             hours = draw.choice((draw.randint(0, 140), 24 * draw.randint(0, 5)))
+            hours += away if hours > 70 else 0
             at = START + timedelta(hours=hours, seconds=draw.choice((0, 0, 1)))
-            on_time = min(batches, 1 + hours * batches // 141)
+            on_time = min(batches, 1 + hours * batches // HOURS)
             rows[table].append(
                 fact(draw, table, user, number, at) | {"ingest_seq": draw.choice((on_time, on_time, batches))}
             )

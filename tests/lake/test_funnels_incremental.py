@@ -13,10 +13,12 @@ from pyspark.sql import functions as F
 
 from jobs.lake.errors import DefinitionError
 from jobs.lake.families import funnels
+from jobs.lake.ledger import Ledger
 from jobs.lake.settings import ROOT, Settings
 from jobs.lake.tables import Lake
 from tests.lake.funnel_histories import (
     FACTS,
+    HOURS,
     START,
     TABLES,
     facts,
@@ -46,7 +48,7 @@ breakdowns: [scene]
 
 def level(seq: int) -> datetime:
     """The watermark when batch `seq` is in."""
-    return START + timedelta(days=6 * seq / BATCHES)
+    return START + timedelta(hours=HOURS * seq / BATCHES)
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +117,25 @@ def test_a_run_with_nothing_new_writes_nothing(grown: Lake) -> None:
 
 
 def test_time_alone_ripens_days_without_new_events(grown: Lake) -> None:
-    later = START + timedelta(days=30)
+    later = START + timedelta(days=40)
     staged = release(grown, work(BATCHES, BATCHES, later, level(BATCHES)), "later")
     assert [one.table for one in staged] == ["gold.funnel_daily"]  # what was done is done, whatever the time
     assert grown.read("gold.funnel_daily").where("open_attempts_count > 0").isEmpty()
+
+
+def test_a_fact_that_an_earlier_arrival_moved_away_leaves_nothing_behind(grown: Lake) -> None:
+    seq, views = BATCHES + 1, grown.read("silver.views")
+    early = views.where(F.col("event_time") < F.lit(START + timedelta(days=3))).orderBy("event_id").limit(60).persist()
+    moved = early.withColumns({"event_time": F.expr("event_time + INTERVAL 9 DAYS"),
+                               "event_date": F.date_add("event_date", 9), "ingest_seq": F.lit(seq)})  # fmt: skip
+    days = [row["event_date"] for row in early.select("event_date").union(moved.select("event_date")).collect()]
+    grown.merge("silver.views", moved, ["event_id"], app="displaced", version=seq)
+    booked = {"ingest_seq": seq, "table": "silver.views", "cause": "new_facts", "recorded_at": START}
+    Ledger(grown.settings).append("ops.touched", [booked | {"day": day, "rows": days.count(day)} for day in {*days}])
+    release(grown, work(BATCHES, seq, level(BATCHES), level(BATCHES)), "displaced")
+    full = {s.table: s.frame for s in funnels.stage(grown, work(-1, seq, level(BATCHES), None, full=True))}
+    for table in TABLES[:2]:
+        assert told(full[table].select(*grown.read(table).columns)) == told(grown.read(table)), table
 
 
 def test_a_changed_meaning_needs_a_new_version(grown: Lake, tmp_path: Path) -> None:

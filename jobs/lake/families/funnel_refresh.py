@@ -1,17 +1,19 @@
 """What a run must do to the funnel tables, as a pure plan: silver and what is published in, what to write out.
 
-The unit of work is the user: whoever is touched is judged again over their whole history, and the days on which that
-changes a row are written anew, everybody else's rows of those days as they were. Then the days are summed up again that
-changed, that ripened under a higher watermark, or that are new: by entry (daily, paths) and by conversion. The result
-equals a full rebuild, row for row.
+The unit of work is the user from a day on: whoever is touched is judged again from the last day before the change that
+no earlier attempt runs into (jobs/definitions/funnel/restarts.py), and the days on which that changes a row are written
+anew, all other rows of those days as they were. Then the days are summed up again that changed, that ripened under a
+higher watermark, or that are new: by entry (daily, paths) and by conversion. The result equals a full rebuild, row for
+row.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import reduce
 
 from jobs.definitions.funnel.model import Definition
+from jobs.definitions.funnel.restarts import BEGINNING, FARTHEST_DAYS, from_day_of, recent, restarts
 from jobs.gold import funnel_attempts, funnel_conversions, funnel_daily, funnel_openings, funnel_paths
 from jobs.lake.work import Staged
 from pyspark.sql import Column, DataFrame
@@ -20,7 +22,7 @@ from pyspark.sql import functions as F
 Keep = Callable[[DataFrame], DataFrame]
 ATTEMPTS, OPENINGS, DAILY = "gold.funnel_attempts", "gold.funnel_openings", "gold.funnel_daily"
 CONVERSIONS, PATHS = "gold.funnel_conversions", "gold.funnel_paths"
-USER = ["user_id"]
+USER, RIPE = ["user_id"], "ripe"
 FEW_USERS = 500_000  # so many names fit into every worker's memory (about 50 MB); more are shuffled
 
 
@@ -82,36 +84,55 @@ def refresh(
     silver: Silver, gold: Gold, definitions: Sequence[Definition], touched: DataFrame, level: Level,
     keep: Keep = DataFrame.persist,
 ) -> Iterator[Staged]:  # fmt: skip
-    """Judge the touched users (distinct user_id) again; write the days that this, or time, has changed."""
-    if touched.count() <= FEW_USERS:
-        touched = F.broadcast(touched)
-    facts = [frame.join(touched, on=USER, how="left_semi") for frame in silver.facts]
-    views, likes, orders = facts
-    outcomes = keep(funnel_attempts.judge(views, likes, orders, silver.videos, silver.users, definitions))
+    """Judge the touched users (unique, `since` their first change) again; write the days this, or time, has changed."""
+    handed = F.broadcast if touched.count() <= FEW_USERS else _as_it_is
+    restarted = keep(restarts(handed(touched), gold.attempts, gold.openings, definitions))
+    (earliest,) = restarted.agg(F.min("earliest")).first() or (None,)
+    restarted = handed(restarted)
+    views, likes = (_since(facts, earliest).transform(recent, restarted) for facts in (silver.views, silver.likes))
+    # Whole: a refund reaches back to what was paid, whenever that was.
+    orders = silver.orders.join(restarted.select(*USER), on=USER, how="left_semi")
+    outcomes = keep(funnel_attempts.judge(views, likes, orders, silver.videos, silver.users, definitions, restarted))
     public = {ATTEMPTS: gold.attempts, OPENINGS: gold.openings}
     fresh = {ATTEMPTS: funnel_attempts.build(outcomes), OPENINGS: keep(funnel_openings.build(outcomes))}
-    theirs = {table: rows.join(touched, on=USER, how="left_semi") for table, rows in public.items()}
-    changed = changed_days({t: (theirs[t].where(_is_current(definitions)), fresh[t]) for t in public})
+    marked = {table: _with_again(rows, restarted, definitions) for table, rows in public.items()}
+    changed = changed_days({t: (marked[t].where("is_again").drop("is_again"), fresh[t]) for t in public})
     now: dict[str, DataFrame] = {}
-    for table, rows in public.items():
-        others = rows.join(touched, on=USER, how="left_anti")
-        now[table] = others.unionByName(theirs[table].where(~_is_current(definitions))).unionByName(fresh[table])
+    for table in public:
+        now[table] = marked[table].where("NOT is_again").drop("is_again").unionByName(fresh[table])
         days = changed[table]
         if days:
             yield Staged(table, now[table].where(F.col("entry_date").isin(*days)), "replace_slices", days)
-    every = {*changed[ATTEMPTS], *changed[OPENINGS]}
-    due = sorted(
-        every | ripened_days(now, definitions, level) | _unseen_days(gold.daily, "entry_date", definitions, level)
-    )
+    told = told_days(now, gold, definitions, level)
+    ripe = {day for _, day in told[RIPE]}
+    due = sorted({*changed[ATTEMPTS], *changed[OPENINGS]} | ripe | _unseen_days(told[DAILY], level))
     if due:
         yield Staged(DAILY, _daily_of(due, now, gold.daily, definitions, level), "replace_slices", tuple(due))
-    due = sorted({*changed[CONVERSIONS]} | _unseen_days(gold.conversions, "conversion_date", definitions, level))
+    due = sorted({*changed[CONVERSIONS]} | _unseen_days(told[CONVERSIONS], level))
     if due:
         conversions = _conversions_of(due, now[ATTEMPTS], gold.conversions, definitions, level)
         yield Staged(CONVERSIONS, conversions, "replace_slices", tuple(due))
     if changed[ATTEMPTS]:
         paths = _paths_of(changed[ATTEMPTS], now[ATTEMPTS], gold.paths, definitions)
         yield Staged(PATHS, paths, "replace_slices", changed[ATTEMPTS])
+
+
+def _as_it_is(rows: DataFrame) -> DataFrame:
+    return rows
+
+
+def _since(facts: DataFrame, earliest: date | None) -> DataFrame:
+    """Facts of the days that some funnel restarts on, or later."""
+    if earliest is None or earliest <= BEGINNING.date():
+        return facts
+    return facts.where(F.col("event_date") >= F.lit(earliest - timedelta(days=FARTHEST_DAYS)))
+
+
+def _with_again(rows: DataFrame, restarted: DataFrame, definitions: Sequence[Definition]) -> DataFrame:
+    """Mark with `is_again` the rows that are judged again, in place of which the fresh ones come."""
+    known = rows.join(restarted.select(*USER, "from_days"), on=USER, how="left")  # one row per user
+    is_again = F.coalesce(F.col("entry_date") >= from_day_of(rows, definitions), F.lit(False))
+    return known.withColumn("is_again", is_again).drop("from_days")
 
 
 def _daily_of(
@@ -183,10 +204,25 @@ def _conversion_date(rows: DataFrame) -> Column:
     return (F.col("conversion_date") if has_one else F.lit(None).cast("date")).alias("conversion_date")
 
 
-def ripened_days(now: Mapping[str, DataFrame], definitions: Sequence[Definition], level: Level) -> set[date]:
+def told_days(
+    now: Mapping[str, DataFrame], gold: Gold, definitions: Sequence[Definition], level: Level
+) -> dict[str, set[tuple[str, date]]]:
+    """Days as (zone, day): RIPE entry days, and the days that DAILY and CONVERSIONS have; in one job."""
+    frames = [
+        _days_with_totals(DAILY, gold.daily, "entry_date", definitions),
+        _days_with_totals(CONVERSIONS, gold.conversions, "conversion_date", definitions),
+        *_ripened(now, definitions, level),
+    ]
+    found: dict[str, set[tuple[str, date]]] = {RIPE: set(), DAILY: set(), CONVERSIONS: set()}
+    for row in reduce(DataFrame.unionAll, frames).distinct().collect():
+        found[row["of"]].add((row["zone"], row["day"]))
+    return found
+
+
+def _ripened(now: Mapping[str, DataFrame], definitions: Sequence[Definition], level: Level) -> list[DataFrame]:
     """Entry days of attempts that were open under the last watermark and are mature under this one."""
     if level.watermark is None or level.watermark == level.last_watermark:
-        return set()
+        return []
     recent, ripe = F.lit(True), F.col("at") < F.lit(level.watermark)
     if level.last_watermark is not None:
         # an attempt's first entry is at most a window before its last, and a day has other bounds elsewhere
@@ -194,41 +230,25 @@ def ripened_days(now: Mapping[str, DataFrame], definitions: Sequence[Definition]
         recent = F.col("entry_date") >= F.lit(since.date())
         ripe &= F.col("at") >= F.lit(level.last_watermark)
     times = [
-        now[ATTEMPTS].where(recent).select("entry_date", F.col("matures_at").alias("at")),
-        now[OPENINGS].where(recent).select("entry_date", F.explode("maturity_times").alias("at")),
+        now[ATTEMPTS].where(recent).withColumn("at", F.col("matures_at")),
+        now[OPENINGS].where(recent).withColumn("at", F.explode("maturity_times")),
     ]
-    days = times[0].unionByName(times[1]).where(ripe).select("entry_date").distinct().collect()
-    return {row["entry_date"] for row in days}
+    return [rows.where(ripe).transform(_as_days, RIPE, "entry_date") for rows in times]
 
 
-def _unseen_days(rows: DataFrame, column: str, definitions: Sequence[Definition], level: Level) -> set[date]:
-    """Days of the data that some funnel has no row of yet in a table that has one for every day (`column`)."""
+def _days_with_totals(table: str, rows: DataFrame, column: str, definitions: Sequence[Definition]) -> DataFrame:
+    """The days (`column`) of a table that has a row of every funnel for every day of the data."""
     totals = rows.where((F.col("breakdown") == funnel_daily.TOTAL) & _is_current(definitions))
-    seen = totals.groupBy("zone").agg(F.collect_set(column).alias("days")).collect()
-    known = {row["zone"]: set(row["days"]) for row in seen}
-    return {day for zone, days in level.days.items() for day in days if day not in known.get(zone, set())}
+    return totals.transform(_as_days, table, column)
 
 
-def touched_users(silver: Silver, since: int) -> DataFrame:
-    """user_id, perhaps repeated, of new facts, of changed users, and of facts whose video is now known otherwise."""
-    new = F.col("ingest_seq") > since
-    frames = [frame.where(new).select(*USER) for frame in (*silver.facts, silver.users)]
-    spans = silver.videos.where(new).select(F.col("video_id").alias("thing"), "valid_from", "valid_to")
-    for facts in silver.facts:
-        at, until = facts["event_time"], spans["valid_to"]
-        within = (at >= spans["valid_from"]) & (until.isNull() | (at < until))
-        frames.append(
-            facts.join(spans, on=[facts["video_id"] == spans["thing"], within], how="left_semi").select(*USER)
-        )
-    return reduce(DataFrame.unionAll, frames)
+def _as_days(rows: DataFrame, of: str, column: str) -> DataFrame:
+    return rows.select(F.lit(of).alias("of"), "zone", F.col(column).alias("day"))
 
 
-def users_of_days(silver: Silver, gold: Gold, days: Sequence[date]) -> DataFrame:
-    """user_id, perhaps repeated, of whoever was there or has an attempt on the days (or beside: zones differ)."""
-    near = sorted({day + timedelta(days=step) for day in days for step in (-1, 0, 1)})
-    frames = [frame.where(F.col("event_date").isin(*near)).select(*USER) for frame in silver.facts]
-    frames += [rows.where(F.col("entry_date").isin(*days)).select(*USER) for rows in (gold.attempts, gold.openings)]
-    return reduce(DataFrame.unionAll, frames)
+def _unseen_days(seen: Set[tuple[str, date]], level: Level) -> set[date]:
+    """Days of the data that are not there yet."""
+    return {day for zone, days in level.days.items() for day in days if (zone, day) not in seen}
 
 
 def _is_current(definitions: Sequence[Definition]) -> Column:

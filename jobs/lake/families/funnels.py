@@ -1,12 +1,14 @@
 """The family `funnels`: what a run reads and stages. What it means is in `funnel_refresh`."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
 from zoneinfo import ZoneInfo
 
 from jobs.definitions.funnel.checking import read_definitions
 from jobs.definitions.funnel.model import Definition
+from jobs.definitions.funnel.restarts import BEGINNING
 from jobs.lake.errors import DefinitionError
 from jobs.lake.families.funnel_refresh import (
     ATTEMPTS,
@@ -19,16 +21,18 @@ from jobs.lake.families.funnel_refresh import (
     Silver,
     rebuild,
     refresh,
-    touched_users,
-    users_of_days,
 )
+from jobs.lake.families.funnel_touched import touched_users, users_of_days
 from jobs.lake.families.inputs import days_again, pinned
+from jobs.lake.holds import owed
+from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
-from jobs.lake.work import Staged, Work
+from jobs.lake.work import Staged, Work, touched_days
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-SILVER = ("silver.views", "silver.likes", "silver.orders", "silver.users", "silver.videos")
+FACTS = ("silver.views", "silver.likes", "silver.orders")
+SILVER = (*FACTS, "silver.users", "silver.videos")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -37,32 +41,45 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     definitions = read_definitions(lake.settings.schemas_dir)
     tables = (ATTEMPTS, OPENINGS, DAILY, CONVERSIONS, PATHS)
     silver, gold = Silver(*pinned(lake, work, SILVER)), Gold(*(lake.read(table) for table in tables))
-    days = days_of_data(silver, sorted({one.zone for one in definitions}))
-    if not days or not definitions:
+    extent = extent_of(silver, work.ingest_seq_from, work.ingest_seq_to)
+    days = {zone: extent.days(zone) for zone in sorted({one.zone for one in definitions})}
+    if extent.first is None or not definitions:
         return
     level = Level(work.watermark, work.last_watermark, days)
     if work.full or work.ingest_seq_from < 0 or _is_new(definitions, gold):
         yield from rebuild(silver, gold, definitions, level, lake.keep)
     else:
-        touched = lake.keep(_touched(lake, work, silver, gold).distinct())
+        touched = lake.keep(_touched(lake, work, silver, gold, extent.new))
         yield from refresh(silver, gold, definitions, touched, level, lake.keep)
 
 
-def days_of_data(silver: Silver, zones: Sequence[str]) -> dict[str, tuple[date, ...]]:
-    """By zone every local day from the first fact to the last; empty without a fact."""
+@dataclass(frozen=True)
+class Extent:
+    """Of all facts the first and last instant (epoch µs), None without any, and how many of them are new."""
+
+    first: int | None
+    last: int | None
+    new: int
+
+    def days(self, zone: str) -> tuple[date, ...]:
+        """Every local day from the first fact to the last."""
+        if self.first is None or self.last is None:
+            return ()
+        first, last = (
+            (EPOCH + timedelta(microseconds=at)).astimezone(ZoneInfo(zone)).date() for at in (self.first, self.last)
+        )
+        return tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
+
+
+def extent_of(silver: Silver, seq_from: int, seq_to: int) -> Extent:
+    """In one pass; new are those of the batches in (seq_from, seq_to]."""
+    at, is_new = F.unix_micros("event_time"), (F.col("ingest_seq") > seq_from) & (F.col("ingest_seq") <= seq_to)
     ends = [
-        facts.agg(F.min(F.unix_micros("event_time")).alias("first"), F.max(F.unix_micros("event_time")).alias("last"))
+        facts.agg(F.min(at).alias("first"), F.max(at).alias("last"), F.count_if(is_new).alias("new"))
         for facts in silver.facts
     ]
-    row = reduce(DataFrame.unionAll, ends).agg(F.min("first"), F.max("last")).first()
-    if row is None or row[0] is None:
-        return {}
-    return {zone: _days_between(row[0], row[1], zone) for zone in zones}
-
-
-def _days_between(first_us: int, last_us: int, zone: str) -> tuple[date, ...]:
-    first, last = ((EPOCH + timedelta(microseconds=at)).astimezone(ZoneInfo(zone)).date() for at in (first_us, last_us))
-    return tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
+    (row,) = reduce(DataFrame.unionAll, ends).agg(F.min("first"), F.max("last"), F.sum("new")).collect()
+    return Extent(*row)
 
 
 def _is_new(definitions: Sequence[Definition], gold: Gold) -> bool:
@@ -78,8 +95,17 @@ def _is_new(definitions: Sequence[Definition], gold: Gold) -> bool:
     return any((one.name, one.version) not in hashes for one in definitions)
 
 
-def _touched(lake: Lake, work: Work, silver: Silver, gold: Gold) -> DataFrame:
-    """Users of new rows; and of days asked for by hand, or held back before and tried again."""
-    users = touched_users(silver, work.ingest_seq_from)
-    days = days_again(lake, work)
-    return users.unionAll(users_of_days(silver, gold, days)) if days else users
+def _touched(lake: Lake, work: Work, silver: Silver, gold: Gold, new: int) -> DataFrame:
+    """Users (unique, `since` their first change) of new rows; and of days asked for by hand, or held back before.
+
+    From the beginning where what is stored cannot tell what was there before: a day is held back (it is not as the last
+    run found it), or an earlier arrival displaced a fact, which perhaps had another time. Each displaced fact is booked
+    on the day it left, too, so there the books have more facts than the `new` ones in silver.
+    """
+    users, days = touched_users(silver, work.ingest_seq_from), days_again(lake, work)
+    users = users.unionAll(users_of_days(silver, gold, days)) if days else users
+    ledger = Ledger(lake.settings)
+    _, booked = touched_days(ledger, FACTS, work.ingest_seq_from, work.ingest_seq_to)
+    is_unsure = booked > new or bool(owed(ledger, work.family))
+    since = F.min(F.lit(BEGINNING)) if is_unsure else F.min("since")
+    return users.groupBy("user_id").agg(since.alias("since"))
