@@ -15,6 +15,7 @@ from functools import reduce
 from jobs.definitions.funnel.model import Definition
 from jobs.definitions.funnel.restarts import BEGINNING, FARTHEST_DAYS, from_day_of, recent, restarts
 from jobs.gold import funnel_attempts, funnel_conversions, funnel_daily, funnel_openings, funnel_paths
+from jobs.lake.families.inputs import handed_round
 from jobs.lake.work import Staged
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -23,7 +24,6 @@ Keep = Callable[[DataFrame], DataFrame]
 ATTEMPTS, OPENINGS, DAILY = "gold.funnel_attempts", "gold.funnel_openings", "gold.funnel_daily"
 CONVERSIONS, PATHS = "gold.funnel_conversions", "gold.funnel_paths"
 USER, RIPE = ["user_id"], "ripe"
-FEW_USERS = 500_000  # so many names fit into every worker's memory (about 50 MB); more are shuffled
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,10 @@ def refresh(
     keep: Keep = DataFrame.persist,
 ) -> Iterator[Staged]:  # fmt: skip
     """Judge the touched users (unique, `since` their first change) again; write the days this, or time, has changed."""
-    handed = F.broadcast if touched.count() <= FEW_USERS else _as_it_is
-    restarted = keep(restarts(handed(touched), gold.attempts, gold.openings, definitions))
+    count = touched.count()
+    restarted = keep(restarts(handed_round(touched, count), gold.attempts, gold.openings, definitions))
     (earliest,) = restarted.agg(F.min("earliest")).first() or (None,)
-    restarted = handed(restarted)
+    restarted = handed_round(restarted, count)
     views, likes = (_since(facts, earliest).transform(recent, restarted) for facts in (silver.views, silver.likes))
     # Whole: a refund reaches back to what was paid, whenever that was.
     orders = silver.orders.join(restarted.select(*USER), on=USER, how="left_semi")
@@ -115,10 +115,6 @@ def refresh(
     if changed[ATTEMPTS]:
         paths = _paths_of(changed[ATTEMPTS], now[ATTEMPTS], gold.paths, definitions)
         yield Staged(PATHS, paths, "replace_slices", changed[ATTEMPTS])
-
-
-def _as_it_is(rows: DataFrame) -> DataFrame:
-    return rows
 
 
 def _since(facts: DataFrame, earliest: date | None) -> DataFrame:
