@@ -20,7 +20,8 @@ from jobs.lake.ingest.control import Statement
 from jobs.lake.tables import Lake
 from tests.drills.conftest import Rehearsal
 
-REHEARSED = ("hour-missing", "topic-re-created", "two-ingests-at-once")  # tests/lake/test_ingest.py kills at every point
+# tests/lake/test_ingest.py kills at every point already.
+REHEARSED = ("hour-missing", "topic-re-created", "two-ingests-at-once")
 Patch = pytest.MonkeyPatch
 
 
