@@ -66,7 +66,7 @@ check: setup ## format, lint, import borders, types, contracts, docs in step: wh
 	@$(REELHOUSE) contracts check
 
 # Suites in the order in which a mistake is cheapest to find. Airflow's run first, apart: they need its environment.
-SUITES := tests/schemas tests/jobs tests/lake
+SUITES := tests/schemas tests/jobs tests/lake tests/drills
 # With services of their own; each in a process of its own, so that no JVM outlives the suite it serves.
 SERVED := tests/stream tests/whole
 
@@ -103,8 +103,8 @@ bench: setup ## measure speed beside its peers; ONLY=B4 SCALE=1 for one at full 
 	@infra/setup.sh bench
 	@.venv/bin/python -m tests.bench $(if $(SAVE),--save)
 
-drill: setup ## more schedules of faults; SEED= for a certain one
-	@$(PYTEST) tests/drills $(if $(SEED),--seed $(SEED))
+drill: setup ## faults on purpose, on a lake made for it; NAME= for a certain one
+	@$(REELHOUSE) drill run $(or $(NAME),--all)
 
 fuzz: setup ## more random funnels beside brute force; CASES= how many, SEED= from a certain one
 	@$(if $(CASES),CASES=$(CASES)) $(if $(SEED),SEED=$(SEED)) .venv/bin/python -m tests.jobs.definitions.funnel.fuzz

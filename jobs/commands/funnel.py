@@ -14,11 +14,9 @@ from jobs.serve.printing import Format
 
 if TYPE_CHECKING:
     from jobs.definitions.funnel.model import Definition
-    from jobs.definitions.funnel.views import Judged
     from jobs.serve.event_file import EventFile
 
 PANEL = "Reading"
-FEW_EVENTS = 3_000  # up to here plain Python is faster than loading the compiler
 app = typer.Typer(help="Funnels: try a definition on a file, have it explained, see the published numbers.")
 
 
@@ -56,15 +54,15 @@ def evaluate(
     Example: reelhouse funnel evaluate schemas/funnels/content_to_purchase.yaml --events events.jsonl --view steps
     """
     from jobs.definitions.funnel.language import read_definition
+    from jobs.serve.funnel_on_file import judged_columns
+    from jobs.serve.printing import print_columns
 
     meant, until = read_definition(definition), _instant(watermark)
-    found = _read(events, skip_bad)
-    judged = _judged(meant, definition, found, until)
-    from jobs.definitions.funnel.views import view as rows_of
-    from jobs.serve.printing import print_rows
+    found, settings = _read(meant, events, skip_bad), Settings.from_env()
+    judged = judged_columns(meant, definition, found.events, settings.schemas_dir, until, settings.spark_cores)
+    from jobs.definitions.funnel.views import view_columns
 
-    rows = rows_of(judged, view)
-    print_rows(rows, list(rows[0]) if rows else [], format)
+    print_columns(view_columns(judged, view), format)
 
 
 @app.command()
@@ -96,16 +94,17 @@ def explain(
     Example: reelhouse funnel explain funnel.yaml --events events.jsonl --subject u1
     """
     from jobs.definitions.funnel.language import read_definition
+    from jobs.serve.funnel_on_file import events_of_subject, judged_rows
 
-    meant, found = read_definition(definition), _read(events, skip_bad)
-    found.events = [event for event in found.events if str(event.subject) == subject]
-    if not found.events:
+    meant = read_definition(definition)
+    rows = events_of_subject(events, _read(meant, events, skip_bad), subject)
+    if not rows:
         raise UsageError(f"{events}: has no event of subject {subject!r}; name one that it has")
-    judged = _judged(meant, definition, found, None)
+    judged = judged_rows(meant, definition, rows, Settings.from_env().schemas_dir)
     from jobs.definitions.funnel.explaining import explained
     from jobs.serve.printing import print_rows
 
-    print_rows(explained(judged, found.events), ["time", "event", "event_id", "fits", "told"], format)
+    print_rows(explained(judged, rows), ["time", "event", "event_id", "fits", "told"], format)
 
 
 @app.command()
@@ -154,12 +153,14 @@ def compare(
     settings, asked = Settings.from_env(), comparing.Comparison(name, one, other, by, first, last)
     comparing.check(settings, asked)
     differing, people = comparing.differences(settings, asked), comparing.examples(settings, asked, most)
+    changes = comparing.changes(settings, asked)
     if format is Format.json:
         columns = ("part", *comparing.DIFFERENCES, *(word for word in comparing.EXAMPLES if word != "entry_date"))
-        rows = [{"part": "difference"} | row for row in differing] + [{"part": "example"} | row for row in people]
+        rows: list[dict[str, Any]] = [{"part": "change", "why": line} for line in changes]
+        rows += [{"part": "difference"} | row for row in differing] + [{"part": "example"} | row for row in people]
         print_rows([dict.fromkeys(columns) | row for row in rows], columns, format)
         return
-    for line in comparing.changes(settings, asked):
+    for line in changes:
         typer.echo(f"changed: {line}")
     typer.echo(f"v{one} (one) and v{other} (other): {len(differing)} counts differ")
     print_rows(differing, comparing.DIFFERENCES, format)
@@ -185,11 +186,12 @@ def prepare() -> None:
             other.result()
 
 
-def _read(events: Path, skip_bad: bool) -> EventFile:
+def _read(meant: Definition, events: Path, skip_bad: bool) -> EventFile:
     """The file's events; what was left out is told on stderr."""
-    from jobs.serve.event_file import listed, read_event_file
+    from jobs.serve.event_file import listed
+    from jobs.serve.funnel_on_file import read_for
 
-    found = read_event_file(events, skip_bad=skip_bad)
+    found = read_for(meant, events, skip_bad=skip_bad)
     if found.bad:
         typer.echo(f"{len(found.bad)} bad lines left out: {listed(found.bad)}", err=True)
     if found.repeats:
@@ -197,24 +199,9 @@ def _read(events: Path, skip_bad: bool) -> EventFile:
     return found
 
 
-def _judged(meant: Definition, file: Path, found: EventFile, watermark: int | None) -> Judged:
-    """The engine over the file's events."""
-    from jobs.definitions import compiled
-
-    compiled.is_plain = len(found.events) <= FEW_EVENTS
-    from jobs.definitions.funnel.engine import judge
-    from jobs.definitions.funnel.on_file import as_events, subjects_of
-    from jobs.definitions.funnel.views import Judged
-
-    arrays = as_events(meant, str(file), found.events, Settings.from_env().schemas_dir)
-    entries, attempts = judge(meant, arrays)
-    ids, times = [event.event_id for event in found.events], [event.time for event in found.events]
-    return Judged(meant, entries, attempts, subjects_of(found.events), ids, times, arrays.mask.tolist(), watermark)
-
-
 def _instant(text: str) -> int | None:
     """Epoch microseconds of the option, in either of its forms."""
-    from jobs.serve.event_file import instant
+    from jobs.serve.event_rows import instant
 
     if not text:
         return None

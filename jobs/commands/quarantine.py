@@ -9,8 +9,9 @@ from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
 PANEL = "Events in"
+REPLAYED = ("patch", "version", "passing", "sent", "sent_before", "still_wrong", "days")
 SHOWN = ("reason", "topic", "v", "source", "first", "last", "records")
-app = typer.Typer(help="What was refused, why, and since when; `show` gives examples.")
+app = typer.Typer(help="What was refused, why, and since when; `show` gives examples, `replay` mends them.")
 
 Reason = Annotated[str, typer.Option("--reason", metavar="R", help="A reason, with its field or without.")]
 Topic = Annotated[str, typer.Option("--topic", metavar="T", help="Only this topic.")]
@@ -32,7 +33,7 @@ def quarantine(context: typer.Context, reason: Reason = "", topic: Topic = "", f
     """
     if context.invoked_subcommand:
         if reason or topic or format is not Format.table:
-            raise UsageError("options stand after `show`: write `reelhouse quarantine show --reason R`")
+            raise UsageError("options stand after the command: write `reelhouse quarantine show --reason R`")
         return
     from jobs.serve.printing import print_rows
     from jobs.serve.quarantine import OVERVIEW, count, overview
@@ -43,7 +44,7 @@ def quarantine(context: typer.Context, reason: Reason = "", topic: Topic = "", f
         print_rows(rows, OVERVIEW, format)
         return
     if rows:
-        print_rows([_short(row) for row in rows], SHOWN, format)
+        print_rows([_short(row) for row in rows], SHOWN, format, pipe_width=80)
     typer.echo(f"{count(settings, reason, topic)} records refused; `reelhouse quarantine show` has examples")
 
 
@@ -58,7 +59,8 @@ def show(
 
     A broken record may hold a person's id anywhere, so its bytes are never shown as they are: brackets, the contract's
     field names and the values it lists for a field stay; of all else a letter is x, a digit 9, a byte beyond ASCII ?,
-    and it is cut at 400 characters. Of the key only the length is told.
+    and it is cut at 400 characters. Of the key only the length is told; a source of no kind
+    we know is masked.
 
     Example: reelhouse quarantine show --reason malformed_json --limit 3
     """
@@ -76,10 +78,40 @@ def show(
         typer.echo("0 records refused")
 
 
+@app.command()
+def replay(
+    reason: Annotated[str, typer.Option("--reason", metavar="R", help="Why they were refused.")],
+    patch: Annotated[str, typer.Option("--with", metavar="PATCH", help="A file of infra/patches, without .yaml.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would pass, and its days.")] = False,
+    run_id: Annotated[str, typer.Option("--run-id", help="Name of the run in ops.replays.")] = "",
+    format: Rows = Format.table,
+) -> None:
+    """Patch refused records and send those that now keep the contract again, as new arrivals under their old ids.
+
+    The next ingest takes them in, books them, and has their days built again. What a patch has sent it does not send
+    twice. The records refused at first stay in quarantine; ops.replays says which were sent again.
+
+    Example: reelhouse quarantine replay --reason missing:watch_ms --with watched_ms --dry-run
+    """
+    from jobs.lake.clock import now
+    from jobs.lake.patches import read_patch
+    from jobs.produce.again import send_again, tried
+    from jobs.serve.printing import print_rows
+
+    settings = Settings.from_env()
+    found = tried(settings, read_patch(patch), reason)
+    sent = 0 if dry_run else send_again(settings, found, run_id or f"by-hand-{now():%Y%m%dT%H%M%S}", now())
+    days = {day.isoformat(): n for day, n in sorted(found.days(settings.business_zone).items())}
+    row = {"patch": found.patch.name, "version": found.patch.version, "passing": len(found.passing), "sent": sent}
+    row |= {"sent_before": found.sent_before, "still_wrong": dict(found.faults), "days": days}
+    print_rows([row], REPLAYED, format, pipe_width=80)
+
+
 def _short(row: dict[str, Any]) -> dict[str, Any]:
-    """A row that fits on a terminal."""
-    times = {name: f"{row[f'{name}_seen']:%m-%d %H:%M}" for name in ("first", "last")}
-    return row | times | {"v": row["contract_version"], "source": _plain(row["source"])}
+    """A row that fits on a narrow terminal: days without their hours, a reason that may break before its field."""
+    days = {name: f"{row[f'{name}_seen']:%m-%d}" for name in ("first", "last")}
+    reason = row["reason"].replace(":", ": ", 1)
+    return row | days | {"reason": reason, "v": row["contract_version"], "source": _plain(row["source"])}
 
 
 def _described(row: dict[str, Any]) -> list[str]:

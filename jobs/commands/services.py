@@ -19,14 +19,20 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
 
 
-def doctor(format: Rows = Format.table) -> None:
-    """Say what this machine lacks, and what to do about it; exit code 1 when something blocks.
+def doctor(
+    lake: Annotated[bool, typer.Option("--lake", help="Look at tables and topics in place of the machine.")] = False,
+    format: Rows = Format.table,
+) -> None:
+    """Say what this machine lacks, or what is wrong with the lake, and what to do; exit code 1 when something blocks.
 
-    Example: reelhouse doctor --format json
+    `--lake` reads every file of every table: torn logs, garbled checkpoints, data files that are gone or changed; and
+    asks the broker for topics that were made anew and records that retention took.
+
+    Example: reelhouse doctor --lake --format json
     """
-    from jobs.lake.doctor import Verdict, examine
+    from jobs.lake.doctor import Verdict, examine, examine_lake
 
-    findings = examine(Settings.from_env())
+    findings = (examine_lake if lake else examine)(Settings.from_env())
     _print([finding.row() for finding in findings], format)
     if any(finding.verdict is Verdict.blocks for finding in findings):
         raise typer.Exit(1)

@@ -1,9 +1,12 @@
 """How much an act says about a person's taste, and how fast that fades: integers only, so every sum is exact."""
 
-from functools import cache
+from __future__ import annotations
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
 
 # What one act weighs; a play weighs up to WHOLE_PLAY by the share of the video that was watched.
 WHOLE_PLAY = 10
@@ -54,6 +57,8 @@ def last_age(half_life: int) -> int:
 
 def faded(topic_kind: Column, age_days: Column) -> Column:
     """`fade` by kind of topic, as a column; null for an age below zero, one that is gone, or an unknown kind."""
+    from pyspark.sql import functions as F
+
     value = F.lit(None).cast("bigint")
     for kind, half_life in HALF_LIFE_DAYS.items():
         kept = (topic_kind == kind) & age_days.between(0, last_age(half_life))
@@ -63,6 +68,8 @@ def faded(topic_kind: Column, age_days: Column) -> Column:
 
 def play_weight(watch_ms: Column, duration_ms: Column) -> Column:
     """A play by the share of the video watched: 0 to WHOLE_PLAY, rounded down; a video of no length weighs nothing."""
+    from pyspark.sql import functions as F
+
     watched = F.least(F.greatest(watch_ms, F.lit(0)), duration_ms)
     # Longer than 64 bits can multiply is no video.
     weight = F.call_function("div", F.try_multiply(watched, F.lit(WHOLE_PLAY)), duration_ms)
@@ -70,6 +77,8 @@ def play_weight(watch_ms: Column, duration_ms: Column) -> Column:
 
 
 def _faded(age_days: Column, half_life: int) -> Column:
+    from pyspark.sql import functions as F
+
     table = F.array(*[F.lit(value).cast("bigint") for value in fade_table(half_life)])
     lives = F.call_function("div", age_days, F.lit(half_life)).cast("int")
     return F.call_function("shiftleft", F.get(table, F.pmod(age_days, F.lit(half_life))), HALF_LIVES_KEPT - lives)

@@ -16,8 +16,8 @@ from jobs.definitions.funnel.in_spark import kernel_events, named_events, with_p
 from jobs.definitions.funnel.model import Definition
 from jobs.definitions.funnel.vocabulary import ACTS
 from jobs.definitions.people import generation, is_minor
+from jobs.definitions.segments import NONE
 
-NONE = "(none)"  # a breakdown's value where nothing is known: counted, never dropped
 EPOCH = "1970-01-01"
 PERSON = {"birth_year": "birth_year", "city_tier": "city_tier", "is_staff": "is_staff"}
 COLUMNS = (

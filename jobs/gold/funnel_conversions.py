@@ -11,8 +11,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.definitions.funnel.model import Definition
+from jobs.definitions.segments import NONE
 from jobs.definitions.sketch import sketch
-from jobs.gold.funnel_attempts import NONE
 from jobs.gold.funnel_daily import ALL, TOTAL, by_breakdown
 
 DAY = ["funnel", "funnel_version", "conversion_date"]

@@ -12,8 +12,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.definitions.funnel.model import Definition
+from jobs.definitions.segments import NONE
 from jobs.definitions.sketch import sketch
-from jobs.gold.funnel_attempts import NONE
 
 TOTAL, ALL = "total", "(all)"
 GRAIN = ["funnel", "funnel_version", "entry_date", "breakdown", "breakdown_value", "step_number"]

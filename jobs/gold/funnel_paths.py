@@ -6,7 +6,7 @@ Grain: funnel x funnel_version x entry_date x step_number x path_outcome x act, 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from jobs.gold.funnel_attempts import NONE
+from jobs.definitions.segments import NONE
 
 TOP = 10  # acts of a group that are told by name
 OTHER = "(other)"  # an act, or several, that is none of them

@@ -61,6 +61,12 @@ class TopicError(ReelhouseError):
     exit_code = 3
 
 
+class DamageError(ReelhouseError):
+    """A file of a table is torn, garbled or gone; nothing was written."""
+
+    exit_code = 3
+
+
 class ServiceError(ReelhouseError):
     """A service does not start, answer or stop."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from jobs.lake.contracts import contract
-from jobs.lake.errors import ContractError, WriteError
+from jobs.lake.errors import ContractError, DamageError, WriteError
 from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
 from jobs.lake.table_properties import properties
@@ -51,14 +51,20 @@ class Ledger:
         return self.open(table).version() if self.exists(table) else -1
 
     def open(self, table: str) -> "DeltaTable":
-        """The table at its newest version, made from its contract if it is not there."""
+        """The table at its newest version, made from its contract if it is not there; DamageError for a torn log."""
         from deltalake import DeltaTable
-        from deltalake.exceptions import TableNotFoundError
+        from deltalake.exceptions import DeltaError, TableNotFoundError
 
         try:
             return DeltaTable(self.path(table))
         except TableNotFoundError:
             return self._create(table)
+        except DeltaError as torn:
+            said = str(torn).splitlines()[0]
+            raise DamageError(
+                f"{table}: its log cannot be read ({said}); `reelhouse doctor --lake` names the file and what to do, "
+                "see docs/runbooks/lake.md"
+            ) from torn
 
     def read(self, table: str, columns: Sequence[str] | None = None, filter: "Expression | None" = None) -> "pa.Table":
         """The rows of a table, typed by its contract; a table not made yet has none."""

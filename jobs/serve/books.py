@@ -87,8 +87,8 @@ def streams(settings: Settings, topic: str = "") -> list[Line]:
 
     `complete_until` is its newest word of which ingest has read all, `waiting_until` a newer one that still waits.
     """
-    rows = Ledger(settings).read(WATERMARKS).to_pylist()
-    rows = sorted((row for row in rows if topic in ("", row["topic"])), key=lambda row: row["ingest_seq"])
+    rows = [row for row in Ledger(settings).read(WATERMARKS).to_pylist() if topic in ("", row["topic"])]
+    rows.sort(key=lambda row: (row["ingest_seq"], not row["offsets_reached"]))
     reached = [row for row in rows if row["offsets_reached"]]
     levels = {each: highest(reached, [each]) for each in {row["topic"] for row in rows}}
     found: dict[tuple[str, str], Line] = {}

@@ -102,3 +102,59 @@ def spending(rows: Rows) -> Drawing:
         )
         .properties(width=WIDTH, height=alt.Step(12))
     )
+
+
+def people_by_day(rows: Rows) -> Drawing:
+    """Rows (as_of_day, segment, people): people of each day by segment."""
+    days = len({row["as_of_day"] for row in rows})
+    return _drawn(
+        _chart(rows)
+        .mark_bar()
+        .encode(
+            x=alt.X("as_of_day:O", title="day", axis=alt.Axis(labelAngle=-40)),
+            y=alt.Y("people:Q", title="people"),
+            color=alt.Color("segment:N", title=None, scale=alt.Scale(scheme="tableau10")),
+        )
+        .properties(width=min(WIDTH, 60 * days + 60), height=HEIGHT)
+    )
+
+
+def rfm_grid(rows: Rows) -> Drawing:
+    """Rows (recency_score, frequency_score, people, monetary): a field a pair of fifths, dark where much is spent."""
+    base = _chart(rows).encode(
+        x=alt.X("recency_score:O", title="recency (5: bought lately)", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("frequency_score:O", title="frequency (5: bought often)", sort="descending"),
+    )
+    shade = alt.Color("monetary:Q", title="money", scale=alt.Scale(scheme="blues", domain=[1, 5]))
+    ink = alt.condition("datum.monetary > 3.2", alt.value("white"), alt.value("black"))
+    fields, counts = base.mark_rect().encode(color=shade), base.mark_text().encode(text="people:Q", color=ink)
+    return _drawn((fields + counts).properties(width=WIDTH / 2, height=HEIGHT))
+
+
+def retention_curves(rows: Rows) -> Drawing:
+    """Rows (cohort_week, week_number, share): a line a cohort, over the weeks since its people's first day."""
+    return _drawn(
+        _chart(rows)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("week_number:O", title="weeks since the first day", axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("share:Q", title="here in the week", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+            color=alt.Color("cohort_week:O", title="first seen", scale=alt.Scale(scheme="blues")),
+        )
+        .properties(width=WIDTH, height=HEIGHT)
+    )
+
+
+def fading(rows: Rows, today: str) -> Drawing:
+    """Rows (day, topic, interest): interest in topics over days; dashed line at `today`, beyond it nothing is new."""
+    lines = (
+        _chart(rows)
+        .mark_line()
+        .encode(
+            x=alt.X("day:T", title="day"),
+            y=alt.Y("interest:Q", title="interest (weights, faded)"),
+            color=alt.Color("topic:N", title=None, scale=alt.Scale(scheme="tableau10")),
+        )
+    )
+    rule = _chart([{"day": today}]).mark_rule(strokeDash=[4, 4]).encode(x="day:T")
+    return _drawn((lines + rule).properties(width=WIDTH, height=HEIGHT))

@@ -77,10 +77,10 @@ def examples(settings: Settings, asked: Comparison, most: int) -> list[Row]:
         WHERE one.best.step IS DISTINCT FROM other.best.step OR one.best.excluded IS DISTINCT FROM other.best.excluded
         ORDER BY abs(coalesce(one.best.reached, 1) - coalesce(other.best.reached, 1)) DESC, entry_date, user_id
         LIMIT {int(most)}"""  # noqa: S608
-    limits = _limits(settings, asked)
+    limits, changed = _limits(settings, asked), tuple(_changed(settings, asked))
     return [
         {"user_id": row["user_id"], "entry_date": row["entry_date"], "one": _got(row["one"]),
-         "other": _got(row["other"]), "why": why(row, asked, limits)}
+         "other": _got(row["other"]), "why": why(row, asked, limits, changed)}
         for row in rows_of(settings, ATTEMPTS, query)
     ]  # fmt: skip
 
@@ -93,8 +93,11 @@ class Limits:
     window_us: int | None
 
 
-def why(row: Row, asked: Comparison, limits: dict[int, Limits]) -> str:
-    """Why the two versions part ways over a person, from the further attempt and what the other version allows."""
+def why(row: Row, asked: Comparison, limits: dict[int, Limits], changed: tuple[str, ...] = ()) -> str:
+    """Why the two versions part ways over a person, from the further attempt and what the other version allows.
+
+    Where that does not tell, the parts of the definition that `changed` are named.
+    """
     one, other = row["one"], row["other"]
     is_one = other is None or (one is not None and one["reached"] >= other["reached"])
     (further, near, version) = (one, other, asked.other) if is_one else (other, one, asked.one)
@@ -107,23 +110,24 @@ def why(row: Row, asked: Comparison, limits: dict[int, Limits]) -> str:
         took, window = (timedelta(microseconds=us) for us in (further["took_us"], allowed.window_us))
         return f"{further['step']} came {took} after the entry, v{version} waits {window}"
     stopped = "no try gets past its first step" if near is None else f"its best try stops at {near['step']}"
-    return f"in v{version} {stopped}; what changed is told above"
+    return f"in v{version} {stopped}" + (f"; changed are {', '.join(changed)}" if changed else "")
 
 
 def changes(settings: Settings, asked: Comparison) -> list[str]:
     """What the two definitions say differently, a line each; empty when one of the files is not there any more."""
+    return [f"{key}: {_short(one)} → {_short(other)}" for key, (one, other) in _changed(settings, asked).items()]
+
+
+def _changed(settings: Settings, asked: Comparison) -> dict[str, tuple[Any, Any]]:
+    """Each part of the definition that differs, in both versions."""
     from jobs.definitions.funnel.checking import read_definitions
 
     mine = [one for one in read_definitions(settings.schemas_dir) if one.name == asked.name]
     found = {definition.version: definition for definition in mine}
     if asked.one not in found or asked.other not in found:
-        return []
+        return {}
     one, other = (asdict(found[version]) for version in (asked.one, asked.other))
-    return [
-        f"{key}: {_short(one[key])} → {_short(other[key])}"
-        for key in one
-        if key not in ("name", "version") and one[key] != other[key]
-    ]
+    return {key: (one[key], other[key]) for key in one if key not in ("name", "version") and one[key] != other[key]}
 
 
 def _short(value: Any) -> str:

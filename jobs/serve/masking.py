@@ -20,6 +20,8 @@ LITERALS = (b"true", b"false", b"null", b"NaN", b"Infinity", b"-Infinity")
 MARK = b"\xef\xbb\xbf"  # of byte order
 KEPT = b'"\\{}[],:-+._ '
 FREE_NAMED = "duplicate_field:"  # the one reason that quotes a name out of the body
+SOURCE = re.compile(r"app:[a-z][a-z_]{0,15}|replay:[a-z]{2,12}\d{0,2}(:\d{1,6})?")
+LONGEST_SOURCE = 40  # characters shown of one that is masked
 UNKNOWN_FIELD = FREE_NAMED + "(unknown field)"
 
 
@@ -59,6 +61,13 @@ def masked(value: bytes, words: Words) -> str:
         if len(shown) > LONGEST:
             return shown[:LONGEST] + "…"
     return shown
+
+
+def safe_source(source: str | None) -> str | None:
+    """A source as its header has it, if it is an app of a plain name, or a log; else only its form."""
+    if source is None or SOURCE.fullmatch(source):
+        return source
+    return _hidden(source.encode())[:LONGEST_SOURCE]
 
 
 def safe_reason(reason: str, names: set[str]) -> str:

@@ -1,6 +1,5 @@
 """One person's profile, newest or as it was known at a past time, as a row and as a card a person can read."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,17 +11,13 @@ from rich.text import Text
 
 from jobs.lake.errors import UsageError
 from jobs.lake.settings import Settings
+from jobs.serve.labelled import profiles_as_of, pseudonyms
 from jobs.serve.profile_more import more, outlook, versions_of_more, visits
 
 Row = dict[str, Any]
-NEWEST, HISTORY, INTERESTS = "gold.user_profiles", "gold.user_profiles_history", "gold.user_interests"
+NEWEST, INTERESTS = "gold.user_profiles", "gold.user_interests"
 KNOWN_NOW = "SELECT * FROM gold.user_profiles WHERE user_id = $user"
-KNOWN_THEN = """
-SELECT * EXCLUDE (profile_hash) FROM gold.user_profiles_history WHERE user_id = $user AND known_from <= $at
-ORDER BY known_from DESC, as_of_day DESC LIMIT 1
-"""
 LIKED_NOW = "SELECT * EXCLUDE (user_id) FROM gold.user_interests WHERE user_id = $user ORDER BY topic_kind, rank"
-PSEUDONYM = re.compile(r"[^:\s]+:[0-9a-f]{32}")
 WINDOWS = (7, 30, 90)
 BAR = 20
 COUNTED = {  # what the card shows by window, of what user_profiles counts
@@ -58,24 +53,36 @@ def find_profile(settings: Settings, user: str, as_of: datetime | None) -> Row:
 
     As of a past time it is the last row known by then; interests in numbers, `sessions` and `scores` are of now only.
     """
+    (pseudonym,) = pseudonyms([user], settings)
+    found = _known_then(settings, pseudonym, as_of) if as_of else _known_now(settings, pseudonym)
+    if found is None:
+        when = f" known at {as_of.isoformat()}" if as_of else ""
+        raise UsageError(f"no profile of {pseudonym}{when}; give the id as the app sends it, or a pseudonym as printed")
+    return found
+
+
+def _known_then(settings: Settings, pseudonym: str, as_of: datetime) -> Row | None:
+    """The last row of the history by then."""
+    import pyarrow as pa
+
+    labels = pa.table({"user_id": [pseudonym], "at": pa.array([as_of], pa.timestamp("us", "UTC"))})
+    (row,) = profiles_as_of(labels, settings=settings).drop_columns("at").to_pylist()
+    return row | {"interests": []} if row["known_from"] else None
+
+
+def _known_now(settings: Settings, pseudonym: str) -> Row | None:
+    """The newest profile, and what other tables add to it."""
     from jobs.serve.duck import connect
     from jobs.serve.tables import published_version
 
-    pseudonym = user if PSEUDONYM.fullmatch(user) else _pseudonym(settings, user)
-    tables = (HISTORY if as_of else NEWEST, INTERESTS)
-    versions = {name: published_version(settings, name, None, None) for name in tables}
-    there = {} if as_of else versions_of_more(settings)
+    there = versions_of_more(settings)
+    versions = {name: published_version(settings, name, None, None) for name in (NEWEST, INTERESTS)}
     connection = connect(settings, versions | there)
-    if as_of:
-        rows = _rows(connection.execute(KNOWN_THEN, {"user": pseudonym, "at": as_of}))
-    else:
-        rows = _rows(connection.execute(KNOWN_NOW, {"user": pseudonym}))
+    rows = _rows(connection.execute(KNOWN_NOW, {"user": pseudonym}))
     if not rows:
-        when = f" known at {as_of.isoformat()}" if as_of else ""
-        raise UsageError(f"no profile of {pseudonym}{when}; give the id as the app sends it, or a pseudonym as printed")
-    interests = [] if as_of else _rows(connection.execute(LIKED_NOW, {"user": pseudonym}))
-    added = {} if as_of else more(connection, there, pseudonym)
-    return rows[0] | {"interests": interests} | added
+        return None
+    interests = _rows(connection.execute(LIKED_NOW, {"user": pseudonym}))
+    return rows[0] | {"interests": interests} | more(connection, there, pseudonym)
 
 
 def card(profile: Mapping[str, Any], topics: int = 5) -> RenderableType:
@@ -90,12 +97,6 @@ def card(profile: Mapping[str, Any], topics: int = 5) -> RenderableType:
     parts += [outlook(scores) for scores in profile.get("scores", [])]
     parts.append(_interests(profile["interests"], topics) if profile["interests"] else _named(profile))
     return Group(*parts, visits(profile["sessions"]) if profile.get("sessions") else Text(""))
-
-
-def _pseudonym(settings: Settings, raw_id: str) -> str:
-    from jobs.lake.identity import pseudonym_of
-
-    return pseudonym_of(raw_id, settings.keys_path)
 
 
 def _rows(result: Any) -> list[Row]:

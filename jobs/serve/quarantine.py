@@ -10,7 +10,7 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.reasons import reasons, remedy_of
 from jobs.lake.settings import Settings
 from jobs.serve.asked import check_topic, quoted
-from jobs.serve.masking import FREE_NAMED, UNKNOWN_FIELD, masked, words_of
+from jobs.serve.masking import FREE_NAMED, UNKNOWN_FIELD, masked, safe_source, words_of
 from jobs.serve.query import answer
 
 QUARANTINE, BRONZE = "silver.quarantine", "bronze.events"
@@ -23,7 +23,8 @@ Place = tuple[str, int, int]  # topic id, partition, offset
 def overview(settings: Settings, reason: str = "", topic: str = "") -> list[dict[str, Any]]:
     """Refused records by reason, topic, contract version and source (OVERVIEW), most first; times in UTC.
 
-    A record counts once under each of its reasons. A `reason` without its field stands for all fields.
+    A record counts once under each of its reasons. A `reason` without its field stands for all fields. A source of no
+    kind we know is masked; two that look alike then stand in rows of their own.
     UsageError for a topic that is none, and for a reason that nothing was refused for and that is no word of ours.
     """
     check_topic(settings, topic)
@@ -33,7 +34,7 @@ def overview(settings: Settings, reason: str = "", topic: str = "") -> list[dict
                min(kafka_time) AS first_seen, max(kafka_time) AS last_seen, count(*) AS records
         FROM told WHERE {_wanted(reason, topic)}
         GROUP BY ALL ORDER BY records DESC, reason, topic, contract_version, source"""  # noqa: S608 (quoted below)
-    rows = _rows(settings, query)
+    rows = [row | {"source": safe_source(row["source"])} for row in _rows(settings, query)]
     return rows or _nothing(settings, reason)
 
 
@@ -87,7 +88,7 @@ def _example(
         "offset": row["kafka_offset"],
         "reasons": row["all_reasons"],
         "contract_version": row["schema_version"],
-        "source": row["source_uri"],
+        "source": safe_source(row["source_uri"]),
         "remedies": list(dict.fromkeys(remedy_of(reason) for reason in row["all_reasons"])),
         "key_bytes": None if key is None else len(key),
         "value_bytes": None if value is None else len(value),

@@ -1,7 +1,6 @@
 """The report: one page, no server, no script, nothing fetched; every figure from a published table."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,11 @@ from jobs.serve import charts
 from jobs.serve import report_queries as queries
 from jobs.serve.asked import quoted
 from jobs.serve.query import answer
+from jobs.serve.report_figure import Ask, Figure, figure
+from jobs.serve.report_people import people_figures
 from jobs.serve.tables import list_tables, readable
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One picture of the page: its heading, what it says, and the drawing as SVG."""
-
-    heading: str
-    says: str
-    svg: str
 
 
 def write_report(settings: Settings, file: Path, *, at: str) -> Path:
@@ -35,15 +27,12 @@ def write_report(settings: Settings, file: Path, *, at: str) -> Path:
         raise UsageError("nothing is published yet, so there is nothing to report; `make demo` publishes something")
     ask = asker(settings)
     figures = funnel_figures(ask) if "gold.funnel_daily" in published else []
-    figures += profile_figures(ask) if "gold.user_profiles" in published else []
+    figures += people_figures(ask, published)
     pages = Environment(loader=FileSystemLoader(TEMPLATE.parent), autoescape=select_autoescape(default=True))
     page = pages.get_template(TEMPLATE.name).render(figures=figures, tables=tables, at=at, ink=charts.INK)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(page, encoding="utf-8")
     return file
-
-
-Ask = Callable[[str], list[dict[str, Any]]]
 
 
 def asker(settings: Settings) -> Ask:
@@ -96,27 +85,6 @@ def by_value(ask: Ask, title: str, names: dict[str, str]) -> list[Figure]:
         )
         for breakdown in sorted({row["breakdown"] for row in rows})
     ]
-
-
-def profile_figures(ask: Ask) -> list[Figure]:
-    """Who the people are, and what they spend."""
-    return [
-        figure(
-            "People by generation and lifecycle",
-            "One row of gold.user_profiles each.",
-            charts.segments(ask(queries.SEGMENTS)),
-        ),
-        figure(
-            "Spending by generation", "Net is less refunds and cancellations.", charts.spending(ask(queries.SPENDING))
-        ),
-    ]
-
-
-def figure(heading: str, says: str, chart: charts.Drawing) -> Figure:
-    """Draw a chart as SVG, offline."""
-    import vl_convert
-
-    return Figure(heading, says, vl_convert.vegalite_to_svg(chart))
 
 
 def hatched(drawn: Figure) -> Figure:

@@ -47,3 +47,33 @@ SELECT coalesce(generation, '(none)') AS generation, unnest(['gross', 'net']) AS
        unnest([sum(gross_gmv_fen), sum(net_gmv_fen)])::DOUBLE / 100 AS yuan
 FROM gold.user_profiles GROUP BY 1 ORDER BY 1
 """
+
+SEGMENTS_BY_DAY = """
+SELECT as_of_day, segment, sum(people_count)::BIGINT AS people
+FROM gold.segment_daily WHERE dimension = {dimension} AND segment <> '(outside)'
+GROUP BY 1, 2 HAVING people > 0 ORDER BY 1, 2
+"""
+
+RFM = """
+SELECT recency_score, frequency_score, count(*) AS people, avg(monetary_score) AS monetary
+FROM gold.user_scores WHERE recency_score IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+RETENTION = """
+SELECT cohort_week, week_number, retained_ppm / 1e6 AS share
+FROM gold.retention_weekly WHERE counting = 'rolling' AND is_mature ORDER BY 1, 2
+"""
+
+# Who agreed and gave the most signs; the page does not say who it is.
+EXAMPLE_TOPICS = """
+WITH example AS (
+  SELECT user_id, as_of_day FROM gold.user_interests WHERE topic_kind = 'category'
+  GROUP BY ALL ORDER BY sum(tile_count) DESC, user_id LIMIT 1
+), liked AS (
+  SELECT user_id, topic_name, as_of_day FROM gold.user_interests JOIN example USING (user_id, as_of_day)
+  WHERE topic_kind = 'category' AND rank <= 3 AND interest > 0
+)
+SELECT topic_name AS topic, as_of_day, day, sum(weight)::BIGINT AS weight
+FROM liked JOIN gold.user_interest_days USING (user_id, topic_name)
+WHERE topic_kind = 'category' AND day <= as_of_day GROUP BY ALL ORDER BY topic, day
+"""

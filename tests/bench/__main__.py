@@ -28,7 +28,7 @@ RESULTS = ROOT / "docs" / "benchmarks.json"  # with SAVE=1
 PAGE = ROOT / "docs" / "benchmarks.md"
 MODULES = {  # benchmark → module with an arena
     "B1": "bronze", "B2": "silver", "B4": "funnels", "B4-8": "funnels_of_eight", "B4-held": "funnels_held",
-    "B12": "start",
+    "B6": "lookup", "B12": "start",
 }  # fmt: skip
 WIDTH = 120
 RACING = ("pyspark", "delta-spark", "deltalake", "duckdb", "polars", "chdb", "kafka-python", "orjson", "numba")
@@ -46,7 +46,7 @@ CPU and memory are of the contender's processes and all below them, the broker a
 others is left out. A JVM that several share keeps the memory it once took, and pages that two processes share count
 twice. `ours ÷ it` below 1 means ours is faster. All figures: `benchmarks.json`.
 
-Not built yet: B3 dedup, B5 incremental, B6 look-up, B7 freshness, B8 catch-up. Known before B7 shows it: a small batch
+Not built yet: B3 dedup, B5 incremental, B7 freshness, B8 catch-up. Known before B7 shows it: a small batch
 costs ingest many seconds, most of them planning.
 """
 

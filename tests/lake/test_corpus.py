@@ -7,13 +7,13 @@ from collections import defaultdict
 import pytest
 from pyspark.sql import SparkSession
 
+from jobs.drills.corpus import Case, cases
 from jobs.lake.clock import now
 from jobs.lake.ingest.loop import Ingest
 from jobs.lake.ingest.steps import Done
 from jobs.lake.reasons import reason_named
 from jobs.lake.settings import Settings
 from tests.lake.logs import ALL, Log, Record
-from tests.stream.corpus.cases import Case, cases
 
 CASES = cases()
 Place = tuple[str, int, int]

@@ -15,7 +15,10 @@ from jobs.lake.clock import now
 from jobs.lake.digest import digest_of
 from jobs.lake.errors import LeaseError, TopicError
 from jobs.lake.ingest.batch import SMALL
+from jobs.lake.ingest.landing import land
 from jobs.lake.ingest.loop import LEASE, Ingest
+from jobs.lake.ingest.planning import plan
+from jobs.lake.ingest.progress import progress
 from jobs.lake.ingest.steps import KILL_POINTS
 from jobs.lake.kill_points import VARIABLE, Killed
 from jobs.lake.settings import Settings
@@ -145,6 +148,26 @@ def test_an_earlier_arrival_in_a_later_batch_takes_the_place(settings: Settings,
     assert [(row.kafka_partition, row.reasons, row.twin.partition) for row in refused] == [(1, ["conflict"], 0)]
     assert {fate: digests(ingest)[fate] for fate in COUNTED} == {
         "received": "3", "accepted": "2", "duplicate": "0", "quarantined": "1"}  # fmt: skip
+
+
+def test_what_an_orphan_landed_under_our_number_is_what_the_batch_is(settings: Settings, spark: SparkSession) -> None:
+    """A killed run's append goes on in the server and comes first; ours is skipped, and the rest is read next."""
+    log = Log()
+    with pytest.MonkeyPatch.context() as patch:
+        log.installed(patch)
+        log.put(record("views", body_of("views", n)) for n in range(10))
+        ingest = Ingest(settings, "test", now, lambda _: spark)
+        orphans = plan(settings, progress(ingest.ledger))
+        log.put(record("views", body_of("views", n)) for n in range(10, 15))
+        ours = plan(settings, progress(ingest.ledger))
+        land(ingest.lake(), orphans)
+        with ingest.leases.held(LEASE, "ours") as lease:
+            ingest.begin(ours, lease)
+        ingest.until_caught_up()
+    lines = [line for line in ingest.ledger.read("ops.books").to_pylist() if line["received"]]
+    assert sorted((line["offset_from"], line["offset_to"], line["received"]) for line in lines) == [
+        (0, 10, 10), (10, 15, 5)]  # fmt: skip
+    assert ingest.lake().read("silver.views").count() == 15
 
 
 def test_a_late_fact_touches_its_own_day_only(

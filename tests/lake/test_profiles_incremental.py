@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -29,7 +30,7 @@ EXACT = (
     "gold.user_scores",
     "silver.sessions",
 )
-HISTORY = "gold.user_profiles_history"
+HISTORY, SEGMENTS = "gold.user_profiles_history", "gold.segment_daily"
 FACTS = ("views", "likes", "orders")
 NIGHT = datetime(2026, 11, 1, tzinfo=UTC)
 FILLED = {
@@ -152,8 +153,26 @@ def test_every_step_leaves_its_mark_in_the_history(step_by_step: Shop) -> None:
         }
 
 
+def test_segments_end_with_the_people_of_the_profiles_and_the_tiers_of_the_scores(step_by_step: Shop) -> None:
+    """And their days have no gap, from the first release's to the last one's."""
+    rows = step_by_step.rows(SEGMENTS)
+    days = {row["as_of_day"] for row in rows}
+    assert days == {AS_OF[1] + timedelta(days=n) for n in range(8)}
+    counts = Counter[tuple[str, str]]()
+    for row in rows:
+        if row["as_of_day"] == AS_OF[STEPS[-1]] and row["segment"] != "(outside)":
+            counts[row["dimension"], row["segment"]] += row["people_count"]
+    people = [row for row in step_by_step.rows("gold.user_profiles") if not row["is_minor"]]
+    assert {word: n for (name, word), n in counts.items() if name == "generation" and n} == Counter(
+        row["generation"] for row in people
+    )
+    tiers = Counter(row["value_tier"] for row in step_by_step.rows("gold.user_scores") if row["value_tier"])
+    assert {tier: counts["value_tier", tier] for tier in tiers} == tiers
+    assert len(tiers) == 3
+
+
 def test_building_everything_anew_changes_no_number_and_no_history(step_by_step: Shop) -> None:
-    before = {table: step_by_step.rows(table) for table in (*EXACT, HISTORY)}
+    before = {table: step_by_step.rows(table) for table in (*EXACT, HISTORY, SEGMENTS)}
     step_by_step.release(9, full=True)
     assert {table: step_by_step.rows(table) for table in before} == before
 

@@ -1,18 +1,14 @@
 """What tests on a real broker share: one Kafka and one warm Spark of their own, and a way to read what arrived."""
 
-import os
-import signal
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from jobs.lake.services import control, process
+from jobs.drills.broker import Broker, free_ports
+from jobs.lake.services import control
 from jobs.lake.services.connect import Connect
-from jobs.lake.services.kafka import Kafka
 from jobs.lake.settings import Settings
 from jobs.lake.topics import end_offsets
 
@@ -30,34 +26,6 @@ class Arrived:
     key: bytes | None
     value: bytes | None
     headers: dict[str, bytes]
-
-
-@dataclass(frozen=True)
-class Broker:
-    """The suite's Kafka, which a test may take away and bring back."""
-
-    settings: Settings
-
-    def up(self) -> None:
-        """Start it (or see that it runs)."""
-        control.up([Kafka(self.settings)], lambda name, news: None)
-
-    def kill(self) -> None:
-        """End it without a word, as a power cut does."""
-        record = process.recorded(Kafka(self.settings).folder)
-        assert record is not None
-        os.kill(record.pid, signal.SIGKILL)
-
-    def down(self) -> None:
-        """Stop it to its last process; its data stays."""
-        control.down([Kafka(self.settings)], lambda name, news: None)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on just now."""
-    with ExitStack() as opened:
-        sockets = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in sockets]
 
 
 @pytest.fixture(scope="session")

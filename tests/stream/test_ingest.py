@@ -1,10 +1,8 @@
 """Ingest against a real broker, as a process of its own: what is sent arrives, once."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,16 +13,16 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 
+from jobs.drills.broker import LARGEST, Broker, free_ports
+from jobs.drills.corpus import cases
+from jobs.drills.scratch import begin
 from jobs.lake.ledger import Ledger
-from jobs.lake.settings import ROOT, Settings
+from jobs.lake.settings import Settings
 from jobs.lake.topics import end_offsets
 from jobs.produce.producer import Producer
 from tests.lake.logs import NOON, body_of
-from tests.stream.conftest import Broker, free_ports
-from tests.stream.corpus.cases import cases
 
 pytestmark = pytest.mark.timeout(600)
-BROKER_TAKES = 1_000_000  # bytes; a larger record is refused at the producer and kept there
 STAMPED = ("event_id", "event_time", "sent_time", "producer")
 LONGEST_SECONDS = 400
 
@@ -40,19 +38,7 @@ class Shop:
 
     def begin(self, *arguments: str, **names: str) -> subprocess.Popen[str]:
         """Start `reelhouse …`."""
-        known = {
-            "REELHOUSE_HOME": str(self.settings.home),
-            "KAFKA_BOOTSTRAP_SERVERS": self.settings.bootstrap,
-            "SPARK_REMOTE": self.spark,
-        }
-        return subprocess.Popen(
-            [sys.executable, "-m", "jobs", *arguments],
-            cwd=ROOT,
-            env=os.environ | known | names,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return begin(self.settings.model_copy(update={"spark_remote": self.spark}), *arguments, **names)
 
     def run(self, *arguments: str, code: int = 0, **names: str) -> str:
         """Run `reelhouse …` to its end, which has this exit code; what it said."""
@@ -113,27 +99,7 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], se
 
 def send_corpus(settings: Settings) -> int:
     """Put the corpus on the topics as it is; the number of records sent."""
-    from kafka import KafkaProducer
-
-    small = [case.record for case in cases() if len(case.record.value or b"") < BROKER_TAKES]
-    sender = KafkaProducer(bootstrap_servers=settings.bootstrap, acks="all", max_request_size=2 * BROKER_TAKES)
-    sent = [
-        sender.send(each.topic, key=each.key, value=each.value, headers=list(each.headers or ()), partition=0)
-        for each in small
-    ]
-    sender.flush()
-    assert all(future.succeeded() for future in sent)
-    sender.close()
-    return len(sent)
-
-
-def delete_records(settings: Settings, before: dict[int, int]) -> None:
-    """What retention does to the views, at a time of our choosing."""
-    from kafka import KafkaAdminClient, TopicPartition
-
-    admin = KafkaAdminClient(bootstrap_servers=settings.bootstrap)
-    admin.delete_records({TopicPartition("views", number): offset for number, offset in before.items()})
-    admin.close()
+    return Broker(settings).put(case.record for case in cases() if len(case.record.value or b"") < LARGEST)
 
 
 def test_a_killed_run_is_taken_up_and_nothing_is_lost_or_doubled(shop: Shop) -> None:
@@ -180,7 +146,7 @@ def test_what_retention_took_stops_ingest_until_somebody_books_it(shop: Shop, le
     read = end_offsets(shop.settings, ["views"])["views"]
     shop.send_views(40, video_id=f"lost-{left}")
     ends = end_offsets(shop.settings, ["views"])["views"]
-    delete_records(shop.settings, ends)
+    Broker(shop.settings).forget("views")
     if left:
         shop.send_views(left, video_id=f"left-{left}")
     said = shop.run("ingest", code=3)

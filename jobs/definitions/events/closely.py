@@ -20,6 +20,8 @@ DEEPEST = 300  # the reader itself descends to less than a thousand; a fixed num
 BRACKET_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 WHOLE_NUMBER = re.compile(r"-?\d{1,19}")
 INT64 = 2**63
+INSIDE = "body"  # a field is there twice in an object inside the body
+UNKNOWN = "(unknown field)"  # in place of a name that only the body knows: it could be a person's id
 
 
 class Number(str):
@@ -59,11 +61,17 @@ def look(raw: bytes, fields: "Iterable[EventField]") -> Look:
     body = {name: value for name, (value, _) in zip(names, told, strict=True)}
     wrong = dict.fromkeys(path for _, paths in told for path in paths)
     rest = {name: _as_text(value) for name, value in found.items() if name not in body}
-    return Look(body, rest or None, (*repeated, *(f"wrong_type:{path}" for path in wrong)))
+    return Look(body, rest or None, (*_twice(repeated, names), *(f"wrong_type:{path}" for path in wrong)))
+
+
+def _twice(repeated: Iterable[str], names: list[str]) -> Iterable[str]:
+    """A reason for each field that is there twice; a name that no contract has is not told."""
+    told = (name if name in names or name == INSIDE else UNKNOWN for name in repeated)
+    return dict.fromkeys(f"duplicate_field:{name}" for name in told)
 
 
 def _read(raw: bytes) -> tuple[Fields, list[str]] | str:
-    """The object and a reason for each field that is there twice; or the one reason why there is none."""
+    """The object and the names that are there twice; or the one reason why there is none."""
     if len(raw) > LONGEST:
         return "too_large"
     try:
@@ -76,7 +84,7 @@ def _read(raw: bytes) -> tuple[Fields, list[str]] | str:
 
 
 def _parsed(text: str) -> tuple[Fields, list[str]]:
-    """The object and a reason for each field that is there twice; ValueError for what is no JSON object."""
+    """The object and the names that are there twice; ValueError for what is no JSON object."""
     objects: list[Fields] = []
 
     def noted(pairs: list[tuple[str, Any]]) -> Fields:
@@ -91,8 +99,8 @@ def _parsed(text: str) -> tuple[Fields, list[str]]:
         raise ValueError("no object")
     if "\\u" in text:
         _spelled(found).encode()
-    inside = ["body"] if any(each is not found for each in objects) else []
-    return found, [f"duplicate_field:{name}" for name in found.twice or inside]
+    inside = [INSIDE] if any(each is not found for each in objects) else []
+    return found, list(found.twice or inside)
 
 
 def _refused(word: str) -> Any:

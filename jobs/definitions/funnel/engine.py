@@ -92,12 +92,13 @@ def _signed(bits: int) -> int:
 def _ranks(ids: Any, rows: Ints) -> Ints:
     """The rank of the event ids of some rows among each other, 0 elsewhere; bytes order is code-point order."""
     rank = np.zeros(len(ids), np.int64)
-    if rows.size and isinstance(ids, np.ndarray):
-        rank[rows] = np.unique(ids[rows], return_inverse=True)[1]
+    some = ids.take(rows)
+    if isinstance(some, np.ndarray):
+        rank[rows] = np.unique(some, return_inverse=True)[1]
     elif rows.size:
         import pyarrow.compute as pc
 
-        rank[rows] = pc.rank(ids.take(rows), tiebreaker="dense").to_numpy()
+        rank[rows] = pc.rank(some.cast("string"), tiebreaker="dense").to_numpy()
     return rank
 
 

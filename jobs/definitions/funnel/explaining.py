@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from jobs.definitions.funnel.calendar import EPOCH
 from jobs.definitions.funnel.on_file import Row
-from jobs.definitions.funnel.views import Judged
+from jobs.definitions.funnel.views import Judged, numbered
 
 
 def explained(judged: Judged, rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -44,19 +44,36 @@ def _as_entry(judged: Judged, entry: int) -> str:
     """What became of the entry."""
     entries, steps = judged.entries, judged.definition.steps
     reached = int(entries.reached[entry])
-    text = f"entry: got to {steps[reached - 1].name} ({reached} of {len(steps)})"
+    got_to = steps[reached - 1].name
+    if judged.definition.mode == "unordered":
+        got_to = " and ".join(_filled(judged, entry, is_filled=True))
+    text = f"entry: got to {got_to} ({reached} of {len(steps)})"
     if entries.is_excluded[entry]:
         text += ", an exclusion kept it from going further"
     elif not entries.is_converted[entry]:
-        text += f", nothing that fits {steps[reached].name} by {_local(judged, int(entries.deadline[entry]))}"
+        text += f", nothing that fits {_wanted(judged, entry)} by {_local(judged, int(entries.deadline[entry]))}"
     return text
 
 
+def _wanted(judged: Judged, entry: int) -> str:
+    """The step an entry lacks to go on; it never waits for one that may be skipped."""
+    if judged.definition.mode == "unordered":
+        return " or ".join(_filled(judged, entry, is_filled=False))
+    reached = int(judged.entries.reached[entry])
+    return next(step.name for step in judged.definition.steps[reached:] if not step.is_optional)
+
+
+def _filled(judged: Judged, entry: int, *, is_filled: bool) -> list[str]:
+    """The steps an entry filled, or those it did not."""
+    chain = judged.entries.chain[entry] >= 0
+    return [step.name for step, there in zip(judged.definition.steps, chain, strict=True) if there == is_filled]
+
+
 def _as_step(judged: Judged, at: int) -> list[str]:
-    """Which steps of which attempts the event filled."""
+    """Which steps of which attempts the event filled; attempts are numbered as in the view of that name."""
     told = []
-    for number, shown in enumerate(_numbers(judged.attempts.steps), 1):
-        chain = _numbers(judged.entries.chain[shown])
+    for attempt, number in zip(*map(_numbers, numbered(judged)), strict=True):
+        chain = _numbers(judged.entries.chain[judged.attempts.steps[attempt]])
         if at in chain:
             told.append(f"fills {judged.definition.steps[chain.index(at)].name} of attempt {number}")
     return told

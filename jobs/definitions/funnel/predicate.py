@@ -14,7 +14,10 @@ from jobs.definitions.watching import ASKED, COMPLETED_VIEW, VALID_VIEW
 from jobs.lake.errors import DefinitionError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
     from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
 
 UNSTEADY = {
     "random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "now", "today", "current_date", "current_time",
@@ -100,33 +103,39 @@ def needed(names: set[str]) -> set[str]:
 
 
 def evaluate(
-    wheres: Sequence[str], rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]
-) -> list[tuple[bool, ...]]:
-    """For each row whether it passes each predicate, null being no; `types` are DuckDB types of the properties read."""
-    import duckdb
+    wheres: Sequence[str], columns: Mapping[str, pa.Array | pa.ChunkedArray], types: Mapping[str, str], size: int
+) -> list[NDArray[np.bool_]]:
+    """For each predicate which of `size` events pass it, null being no.
 
-    if not wheres or not rows:
-        return [()] * len(rows)
-    shape = json.dumps([types or {"nothing": "BOOLEAN"}])
+    `types` are DuckDB types of the properties read, `columns` their values, texts for what Arrow has no type for; a
+    property without a column is null. DefinitionError when a value is more than a predicate can bear.
+    """
+    import duckdb
+    import numpy as np
+    import pyarrow as pa
+
+    if not wheres or not size:
+        return [np.zeros(size, np.bool_) for _ in wheres]
+    given = {f"c{number}": columns.get(name, pa.nulls(size)) for number, name in enumerate(types)}
+    shown = [f"{_read(f'c{number}', kind)} AS {_named(name)}" for number, (name, kind) in enumerate(types.items())]
     derived = [f"coalesce({name}, {rule}) AS {name}" for name, rule in DERIVED.items() if name in types]
     replaced = f"REPLACE ({', '.join(derived)})" if derived else ""
-    asked = ", ".join(f"coalesce(({where}\n), false)" for where in wheres)
-    source = f"(SELECT unnest(from_json(?::JSON, '{_quoted(shape)}')) AS one)"
-    inner = f"SELECT * {replaced} FROM (SELECT one.* FROM {source})"  # noqa: S608 - every part was parsed or is ours
-    sql = f"SELECT {asked} FROM ({inner})"  # noqa: S608
-    found: list[tuple[bool, ...]] = []
-    for begin in range(0, len(rows), 20_000):
-        some = [{name: row.get(name) for name in types} for row in rows[begin : begin + 20_000]]
-        try:
-            found += _duck().execute(sql, [json.dumps(some, default=str)]).fetchall()
-        except duckdb.Error as bad:
-            raise DefinitionError(f"where: cannot be evaluated on these events: {str(bad).splitlines()[0]}") from bad
-    return found
+    inner = f"SELECT * {replaced} FROM (SELECT {', '.join(shown) or 'c'} FROM events)"  # noqa: S608 - every part was parsed or is ours
+    asked = ", ".join(f"coalesce(({where}\n), false) AS p{number}" for number, where in enumerate(wheres))
+    _duck().register("events", pa.table(given or {"c": pa.nulls(size)}))
+    try:
+        found = _duck().execute(f"SELECT {asked} FROM ({inner})").to_arrow_table()  # noqa: S608
+    except duckdb.Error as bad:
+        raise DefinitionError(f"where: cannot be evaluated on these events: {str(bad).splitlines()[0]}") from bad
+    finally:
+        _duck().unregister("events")
+    return [column.to_numpy() for column in found.columns]
+
+
+def _read(column: str, kind: str) -> str:
+    """A column as a value of its type; a text that is none of it is null."""
+    return f"json({column})" if kind == "JSON" else f"TRY_CAST({column} AS {kind})"
 
 
 def _named(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")

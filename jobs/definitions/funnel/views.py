@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jobs.definitions.funnel.attempts import best_of
-from jobs.definitions.funnel.calendar import EPOCH, local_days
-from jobs.definitions.funnel.judged import Attempts, Entries
+from jobs.definitions.funnel.calendar import local_days
+from jobs.definitions.funnel.judged import Attempts, Entries, Flags, Ints
 from jobs.definitions.funnel.model import Definition
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Rows = list[dict[str, Any]]
+Columns = dict[str, Sequence[Any]]  # of one length, by name, as a view shows them
 VIEWS = ("subject_best", "attempts", "subject_period", "steps")
 
 
@@ -26,143 +29,161 @@ class Judged:
     entries: Entries
     attempts: Attempts
     subjects: Sequence[str | int]
-    event_ids: Sequence[str]
-    times: Sequence[int]
-    masks: Sequence[int]
+    event_ids: Sequence[str] | pa.ChunkedArray
+    times: Sequence[int] | Ints
+    masks: Sequence[int] | Ints
     watermark: int | None
 
-    def is_mature(self, deadline: int) -> dict[str, bool]:
-        """Whether a window that ends there is over; nothing without a watermark."""
-        return {} if self.watermark is None else {"mature": bool(deadline < self.watermark)}
+    def is_mature(self, deadlines: Ints) -> Columns:
+        """Whether windows that end there are over; nothing without a watermark."""
+        return {} if self.watermark is None else {"mature": (deadlines < self.watermark).tolist()}
 
 
 def view(judged: Judged, name: str) -> Rows:
     """The rows of a view, by subject."""
-    made: dict[str, Callable[[Judged], Rows]] = {
+    columns = view_columns(judged, name)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def view_columns(judged: Judged, name: str) -> Columns:
+    """The same as columns."""
+    made: dict[str, Callable[[Judged], Columns]] = {
         "subject_best": subject_best, "attempts": attempts, "subject_period": subject_period, "steps": steps,
     }  # fmt: skip
     return made[name](judged)
 
 
-def subject_best(judged: Judged) -> Rows:
+def subject_best(judged: Judged) -> Columns:
     """Rule 9a: each subject's furthest entry."""
     best = _best(judged)
     latest = np.full(len(judged.subjects), -(2**62), np.int64)
     np.maximum.at(latest, judged.entries.subject, judged.entries.deadline)
-    return [
-        {"subject": judged.subjects[judged.entries.subject[entry]]}
-        | _result(judged, entry, entry)
-        | judged.is_mature(int(latest[judged.entries.subject[entry]]))
-        for entry in best
-        if entry >= 0
-    ]
+    subject = judged.entries.subject[best]
+    return {"subject": _subjects(judged, subject)} | _result(judged, best, best) | judged.is_mature(latest[subject])
 
 
-def attempts(judged: Judged) -> Rows:
+def attempts(judged: Judged) -> Columns:
     """Rule 9b: every attempt, numbered by subject."""
-    rows, number = [], dict[int, int]()
-    for at in _by_subject(judged):
-        subject = int(judged.entries.subject[judged.attempts.identity[at]])
-        number[subject] = number.get(subject, 0) + 1
-        rows.append(_attempt(judged, at, number[subject]))
-    return rows
+    entries, found = judged.entries, judged.attempts
+    order, number = numbered(judged)
+    identity, first = found.identity[order], found.first[order]
+    subject, got_at = entries.subject[identity], entries.got_at[identity]
+    done = entries.is_converted[identity]
+    return {
+        "subject": _subjects(judged, subject),
+        "attempt": number.tolist(),
+        **_result(judged, identity, found.steps[order]),
+        "entries": found.size[order].tolist(),
+        "decision_us": _where(done, got_at - entries.time[identity]),
+        "deliberation_us": _where(done, got_at - entries.time[first]),
+        **judged.is_mature(entries.deadline[found.last[order]]),
+    }
 
 
-def _by_subject(judged: Judged) -> Sequence[int]:
-    """Attempts by subject, then by rule 2 of the entry that names them."""
+def numbered(judged: Judged) -> tuple[Ints, Ints]:
+    """Attempts by subject, then by rule 2 of the entry that names them; and the number of each, from 1 by subject."""
     named = judged.attempts.identity
     order = np.lexsort((judged.entries.place[named], judged.entries.subject[named]))
-    return [int(at) for at in order]
+    subject = judged.entries.subject[named[order]]
+    return order, np.arange(order.size) - np.searchsorted(subject, subject) + 1
 
 
-def _attempt(judged: Judged, at: int, number: int) -> dict[str, Any]:
+def subject_period(judged: Judged) -> Columns:
+    """Rule 9c: a subject once per day on which an attempt is entered, by the best attempt (rule 9a) of the day."""
     entries, found = judged.entries, judged.attempts
-    identity, first = int(found.identity[at]), int(found.first[at])
-    done = bool(entries.is_converted[identity])
-    return (
-        {"subject": judged.subjects[entries.subject[identity]], "attempt": number}
-        | _result(judged, identity, int(found.steps[at]))
-        | {
-            "entries": int(found.size[at]),
-            "decision_us": int(entries.got_at[identity] - entries.time[identity]) if done else None,
-            "deliberation_us": int(entries.got_at[identity] - entries.time[first]) if done else None,
-        }
-        | judged.is_mature(int(entries.deadline[found.last[at]]))
-    )
+    subject, shown = entries.subject[found.identity], found.steps
+    days = local_days(entries.time[found.identity], judged.definition.zone)[0]
+    order = np.lexsort((entries.place[shown], -entries.got_at[shown], entries.reached[shown], days, subject))
+    is_new = np.ones(order.size, np.bool_)
+    is_new[1:] = (np.diff(subject[order]) != 0) | (np.diff(days[order]) != 0)
+    starts = np.flatnonzero(is_new)
+    ends = np.append(starts[1:], order.size)
+    best = order[ends - 1]
+    deadline = entries.deadline[found.last[order]]
+    return {
+        "subject": _subjects(judged, subject[best]),
+        "entry_date": np.datetime_as_string(days[best].astype("datetime64[D]")).tolist(),
+        **_result(judged, found.identity[best], shown[best]),
+        "attempts": (ends - starts).tolist(),
+        **judged.is_mature(np.maximum.reduceat(deadline, starts) if starts.size else deadline),
+    }
 
 
-def subject_period(judged: Judged) -> Rows:
-    """Rule 9c: a subject once per day on which an attempt is entered, by the best attempt of the day."""
-    rows: Rows = []
-    for (subject, day), some in sorted(_by_day(judged).items()):
-        best = _best_attempt(judged, some)
-        deadline = max(int(judged.entries.deadline[judged.attempts.last[at]]) for at in some)
-        rows.append(
-            {"subject": judged.subjects[subject], "entry_date": (EPOCH + timedelta(days=day)).date().isoformat()}
-            | _result(judged, int(judged.attempts.identity[best]), int(judged.attempts.steps[best]))
-            | {"attempts": len(some)}
-            | judged.is_mature(deadline)
-        )
-    return rows
+def steps(judged: Judged) -> Columns:
+    """How many subjects and attempts got to each step."""
+    best, shown = _best(judged), judged.attempts.steps
+    numbers = range(len(judged.definition.steps))
+    tried = [_counts(judged, shown, number) for number in numbers]
+    columns: Columns = {
+        "step": [step.name for step in judged.definition.steps],
+        "people": [int(_counts(judged, best, number).sum()) for number in numbers],
+        "attempts": [int(some.sum()) for some in tried],
+    }
+    if judged.watermark is not None:
+        is_over = judged.entries.deadline[judged.attempts.last] < judged.watermark
+        columns["mature"] = [int((some & is_over).sum()) for some in tried]
+    return columns
 
 
-def _by_day(judged: Judged) -> dict[tuple[int, int], list[int]]:
-    """Attempts by (subject, day of entry)."""
-    named = judged.attempts.identity
-    days = local_days(judged.entries.time[named], judged.definition.zone)[0]
-    found: dict[tuple[int, int], list[int]] = {}
-    for at in range(named.size):
-        found.setdefault((int(judged.entries.subject[named[at]]), int(days[at])), []).append(at)
+def _counts(judged: Judged, entries: Ints, number: int) -> Flags:
+    """Rule 14: a mandatory step counts who got there or further, an optional one who filled it."""
+    if judged.definition.steps[number].is_optional:
+        return np.asarray(judged.entries.chain[entries, number] >= 0)
+    return np.asarray(judged.entries.reached[entries] > number)
+
+
+def _best(judged: Judged) -> Ints:
+    """The best entry of each subject that has one, over all hold keys, by subject."""
+    order = np.arange(judged.entries.place.size)  # they come by subject, key and rule 2
+    if judged.definition.hold:
+        order = np.lexsort((judged.entries.place, judged.entries.subject))
+    best = best_of(judged.entries.subject, len(judged.subjects), order, judged.entries.reached, judged.entries.got_at)
+    return best[best >= 0]
+
+
+def _result(judged: Judged, identity: Ints, shown: Ints) -> Columns:
+    """How far entries got and with what; `identity` names each."""
+    entries = judged.entries
+    chains = entries.chain[shown]
+    lengths = _lengths(chains)
+    events = chains[np.arange(chains.shape[1])[None, :] < lengths[:, None]]
+    times = np.asarray(judged.times, np.int64)
+    return {
+        "reached": entries.reached[shown].tolist(),
+        "converted": entries.is_converted[shown].tolist(),
+        "excluded": entries.is_excluded[shown].tolist(),
+        "entry_event_id": _ids(judged, entries.row[identity]),
+        "step_event_ids": _cut(_ids(judged, events), lengths),
+        "step_times": _cut(_where(events >= 0, times[events] if times.size else events), lengths),
+    }
+
+
+def _lengths(chains: Ints) -> Ints:
+    """How many steps a chain has up to the furthest that is filled."""
+    filled = chains >= 0
+    return np.where(filled.any(axis=1), chains.shape[1] - np.argmax(filled[:, ::-1], axis=1), 0)
+
+
+def _cut(values: list[Any], lengths: Ints) -> list[list[Any]]:
+    """Values one after another as lists of these lengths."""
+    ends = np.cumsum(lengths).tolist()
+    return [values[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+
+
+def _ids(judged: Judged, rows: Ints) -> list[str | None]:
+    """The ids of events, None for -1."""
+    import pyarrow as pa
+
+    ids = judged.event_ids
+    texts = pa.array(ids, pa.string()) if isinstance(ids, Sequence) else ids
+    found: list[str | None] = texts.take(pa.array(rows, mask=rows < 0)).cast(pa.string()).to_pylist()
     return found
 
 
-def _best_attempt(judged: Judged, some: Sequence[int]) -> int:
-    """The attempt whose steps are best by rule 9a."""
-    entries, steps = judged.entries, judged.attempts.steps
-    return max(some, key=lambda at: (entries.reached[steps[at]], -entries.got_at[steps[at]], entries.place[steps[at]]))
+def _subjects(judged: Judged, codes: Ints) -> list[str | int]:
+    return [judged.subjects[code] for code in codes.tolist()]
 
 
-def steps(judged: Judged) -> Rows:
-    """How many subjects and attempts got to each step."""
-    best = [int(entry) for entry in _best(judged) if entry >= 0]
-    shown = [int(entry) for entry in judged.attempts.steps]
-    rows: Rows = []
-    for number, step in enumerate(judged.definition.steps):
-        people = sum(_counts(judged, entry, number) for entry in best)
-        tried = [at for at, entry in enumerate(shown) if _counts(judged, entry, number)]
-        row: dict[str, Any] = {"step": step.name, "people": people, "attempts": len(tried)}
-        if judged.watermark is not None:
-            last = judged.entries.deadline[judged.attempts.last]
-            row["mature"] = sum(bool(last[at] < judged.watermark) for at in tried)
-        rows.append(row)
-    return rows
-
-
-def _counts(judged: Judged, entry: int, number: int) -> bool:
-    """Rule 14: a mandatory step counts who got there or further, an optional one who filled it."""
-    if judged.definition.steps[number].is_optional:
-        return bool(judged.entries.chain[entry, number] >= 0)
-    return bool(judged.entries.reached[entry] > number)
-
-
-def _best(judged: Judged) -> Sequence[int]:
-    """The best entry of each subject, over all hold keys; -1 for a subject without."""
-    order = np.lexsort((judged.entries.place, judged.entries.subject))
-    found = best_of(judged.entries.subject, len(judged.subjects), order, judged.entries.reached, judged.entries.got_at)
-    return [int(entry) for entry in found]
-
-
-def _result(judged: Judged, identity: int, shown: int) -> dict[str, Any]:
-    """How far an entry got and with what; `identity` names it."""
-    entries = judged.entries
-    chain = [int(row) for row in entries.chain[shown]]
-    while chain and chain[-1] < 0:
-        chain.pop()
-    return {
-        "reached": int(entries.reached[shown]),
-        "converted": bool(entries.is_converted[shown]),
-        "excluded": bool(entries.is_excluded[shown]),
-        "entry_event_id": judged.event_ids[entries.row[identity]],
-        "step_event_ids": [judged.event_ids[row] if row >= 0 else None for row in chain],
-        "step_times": [judged.times[row] if row >= 0 else None for row in chain],
-    }
+def _where(is_there: Flags, values: Ints) -> list[int | None]:
+    """Values as numbers, None where there is none."""
+    return [value if there else None for there, value in zip(is_there.tolist(), values.tolist(), strict=True)]

@@ -19,6 +19,12 @@ def pinned(lake: Lake, work: Work, tables: Iterable[str]) -> list[DataFrame]:
     return [lake.read(table, version if version >= 0 else None) for table, version in versions]
 
 
+def only_day(one: DataFrame) -> date | None:
+    """The only value of a frame of one row and one column of days; None for null."""
+    row = one.first()
+    return row[0] if row else None
+
+
 def days_again(lake: Lake, work: Work) -> list[date]:
     """Days of the run asked for by hand (a run that books no progress), or held back before and tried again."""
     by_hand = work.ingest_seq_to == work.ingest_seq_from

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from jobs.definitions.local_time import last_complete_day
-from jobs.lake.families.inputs import handed_round, pinned
+from jobs.lake.families.inputs import handed_round, only_day, pinned
 from jobs.lake.families.profile_refresh import (
     AsOf,
     Gold,
@@ -22,7 +22,6 @@ from jobs.lake.families.profile_refresh import (
 )
 from jobs.lake.tables import Lake
 from jobs.lake.work import Staged, Work
-from pyspark.sql import DataFrame
 
 
 def stage(lake: Lake, work: Work) -> Iterator[Staged]:
@@ -48,19 +47,19 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
 def _as_of(lake: Lake, work: Work, silver: Silver) -> AsOf | None:
     """The day of the watermark; where no source ever spoke of completeness, the newest day there is a fact of."""
     zone = lake.settings.business_zone
-    day = last_complete_day(work.watermark, zone) if work.watermark else _day(newest_day(silver))
+    day = last_complete_day(work.watermark, zone) if work.watermark else only_day(newest_day(silver))
     return AsOf(day, zone, work.known_from) if day else None
 
 
 def _last_day(lake: Lake) -> date | None:
     """The business day the profiles are as of; None before the first."""
-    return _day(lake.read("gold.user_profiles").selectExpr("max(as_of_day)"))
+    return only_day(lake.read("gold.user_profiles").selectExpr("max(as_of_day)"))
 
 
 def _touched(silver: Silver, work: Work, zone: str, keep: Keep) -> Touched:
     """Who and what the new batches touched; days asked for by hand (they book no progress) touch all who were there."""
     since = work.ingest_seq_from
-    start = _day(first_redescribed_day(silver, since, zone))
+    start = only_day(first_redescribed_day(silver, since, zone))
     pairs = touched_pairs(silver, since, zone, redescribed_from=start)
     if work.days and work.ingest_seq_to == since:
         pairs = pairs.union(pairs_of_days(silver, work.days, zone))
@@ -70,9 +69,3 @@ def _touched(silver: Silver, work: Work, zone: str, keep: Keep) -> Touched:
     return Touched(
         handed_round(pairs, sum(counted.values())), handed_round(users, users.count()), tuple(sorted(counted))
     )
-
-
-def _day(one: DataFrame) -> date | None:
-    """The only value of a frame of one row."""
-    row = one.first()
-    return row[0] if row else None

@@ -1,27 +1,27 @@
 """The family `scores`: what a run reads and stages, and the book of fits. What it means is in `score_refresh`."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 
-from jobs.gold import retention_weekly, user_scores
+from jobs.gold import retention_weekly, segment_daily, user_scores
 from jobs.lake.clock import now
-from jobs.lake.families.inputs import pinned
+from jobs.lake.families.inputs import days_again, only_day, pinned
 from jobs.lake.families.score_refresh import Fits, as_rows, fits, population
 from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
 from jobs.lake.work import Staged, Work
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 TABLE, FITS = "gold.user_scores", "ops.model_fits"
 PROFILES, DAYS, ORDERS = "gold.user_profiles", "gold.user_days", "silver.orders"
-RETENTION = "gold.retention_weekly"
+RETENTION, SEGMENTS, HISTORY = "gold.retention_weekly", "gold.segment_daily", "gold.user_profiles_history"
 
 
 def stage(lake: Lake, work: Work) -> Iterator[Staged]:
-    """Scores and retention anew: they depend on everybody. Nothing before the first profile."""
-    profiles, days, orders = pinned(lake, work, (PROFILES, DAYS, ORDERS))
-    row = profiles.agg(F.max("as_of_day")).first()
-    day: date | None = row[0] if row else None
+    """Scores and retention anew: they depend on everybody; segments from the last day on. Nothing before a profile."""
+    profiles, days, orders, history = pinned(lake, work, (PROFILES, DAYS, ORDERS, HISTORY))
+    day = only_day(profiles.agg(F.max("as_of_day")))
     if day is None:
         return
     orders = orders.where(F.col("ingest_seq") <= work.ingest_seq_to)
@@ -31,6 +31,18 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
         book(Ledger(lake.settings), work, fitted, day)
     yield Staged(TABLE, user_scores.build(of.people, fitted.predicting if fitted else None, day=day), "replace_all")
     yield Staged(RETENTION, retention_weekly.build(days, profiles, day=day), "replace_all")
+    yield segments(lake, work, history, day)
+
+
+def segments(lake: Lake, work: Work, history: DataFrame, day: date) -> Staged:
+    """The days from the last one made (it may not have been over) or owed; all of them where the lake is behind it."""
+    first = only_day(history.agg(F.min("as_of_day"))) or day
+    made = None if work.full else only_day(lake.read(SEGMENTS).agg(F.max("as_of_day")))
+    if made is None or made > day:
+        return Staged(SEGMENTS, segment_daily.build(history, first=first, last=day), "replace_all")
+    since = max(first, min([made, *days_again(lake, work)]))
+    slices = tuple(since + timedelta(days=n) for n in range((day - since).days + 1))
+    return Staged(SEGMENTS, segment_daily.build(history, first=since, last=day), "replace_slices", slices)
 
 
 def book(ledger: Ledger, work: Work, fitted: Fits, day: date) -> None:

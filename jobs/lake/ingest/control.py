@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 WATERMARKS = "ops.watermarks"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+Stream = tuple[str, str]  # source, topic
+Level = tuple[datetime, bool]  # complete until, is final
+NOTHING_SAID: Level = (datetime.min.replace(tzinfo=UTC), False)
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -30,6 +34,16 @@ class Statement:
     is_final: bool
     offsets: tuple[tuple[int, int], ...]
     partition: int
+
+    @property
+    def stream(self) -> Stream:
+        """Who speaks, and of what."""
+        return self.source, self.topic
+
+    @property
+    def level(self) -> Level:
+        """How much is said; a greater one says more."""
+        return self.complete_until, self.is_final
 
     def is_reached(self, read_to: dict[str, dict[int, int]]) -> bool:
         """Whether ingest has read what the statement is about."""
@@ -66,12 +80,18 @@ def statement(line: Any) -> Statement:
 
 
 def write_watermarks(batch: Batch, said: list[Statement], recorded_at: datetime) -> None:
-    """Record what the batch heard, and what was heard before and is reached now; a source's last word counts."""
+    """Record what the batch heard, and what was heard before and is reached now; a source's last word counts.
+
+    A source may say in one batch what is reached and, later, what is not yet: both are recorded, the later one waits.
+    """
     read_to = {topic: {n: end for n, (_, end) in parts.items()} for topic, parts in batch.plan.ranges.items()}
-    waiting = unreached(batch)
-    heard = (statements(batch, before=waiting) if waiting else []) + said
-    last = {(each.source, each.topic): each for each in heard if each.is_reached(read_to)}
-    last |= {(each.source, each.topic): each for each in said if (each.source, each.topic) not in last}
+    known = batch.ledger.read(WATERMARKS, filter=earlier(batch)).to_pylist()
+    levels, waiting = reached_levels(known), unreached(known)
+    old = statements(batch, before=waiting) if waiting else []
+    heard = [each for each in old if each.level > levels.get(each.stream, NOTHING_SAID)] + said
+    reached = {each.stream: each for each in heard if each.is_reached(read_to)}
+    waits = {each.stream: each for each in said if not each.is_reached(read_to)}
+    later = [each for stream, each in waits.items() if stream not in reached or each.level > reached[stream].level]
     rows = [
         {
             "ingest_seq": batch.seq,
@@ -82,22 +102,36 @@ def write_watermarks(batch: Batch, said: list[Statement], recorded_at: datetime)
             "offsets_reached": each.is_reached(read_to),
             "recorded_at": recorded_at,
         }
-        for each in last.values()
+        for each in (*reached.values(), *later)
     ]
     if rows:
         batch.ledger.append(WATERMARKS, rows, app=APP, version=batch.seq)
 
 
-def unreached(batch: Batch) -> list[int]:
-    """The older batches with a statement whose offsets were not read yet."""
+def earlier(batch: Batch) -> Any:
+    """The condition that a row of the ledger was written before this batch."""
     import pyarrow.compute as pc
 
-    lines = batch.ledger.read(WATERMARKS, filter=pc.field("ingest_seq") < batch.seq).to_pylist()
-    reached = {(line["source"], line["topic"]): line["ingest_seq"] for line in lines if line["offsets_reached"]}
+    return pc.field("ingest_seq") < batch.seq
+
+
+def reached_levels(known: Iterable[dict[str, Any]]) -> dict[Stream, Level]:
+    """How far each source is believed about each topic."""
+    levels: dict[Stream, Level] = {}
+    for line in (line for line in known if line["offsets_reached"]):
+        stream, level = (line["source"], line["topic"]), (line["complete_until"], line["is_final"])
+        levels[stream] = max(level, levels.get(stream, NOTHING_SAID))
+    return levels
+
+
+def unreached(known: list[dict[str, Any]]) -> list[int]:
+    """The batches with a statement that says more than what is believed of its source, its offsets not read yet."""
+    levels = reached_levels(known)
     return sorted(
         {
             line["ingest_seq"]
-            for line in lines
-            if not line["offsets_reached"] and reached.get((line["source"], line["topic"]), -1) < line["ingest_seq"]
+            for line in known
+            if not line["offsets_reached"]
+            and (line["complete_until"], line["is_final"]) > levels.get((line["source"], line["topic"]), NOTHING_SAID)
         }
     )

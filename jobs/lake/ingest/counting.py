@@ -31,11 +31,13 @@ def received(ledger: Ledger, ingest_seq: int) -> dict[tuple[str, int], int]:
 
 def landed_plan(ledger: Ledger, ingest_seq: int) -> Plan:
     """What the batch had planned to read, as its commit to bronze says."""
-    for commit in ledger.open(BRONZE).history(LOOK_BACK):
-        noted = json.loads(commit.get("userMetadata") or "{}")
-        if noted.get("ingest_seq") == ingest_seq:
-            return Plan.from_note(noted)
-    raise LookupError(f"{BRONZE}: no commit of batch {ingest_seq} among the last {LOOK_BACK}")
+    bronze = ledger.open(BRONZE)
+    for depth in (1, LOOK_BACK, None):  # as a rule it is the newest commit; of lost books it may be any
+        for commit in bronze.history(depth):
+            noted = json.loads(commit.get("userMetadata") or "{}")
+            if noted.get("ingest_seq") == ingest_seq:
+                return Plan.from_note(noted)
+    raise LookupError(f"{BRONZE}: its log has no commit of batch {ingest_seq}")
 
 
 def version_before(ledger: Ledger, table: str, app: str, ingest_seq: int) -> int:

@@ -90,10 +90,31 @@ VERDICTS = [
     (bronze, {bronze.NOOP: 9.0, bronze.PLAIN: 9.0, bronze.OURS: 10.0}, "Missed: 90% of noop's rate, 90%"),
     (silver, {silver.PLAIN: 2.0, silver.LOOP: 4.0, silver.OURS: 3.0}, "Met: 1.50 ×"),
     (silver, {silver.PLAIN: 2.0, silver.LOOP: 3.0, silver.OURS: 3.0}, "Missed: 1.50 ×"),
-    (funnels, {funnels.CHDB: 1.0, funnels.DUCKDB: 4.0, funnels.OURS: 3.0}, "Met: 3.00 × chdb, 0.75 × DuckDB"),
-    (funnels, {funnels.CHDB: 1.0, funnels.DUCKDB: 4.0, funnels.OURS: 3.1}, "Missed"),
-    (funnels_held, {funnels.DUCKDB: 4.0, funnels.OURS: 3.0}, "Met: 0.75 × DuckDB"),
-    (funnels_held, {funnels.DUCKDB: 3.0, funnels.OURS: 3.0}, "Missed: 1.00 × DuckDB"),
+    (
+        funnels,
+        {funnels.CHDB: 1.0, funnels.DUCKDB: 4.0, funnels.OURS: 3.0, funnels.ON_FILE: 2.0},
+        "Met on the file: 2.00 × chdb, 0.50 × DuckDB; met in Spark: 3.00 × chdb, 0.75 × DuckDB.",
+    ),
+    (
+        funnels,
+        {funnels.CHDB: 1.0, funnels.DUCKDB: 4.0, funnels.OURS: 3.1, funnels.ON_FILE: 2.0},
+        "Missed in Spark: 3.10 × chdb, 0.78 × DuckDB; met on the file: 2.00 × chdb, 0.50 × DuckDB.",
+    ),
+    (
+        funnels,
+        {funnels.CHDB: 1.0, funnels.DUCKDB: 4.0, funnels.OURS: 3.0, funnels.ON_FILE: 4.0},
+        "Missed on the file: 4.00 × chdb, 1.00 × DuckDB; met in Spark",
+    ),
+    (
+        funnels_held,
+        {funnels.DUCKDB: 4.0, funnels.OURS: 3.0, funnels.ON_FILE: 2.0},
+        "Met on the file: 0.50 × DuckDB; met",
+    ),
+    (
+        funnels_held,
+        {funnels.DUCKDB: 3.0, funnels.OURS: 3.0, funnels.ON_FILE: 2.0},
+        "Missed in Spark: 1.00 × DuckDB; met",
+    ),
     (start, {start.NEW: 30.0, start.OURS: 3.0}, "Met: 3.0 s, 10.0 ×"),
     (start, {start.NEW: 30.0, start.OURS: 3.1}, "Missed"),
 ]
@@ -106,7 +127,7 @@ def test_a_verdict_compares_with_the_aim(module: Any, medians: dict[str, float],
 
 def result(scale: float, ours: float) -> dict[str, Any]:
     outcomes = [outcome(funnels.CHDB, "peer", 1.0), outcome(funnels.DUCKDB, "peer", 4.0),
-                outcome(funnels.OURS, "ours", ours)]  # fmt: skip
+                outcome(funnels.OURS, "ours", ours), outcome(funnels.ON_FILE, "ours", ours + 1)]  # fmt: skip
     return as_result("B4", "funnel", scale, 3, funnels, outcomes)
 
 
@@ -121,6 +142,6 @@ def test_the_page_tells_losses_first_and_everybodys_settings() -> None:
     page = as_page([result(0.1, 2.0), result(1.0, 5.0)])
     lost = page[page.index("## Losses") : page.index("## B4")]
     assert "- B4 at scale 0.1: Ours takes longer than chdb windowFunnel (2 ×)." in lost
-    assert "- B4 at scale 1: Missed: 5.00 × chdb, 1.25 × DuckDB." in lost
+    assert "- B4 at scale 1: Missed on the file: 6.00 × chdb, 1.50 × DuckDB; missed in Spark: 5.00 × chdb, 1.25" in lost
     assert "| chdb windowFunnel | peer | 1.00 | 1.00–1.00 | 2.0 | 300 | 5.0 | its settings |" in page
     assert as_table(result(1.0, 5.0)).row_count == 3

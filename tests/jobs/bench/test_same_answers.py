@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from jobs.lake.ingest.progress import BRONZE
 from jobs.lake.settings import Settings
 from jobs.lake.tables import Lake
-from tests.bench import bronze, funnels, funnels_held, silver, small_job, start
+from tests.bench import bronze, funnels, funnels_held, lookup, silver, small_job, start
 from tests.bench.harness import Contender, DifferError, agree
 from tests.bench.views import Truth, make_views
 
@@ -105,3 +105,16 @@ def test_the_small_job_says_the_same_in_spark_and_duckdb(spark: SparkSession, tm
     assert small_job.by_duckdb(source, str(tmp_path / "duckdb")) == truth
     assert small_job.asked(spark, source) == truth
     assert small_job.build(spark, source, str(tmp_path / "spark")) == truth
+
+
+def test_a_profile_is_found_alike_however_the_table_lies(settings: Settings, tmp_path: Path) -> None:
+    many = settings.model_copy(update={"lake_uri": str(tmp_path / "many")})
+    rows = lookup.make_profiles(settings, 500)
+    lookup.write_in_pieces(many, rows)
+    lookup.pq.write_table(rows.sort_by("user_id"), tmp_path / "sorted.parquet")
+    users = rows["user_id"].to_pylist()[::50]
+    said = answers(lookup.contenders(many, many, tmp_path / "sorted.parquet", users))
+    orders = sum(rows["order_count"].to_pylist()[::50])
+    assert (agree(said), lookup.SLOWEST.keys()) == (orders, {lookup.OURS, lookup.MANY, lookup.SORTED})
+    assert said[lookup.SEGMENT] is None
+    assert lookup.verdict(dict.fromkeys(said, 1.0)).endswith(" ms).")

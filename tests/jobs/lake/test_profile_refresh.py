@@ -9,9 +9,11 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame
 
+from jobs.lake.contracts import contract
 from jobs.lake.families.profile_refresh import (
     AsOf,
     Gold,
@@ -24,9 +26,12 @@ from jobs.lake.families.profile_refresh import (
     touched_pairs,
     touched_users,
 )
+from jobs.lake.settings import Settings
 from jobs.lake.work import Staged
 from tests.jobs.lake import profile_oracle as oracle
 from tests.jobs.lake.profile_histories import AS_OF, STEPS, Histories
+from tests.jobs.lake.profiles_in_sql import KEYS as KEYS_IN_SQL
+from tests.jobs.lake.profiles_in_sql import differences, recomputed
 
 TableMaker = Callable[[str, list[dict[str, Any]]], DataFrame]
 State = dict[str, list[dict[str, Any]]]
@@ -129,6 +134,17 @@ def test_the_history_ends_with_what_the_profiles_say(piece_by_piece: list[State]
         assert {name: known[name] for name in profile if name != "as_of_day"} == {
             n: v for n, v in profile.items() if n != "as_of_day"
         }
+
+
+@pytest.mark.parametrize("what", KEYS_IN_SQL)
+def test_every_number_is_what_sql_over_silver_counts(
+    what: str, histories: Histories, table: TableMaker, settings: Settings, at_once: State
+) -> None:
+    """Nonsense included: overflowing money and times, tombstones, consent withdrawn, take-backs before their acts."""
+    day, name = AS_OF[STEPS[-1]], f"gold.user_{what}"
+    silver = {part: table(f"silver.{part}", rows).toArrow() for part, rows in histories.silver(STEPS[-1]).items()}
+    built = pa.Table.from_pylist(at_once[name], contract(name, settings.schemas_dir).arrow_schema())
+    assert differences(recomputed(silver, day, ZONE), what, built) == {}
 
 
 def _differences(user: str, expected: dict[str, Any], row: dict[str, Any]) -> dict[tuple[str, str], tuple[Any, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
+from jobs.commands.funnel import app
 from jobs.lake.errors import SliceError, UsageError
 from jobs.lake.settings import ROOT, Settings
 from jobs.serve import query, tables
@@ -84,7 +87,7 @@ def test_people_over_whom_they_part_ways_and_why(settings: Settings) -> None:
     assert found["slow"]["why"] == "paid came 5:00:00 after the entry, v3 waits 2:00:00"
     assert found["barred"]["other"] == "kept, excluded"
     assert found["barred"]["why"] == "v3 excludes it: an event came between that it forbids"
-    assert found["keeper"]["why"] == "in v3 no try gets past its first step; what changed is told above"
+    assert found["keeper"]["why"] == "in v3 no try gets past its first step"
     keeper = next(row for row in examples(settings, Comparison("shop", 1, 2), 9) if row["user_id"] == "keeper")
     assert (keeper["one"], keeper["why"]) == ("kept", "v2 has no step kept")
     assert len(examples(settings, Comparison("shop", 1, 3), 2)) == 2
@@ -116,3 +119,19 @@ def test_what_the_definitions_say_differently(settings: Settings) -> None:
     (file.parent / "content_to_purchase_2.yaml").write_text(newer)
     assert changes(settings, Comparison("content_to_purchase", 1, 2)) == ["window_us: 86400000000 → 43200000000"]
     assert changes(settings, Comparison("content_to_purchase", 1, 5)) == []
+
+
+def test_json_tells_what_changed_and_an_example_names_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = (settings.schemas_dir / "funnels" / "content_to_purchase.yaml").read_text()
+    shop = shop.replace("name: content_to_purchase", "name: shop")
+    for version, window in ((1, "24h"), (3, "12h")):
+        newer = shop.replace("version: 1", f"version: {version}").replace("window: 24h", f"window: {window}")
+        (settings.schemas_dir / "funnels" / f"shop_{version}.yaml").write_text(newer)
+    monkeypatch.setattr(Settings, "from_env", lambda: settings)
+    told = CliRunner().invoke(app, ["compare", "shop", "1", "3", "--format", "json"], catch_exceptions=False)
+    rows = json.loads(told.stdout)
+    assert [row["why"] for row in rows if row["part"] == "change"] == ["window_us: 86400000000 → 43200000000"]
+    (keeper,) = [row for row in rows if row["user_id"] == "keeper"]
+    assert keeper["why"] == "in v3 no try gets past its first step; changed are window_us"
+    assert "above" not in told.stdout
+    assert len({tuple(row) for row in rows}) == 1  # every row has the same fields

@@ -13,23 +13,15 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
-from jobs.lake.contracts import contract
 from jobs.lake.errors import KeyFileError, UsageError
 from jobs.lake.identity import ensure_key_file, pseudonym_of
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Publication, publish
 from jobs.lake.settings import Settings
 from jobs.serve.profile_card import card, find_profile
+from tests.jobs.serve.filled import filled
 
 AT = datetime(2026, 6, 8, 1, tzinfo=UTC)
-FILLED = {
-    "string": "x",
-    "bigint": 0,
-    "boolean": False,
-    "date": date(2026, 6, 7),
-    "timestamp": AT,
-    "decimal(38,0)": Decimal(0),
-}
 TABLES = ("gold.user_profiles", "gold.user_profiles_history", "gold.user_interests")
 SPENT = {
     "order_count": 2,
@@ -94,7 +86,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     rows["silver.sessions"] = [visit | {"started_at": AT + timedelta(hours=hours)} for hours in (0, 1, -5, -9)]
     rows["gold.user_scores"] = [SCORED | {"user_id": ann}, SCORED | dict.fromkeys(SCORED) | {"user_id": bob}]
     for name, found in rows.items():
-        Ledger(made).append(name, [_filled(made, name, row) for row in found])
+        Ledger(made).append(name, [filled(made, name, row) for row in found])
     publish(Ledger(made), "profiles", 1, [_line(Ledger(made), name) for name in TABLES])
     for family, name in (("sessions", "silver.sessions"), ("scores", "gold.user_scores")):
         publish(
@@ -139,7 +131,7 @@ def test_before_the_other_families_are_published_a_profile_is_there(tmp_path: Pa
     made = Settings(home=tmp_path)
     ensure_key_file(made.keys_path)
     ann = pseudonym_of("u-ann", made.keys_path)
-    Ledger(made).append("gold.user_profiles", [_filled(made, "gold.user_profiles", ANN | {"user_id": ann})])
+    Ledger(made).append("gold.user_profiles", [filled(made, "gold.user_profiles", ANN | {"user_id": ann})])
     publish(Ledger(made), "profiles", 1, [_line(Ledger(made), name) for name in TABLES if Ledger(made).open(name)])
     found = find_profile(made, "u-ann", None)
     assert (found["sessions"], found["scores"]) == ([], [])
@@ -217,11 +209,6 @@ def _printed(profile: dict[str, Any]) -> str:
     console = Console(width=120, file=StringIO())
     console.print(card(profile))
     return console.file.getvalue()  # type: ignore[attr-defined]
-
-
-def _filled(settings: Settings, table: str, row: dict[str, Any]) -> dict[str, Any]:
-    columns = contract(table, settings.schemas_dir).columns
-    return {column.name: FILLED[column.type] for column in columns if column.required and column.type in FILLED} | row
 
 
 def _line(ledger: Ledger, table: str) -> Publication:

@@ -12,7 +12,7 @@ from jobs.__main__ import build_app
 from jobs.lake.errors import UsageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import ROOT, Settings
-from jobs.serve.masking import LONGEST, masked, safe_reason, words_of
+from jobs.serve.masking import LONGEST, masked, safe_reason, safe_source, words_of
 from jobs.serve.quarantine import count, examples, overview
 
 AT = datetime(2026, 6, 8, 1, tzinfo=UTC)
@@ -44,7 +44,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         refused.append(place | {
             "kafka_time": time, "reasons": reasons, "detail": "value of 9 bytes", "ingest_seq": 3,
             "twin": {"partition": 0, "offset": 1} if is_conflict else None,
-            "schema_version": None if is_conflict else 1, "source_uri": "app:ios", "event_id": None,
+            "schema_version": None if is_conflict else 1, "event_id": None,
+            "source_uri": f"app:{RAW}" if topic == "likes" else "app:ios",
         })  # fmt: skip
         landed.append({
             "topic": topic, "topic_id": f"id-{topic}", "partition": 0, "offset": number, "kafka_time": time,
@@ -120,7 +121,8 @@ def test_no_command_shows_a_raw_id(
         rows: list[dict[str, Any]] = json.loads(said.output)
         assert len(rows) == (len(RECORDS) if words else 7)
     else:
-        assert "missing:video_id" in said.output
+        assert "video_id" in said.output
+        assert words or max(map(len, said.output.splitlines())) <= 80
 
 
 def test_an_option_before_show_is_refused_and_not_forgotten() -> None:
@@ -159,3 +161,20 @@ def test_a_reason_quotes_known_names_only() -> None:
     assert safe_reason("duplicate_field:kind", {"kind"}) == "duplicate_field:kind"
     assert safe_reason("duplicate_field:bob", {"kind"}) == "duplicate_field:(unknown field)"
     assert safe_reason("missing:kind", set()) == "missing:kind"
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        (None, None),
+        ("app:ios", "app:ios"),
+        ("replay:rees46", "replay:rees46"),
+        ("replay:simulator:7", "replay:simulator:7"),
+        ("app:u-Canary-7351", "xxx:x-xxxxxx-9999"),
+        ("app:u4711", "xxx:x9999"),
+        ("Bob", "xxx"),
+        ("x" * 99, "x" * 40),
+    ],
+)
+def test_a_source_is_shown_if_it_is_of_a_kind_we_know(source: str | None, shown: str | None) -> None:
+    assert safe_source(source) == shown

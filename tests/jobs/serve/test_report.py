@@ -3,7 +3,8 @@
 from typing import Any
 
 from jobs.serve import charts
-from jobs.serve.report import figure, hatched
+from jobs.serve.report import hatched
+from jobs.serve.report_figure import figure
 
 
 def test_open_attempts_are_hatched_and_mature_ones_are_not() -> None:

@@ -16,6 +16,7 @@ SAID: dict[bytes, tuple[str, ...]] = {
     b'{"size":1,"size":2}': ("duplicate_field:size",),
     b'{"si\\u007ae":1,"size":2}': ("duplicate_field:size",),
     b'{"producer":{"id":"a","id":"b"}}': ("duplicate_field:body",),
+    b'{"u-4711":1,"u-4711":2,"u-12":1,"u-12":2}': ("duplicate_field:(unknown field)",),
     b'{"size":"1","name":2,"is_new":"x"}': ("wrong_type:name", "wrong_type:size", "wrong_type:is_new"),
     b'{"size":1.0}': ("wrong_type:size",),
     b'{"size":9223372036854775808}': ("wrong_type:size",),

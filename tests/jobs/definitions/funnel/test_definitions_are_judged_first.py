@@ -150,6 +150,14 @@ LINES = {  # a line that is no event -> what is wrong with it
     '{"subject": "u", "event_time": 1.5, "event_id": "x", "event": "play"}': "neither ISO 8601",
     '{"subject": "u", "event_time": true, "event_id": "x", "event": "play"}': "neither ISO 8601",
     '{"subject": "u", "event_time": 1, "event_id": "", "event": "play"}': "event_id is ''",
+    '{"subject": "u", "event_time": 1, "event_id": 1.5, "event": "play"}': "event_id is 1.5, not a text",
+    '{"subject": "", "event_time": 1, "event_id": "x", "event": "play"}': "subject is ''",
+    '{"subject": true, "event_time": 1, "event_id": "x", "event": "play"}': "subject is True, not a text or whole",
+    '{"subject": ["u"], "event_time": 1, "event_id": "x", "event": "play"}': "subject is ['u']",
+    '{"subject": "u", "event_time": 1, "event_id": "x", "event": ""}': "event is ''",
+    '{"subject": "u", "event_time": 1, "event_id": "x", "event": 5}': "event is 5, not the name",
+    '{"subject": "u", "event_time": 36028797018963969, "event_id": "x", "event": "play"}': "is no time in microseconds",
+    '{"subject": "u", "event_time": "2026-02-30T00:00:00Z", "event_id": "x", "event": "play"}': "is no ISO 8601 time",
 }
 
 

@@ -1,15 +1,13 @@
 """The corpus: named records and their fate. An empty tuple of reasons means that the record is taken."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
-from tests.lake.logs import NOON, Record, body_of, headers_of, micros, record, uuid7
+from jobs.drills.records import NOON, Record, body_of, headers_of, micros, record, uuid7
 
 DAY = timedelta(days=1)
 BACKSLASH_D800 = "\\ud800"
@@ -27,20 +25,22 @@ class Case:
 
 
 class Maker:
-    """Numbers the cases, so that each has an id of its own."""
+    """Numbers the cases, so that each has an id of its own; all happen at `noon`."""
 
-    def __init__(self) -> None:
+    def __init__(self, noon: datetime = NOON) -> None:
+        self.noon = noon
         self.numbers = count(1)
 
     def body(self, topic: str = "views", /, **fields: Any) -> dict[str, Any]:
         """A good body of its own, with these fields changed."""
-        return body_of(topic, next(self.numbers), **fields)
+        return body_of(topic, next(self.numbers), self.noon, **fields)
 
     def text(self, old: str, new: str, topic: str = "views", **fields: Any) -> Record:
         """A good record whose text has `new` in the place of `old`."""
         good = record(topic, self.body(topic, **fields))
         text = (good.value or b"").decode()
-        assert old in text, (old, text)
+        if old not in text:
+            raise ValueError(f"no {old} in {text}")
         return _with(good, text.replace(old, new, 1).encode("utf-8", "surrogatepass"))
 
     def raw(self, value: bytes, topic: str = "views") -> Record:
@@ -52,9 +52,9 @@ def _with(good: Record, value: bytes) -> Record:
     return Record(good.topic, good.key, value, good.headers, good.at, good.partition)
 
 
-def cases() -> list[Case]:
-    """All cases, in the order in which they are put on the topics."""
-    make = Maker()
+def cases(noon: datetime = NOON) -> list[Case]:
+    """All cases, in the order in which they are put on the topics; the broker receives them at `noon`."""
+    make = Maker(noon)
     parts = (broken_texts, wrong_types, huge_things, odd_letters, bare_records, wrong_clocks, repeats, late_ones,
              missing_keys, injections, new_contracts, odd_entities)  # fmt: skip
     return [case for part in parts for case in part(make)]
@@ -102,7 +102,7 @@ def wrong_types(make: Maker) -> Iterator[Case]:
     }.items():
         wrong = make.text('"user_id":"u1"', f'"user_id":{value}')
         yield Case("P2", f"{name} for a text", wrong, ("wrong_type:user_id",))
-    others = {
+    others: dict[str, dict[str, Any]] = {
         "wrong_type:features": {"features": [1]}, "wrong_type:experiments": {"experiments": {"a": 1}},
         "wrong_type:producer": {"producer": 5}, "wrong_type:producer.seq": {"producer": {"id": "a", "epoch": 1, "seq": "1"}},
         "out_of_range:watch_ms": {"watch_ms": -1}, "not_allowed:scene": {"scene": "metro"},
@@ -172,7 +172,7 @@ def bare_records(make: Maker) -> Iterator[Case]:
     yield Case("P5", "another topic's type", other, ("unknown_type",))
     for name in ("ce_id", "ce_source", "ce_type"):
         yield Case("P5", f"no {name}", _reheaded(record("views", body()), name, None), (f"bad_header:{name}",))
-    wrong_id = _reheaded(record("views", body()), "ce_id", uuid7(NOON, 99_999).encode())
+    wrong_id = _reheaded(record("views", body()), "ce_id", uuid7(make.noon, 99_999).encode())
     yield Case("P5", "a header with another id", wrong_id, ("bad_header:ce_id",))
     yield Case("P5", "a header of invalid UTF-8", _reheaded(record("views", body()), "ce_source", b"\xff"),
                ("bad_header:ce_source",))  # fmt: skip
@@ -183,28 +183,31 @@ def bare_records(make: Maker) -> Iterator[Case]:
 
 def _reheaded(good: Record, name: str, value: bytes | None) -> Record:
     pairs = [(key, value if key == name else old) for key, old in good.headers or ()]
-    return Record(good.topic, good.key, good.value, tuple(pair for pair in pairs if pair[1] is not None))  # type: ignore[arg-type]
+    return Record(good.topic, good.key, good.value, tuple((key, told) for key, told in pairs if told is not None))
 
 
 def wrong_clocks(make: Maker) -> Iterator[Case]:
     """P6: a clock that is wrong is set right by the time of sending, or not believed."""
     for name, wrong in {"years slow": -20 * 365 * DAY, "a day fast": DAY, "in 2099": 73 * 365 * DAY}.items():
-        clock = micros(NOON + wrong)
+        clock = micros(make.noon + wrong)
         yield Case("P6", f"a clock {name}, sent at once", record("views", make.body(event_time=clock, sent_time=clock)))
-    ahead = make.body(event_time=micros(NOON + DAY))
+    ahead = make.body(event_time=micros(make.noon + DAY))
     yield Case("P6", "an event a day ahead of its own sending", record("views", ahead), ("future_time",))
-    yield Case("P6", "nine minutes ahead", record("views", make.body(event_time=micros(NOON) + 9 * 60_000_000)))
-    yield Case("P6", "eleven minutes ahead", record("views", make.body(event_time=micros(NOON) + 11 * 60_000_000)),
+    yield Case("P6", "nine minutes ahead", record("views", make.body(event_time=micros(make.noon) + 9 * 60_000_000)))
+    yield Case("P6", "eleven minutes ahead", record("views", make.body(event_time=micros(make.noon) + 11 * 60_000_000)),
                ("future_time",))  # fmt: skip
     yield Case("P6", "an event of 1970", record("views", make.body(event_time=1)), ("past_time",))
     yield Case("P6", "a time before 1970", record("views", make.body(event_time=-1)),
                ("out_of_range:event_time", "past_time"))  # fmt: skip
     least = record("views", make.body(sent_time=-(2**63)))
     yield Case("P6", "the least sending time there is", least, ("out_of_range:sent_time",))
-    told = {"ce_source": b"replay:test", "ce_replayrange": f"{micros(NOON - 400 * DAY)}/{micros(NOON)}".encode()}
-    old = make.body(event_time=micros(NOON - 399 * DAY))
+    told = {
+        "ce_source": b"replay:test",
+        "ce_replayrange": f"{micros(make.noon - 400 * DAY)}/{micros(make.noon)}".encode(),
+    }
+    old = make.body(event_time=micros(make.noon - 399 * DAY))
     yield Case("P6", "a replay inside its range", _told(record("views", old), told))
-    outside = _told(record("views", make.body(event_time=micros(NOON))), told)
+    outside = _told(record("views", make.body(event_time=micros(make.noon))), told)
     yield Case("P6", "a replay outside its range", outside, ("outside_declared_range",))
     silent = _told(record("views", make.body()), {"ce_source": b"replay:test"})
     yield Case("P6", "a replay without a range", silent, ("bad_header:ce_replayrange",))
@@ -233,7 +236,7 @@ def repeats(make: Maker) -> Iterator[Case]:
 def late_ones(make: Maker) -> Iterator[Case]:
     """P8: late is not wrong."""
     for name, late in {"a second": timedelta(seconds=1), "a day": DAY, "30 days": 30 * DAY}.items():
-        yield Case("P8", f"late by {name}", record("views", make.body(event_time=micros(NOON - late))))
+        yield Case("P8", f"late by {name}", record("views", make.body(event_time=micros(make.noon - late))))
 
 
 def missing_keys(make: Maker) -> Iterator[Case]:
@@ -245,7 +248,7 @@ def missing_keys(make: Maker) -> Iterator[Case]:
     yield Case("P9", "a key of invalid UTF-8", record("views", make.body(), key=b"\xff"), ("empty_key",))
     no_id = make.body(event_id=None)
     yield Case("P9", "no id", record("views", no_id, headers=headers_of("views", "x")), ("missing:event_id",))
-    for name, bad in {"version 4": "019caeb0-7a80-4001-8a5b-0242ac120001", "upper case": uuid7(NOON, 7).upper(),
+    for name, bad in {"version 4": "019caeb0-7a80-4001-8a5b-0242ac120001", "upper case": uuid7(make.noon, 7).upper(),
                       "a text": "e-1", "beyond the year 9999": "ffffffff-ffff-7000-8000-000000000001"}.items():  # fmt: skip
         yield Case("P9", f"an id of {name}", record("views", make.body(event_id=bad)), ("bad_event_id",))
 

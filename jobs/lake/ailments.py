@@ -1,0 +1,154 @@
+"""What is wrong with the files of a lake: torn logs, garbled checkpoints, data files that are gone or changed.
+
+Looked at without Spark, and without trust in the log: every file of it is read. Lakes on this machine only; an object
+store keeps its own checksums.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from jobs.lake.contracts import all_tables
+from jobs.lake.settings import Settings
+from jobs.lake.topics import CONTROL, ENTITIES, FACTS
+
+# Tables in which each batch of ingest is one commit → what the books count of it there, and of which topic (all: "").
+BY_BATCH: dict[str, tuple[str, str]] = {
+    **{f"silver.{topic}": ("accepted", topic) for topic in (*FACTS, *ENTITIES)},
+    "silver.quarantine": ("quarantined", ""),
+    "ops.touched": ("accepted", ""),
+    "ops.watermarks": ("accepted", CONTROL),
+    "ops.books": ("received", ""),
+}
+HINT = "_last_checkpoint"
+COMMIT = re.compile(r"\d{20}\.json")
+CHECKPOINT = re.compile(r"(\d{20})\.checkpoint.*\.parquet")
+
+
+class Kind(StrEnum):
+    """Which part of a table is hurt."""
+
+    hint = "hint"  # where the log says its newest checkpoint is
+    checkpoint = "checkpoint"
+    newest_commit = "newest commit"
+    commit = "commit"
+    data = "data file"
+
+
+@dataclass(frozen=True)
+class Ailment:
+    """One file of a table that is not what it should be."""
+
+    table: str
+    kind: Kind
+    file: Path
+    found: str
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it, in one line."""
+        if self.is_mendable:
+            return f"run `reelhouse repair {self.table}`"
+        return "put the file back from a copy; see docs/runbooks/lake.md"
+
+    @property
+    def is_mendable(self) -> bool:
+        """Whether setting the file aside may mend the table: it is a copy, or a batch that can be done again."""
+        is_batch = self.table in BY_BATCH and self.kind is Kind.newest_commit
+        return self.kind in (Kind.hint, Kind.checkpoint) or is_batch
+
+
+def ailments(settings: Settings) -> list[Ailment]:
+    """All that is wrong with the tables that were made; never raises for what it finds."""
+    return [found for table in all_tables(settings.schemas_dir) for found in ailments_of(settings, table)]
+
+
+def ailments_of(settings: Settings, table: str) -> list[Ailment]:
+    """What is wrong with one table: its log first; its data only when the log can be read."""
+    log = Path(settings.table_path(table)) / "_delta_log"
+    if "://" in settings.lake_root or not log.is_dir():
+        return []
+    found = [*hints(table, log), *checkpoints(table, log), *commits(table, log)]
+    return found or list(data_files(table, log.parent))
+
+
+def hints(table: str, log: Path) -> Iterator[Ailment]:
+    """The file that names the newest checkpoint must be JSON and name one that is there."""
+    file = log / HINT
+    if not file.exists():
+        return
+    try:
+        version = int(json.loads(file.read_bytes())["version"])
+    except (ValueError, KeyError, TypeError):
+        yield Ailment(table, Kind.hint, file, "is not readable")
+        return
+    if version not in {int(name[1]) for name in map(_checkpoint, log.iterdir()) if name}:
+        yield Ailment(table, Kind.hint, file, f"names a checkpoint of version {version}, which is not there")
+
+
+def checkpoints(table: str, log: Path) -> Iterator[Ailment]:
+    """Each checkpoint must be a Parquet file that can be read to its end: Delta does not fall back to another."""
+    for file in sorted(each for each in log.iterdir() if _checkpoint(each)):
+        wrong = unreadable(file)
+        if wrong:
+            yield Ailment(table, Kind.checkpoint, file, wrong)
+
+
+def commits(table: str, log: Path) -> Iterator[Ailment]:
+    """Each commit must be lines of JSON."""
+    files = sorted(each for each in log.iterdir() if COMMIT.fullmatch(each.name))
+    for file in files:
+        if not _is_whole(file):
+            yield Ailment(table, Kind.newest_commit if file == files[-1] else Kind.commit, file, "is not whole")
+
+
+def data_files(table: str, root: Path) -> Iterator[Ailment]:
+    """Each file of the newest version must be there, as large as the log says, and readable with its checksums."""
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+    for line in pa.table(DeltaTable(root).get_add_actions(flatten=True)).to_pylist():
+        file = root / unquote(line["path"])
+        wrong = _changed(file, line)
+        if wrong:
+            yield Ailment(table, Kind.data, file, wrong)
+
+
+def unreadable(file: Path) -> str:
+    """What is wrong with a Parquet file, checksums of its pages included where it has them; empty for nothing."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file, page_checksum_verification=True) as opened:
+            for number in range(opened.num_row_groups):
+                opened.read_row_group(number)
+    except (pa.ArrowException, OSError) as wrong:
+        return f"cannot be read: {str(wrong).splitlines()[0][:120]}"
+    return ""
+
+
+def _changed(file: Path, line: dict[str, Any]) -> str:
+    if not file.exists():
+        return "is not there"
+    size = file.stat().st_size
+    if size != line["size_bytes"]:
+        return f"has {size} bytes, the log says {line['size_bytes']}"
+    return unreadable(file)
+
+
+def _is_whole(file: Path) -> bool:
+    try:
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except ValueError:
+        return False
+    return bool(lines) and all(isinstance(line, dict) for line in lines)
+
+
+def _checkpoint(file: Path) -> re.Match[str] | None:
+    return CHECKPOINT.fullmatch(file.name)

@@ -1,0 +1,125 @@
+"""Mending a table's log: the bad file is set aside, never deleted, and what stays is proven to be the table.
+
+A checkpoint is a copy of the commits before it, so without it the log says the same, if those commits are still there.
+A newest commit that is torn is undone, and the batch it belonged to is taken out of the books, so that the next ingest
+does that batch again from bronze: every write that is there already is skipped, the one that is missing is made.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.lake.ailments import BY_BATCH, HINT, Ailment, Kind, ailments_of
+from jobs.lake.errors import UsageError, WriteError
+from jobs.lake.ingest.progress import BOOKS, committed, progress
+from jobs.lake.leases import Leases
+from jobs.lake.ledger import Ledger
+from jobs.lake.settings import Settings
+
+ASIDE = "aside"
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What was done to a table, and what it holds now; `next_step` is a command, or empty."""
+
+    table: str
+    set_aside: tuple[str, ...]
+    version: int
+    rows: int
+    next_step: str
+
+
+def mend(settings: Settings, table: str, run_id: str) -> Mended | None:
+    """Mend the log of one table under the lease of ingest; None when nothing ails it.
+
+    UsageError when it is none that can be mended here; WriteError, with every file back in its place, when the log
+    cannot be read without what was set aside.
+    """
+    from jobs.lake.ingest.loop import LEASE
+
+    found = ailments_of(settings, table)
+    if not found:
+        return None
+    refuse_the_rest(found)
+    ledger = Ledger(settings)
+    with Leases(ledger).held(LEASE, run_id):
+        moved = [set_aside(settings, table, file) for file in bad_files(found)]
+        try:
+            version, rows = proven(ledger, table)
+            is_lacking = any(each.kind is Kind.newest_commit for each in found) and lacks_newest_batch(ledger, table)
+        except Exception:
+            for there, aside in moved:
+                shutil.move(aside, there)
+            raise
+        if is_lacking:
+            moved.append(set_aside(settings, BOOKS, newest_of_log(ledger, BOOKS)))
+    next_step = "reelhouse ingest" if progress(ledger).is_unfinished else ""
+    return Mended(table, tuple(str(aside) for _, aside in moved), version, rows, next_step)
+
+
+def refuse_the_rest(found: list[Ailment]) -> None:
+    """UsageError for what setting a file aside does not mend."""
+    for each in found:
+        if not each.is_mendable:
+            raise UsageError(f"{each.table}: {each.file} {each.found}, which this command cannot mend: {each.remedy}")
+
+
+def bad_files(found: list[Ailment]) -> list[Path]:
+    """The files to set aside: with a checkpoint its hint, which would ask for it; with a commit its checksums."""
+    files = {each.file for each in found}
+    files |= {each.file.with_name(HINT) for each in found if each.kind is Kind.checkpoint}
+    for torn in (each.file for each in found if each.kind is Kind.newest_commit):
+        files |= {torn.with_suffix(".crc"), torn.with_name(f".{torn.name}.crc")}
+    return sorted(file for file in files if file.exists())
+
+
+def set_aside(settings: Settings, table: str, file: Path) -> tuple[Path, Path]:
+    """Move a file to `<home>/aside/<table>/`, beside what was set aside there before; where it was, where it is."""
+    folder = settings.home / ASIDE / table
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = folder / f"{len(list(folder.iterdir()))}-{file.name}"
+    shutil.move(file, aside)
+    return file, aside
+
+
+def proven(ledger: Ledger, table: str) -> tuple[int, int]:
+    """The version and rows of a table, read file by file; WriteError if they are not as many as its log says."""
+    import pyarrow as pa
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    try:
+        delta = DeltaTable(ledger.path(table))  # `Ledger.open` would make a table where the log is empty
+        said = sum(pa.table(delta.get_add_actions(flatten=True))["num_records"].to_pylist())
+        rows = ledger.read(table, []).num_rows
+    except DeltaError as wrong:
+        words = str(wrong).splitlines()[0][:200]
+        raise WriteError(
+            f"{table}: its log cannot be read without the bad file: {words}; nothing was changed"
+        ) from wrong
+    if rows != said:
+        raise WriteError(f"{table}: {rows} rows, but its log says {said}; nothing was changed")
+    return int(delta.version()), rows
+
+
+def lacks_newest_batch(ledger: Ledger, table: str) -> bool:
+    """Whether the table lacks its rows of the newest batch; WriteError if it lacks those of an older one."""
+    if table == BOOKS:
+        return False  # it tells itself how far it is
+    fate, topic = BY_BATCH[table]
+    lines = ledger.read(BOOKS, ["ingest_seq", "topic", fate]).to_pylist()
+    booked = {line["ingest_seq"] for line in lines if line[fate] and topic in ("", line["topic"])}
+    lacking = {number for number in booked if number > committed(ledger, table)}
+    reached = progress(ledger)
+    if lacking and (lacking != {reached.complete} or reached.is_unfinished):
+        raise WriteError(
+            f"{table}: the torn commit is of batch {min(lacking)}, and batch {reached.landed} has begun; nothing was "
+            "changed. Put the file back from a copy; see docs/runbooks/lake.md"
+        )
+    return bool(lacking)
+
+
+def newest_of_log(ledger: Ledger, table: str) -> Path:
+    """The file of a table's newest commit."""
+    return max((Path(ledger.path(table)) / "_delta_log").glob("*.json"))

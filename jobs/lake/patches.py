@@ -1,0 +1,117 @@
+"""Patches: how refused records are put right, as reviewed data under infra/patches."""
+
+import json
+from functools import reduce
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from jobs.lake.errors import UsageError
+from jobs.lake.settings import ROOT
+
+FOLDER = ROOT / "infra" / "patches"
+MICROSECONDS = 1_000_000
+Body = dict[str, Any]
+
+
+class Step(BaseModel):
+    """One change of a record."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    def on(self, body: Body) -> Body:
+        """The body after the step."""
+        return body
+
+
+class MendJson(Step):
+    """Drop a byte order mark and what follows the first JSON object; done while the text is read."""
+
+    do: Literal["mend_json"]
+
+
+class Rename(Step):
+    """Give a field its promised name, where that is not there."""
+
+    do: Literal["rename"]
+    old: str = Field(alias="from")
+    to: str
+
+    def on(self, body: Body) -> Body:
+        """The body with the field under its new name."""
+        if self.old not in body or body.get(self.to) is not None:
+            return body
+        return {name: value for name, value in body.items() if name != self.old} | {self.to: body[self.old]}
+
+
+class MapValue(Step):
+    """Put one value of a field in the place of another."""
+
+    do: Literal["map_value"]
+    field: str
+    values: dict[str, str]
+
+    def on(self, body: Body) -> Body:
+        """The body with the other value, if it has one of those listed."""
+        value = body.get(self.field)
+        return body | {self.field: self.values[value]} if isinstance(value, str) and value in self.values else body
+
+
+class ShiftClock(Step):
+    """Move the time of the event."""
+
+    do: Literal["shift_clock"]
+    seconds: int
+
+    def on(self, body: Body) -> Body:
+        """The body with its time moved."""
+        at = body.get("event_time")
+        return body | {"event_time": at + self.seconds * MICROSECONDS} if type(at) is int else body
+
+
+class Patch(BaseModel):
+    """A reviewed file: which topic's records, what is done to them, and why."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    version: int = Field(ge=1)
+    owner: str
+    why: str
+    topic: str
+    steps: tuple[Annotated[MendJson | Rename | MapValue | ShiftClock, Field(discriminator="do")], ...] = ()
+
+    def read(self, value: bytes) -> Body | None:
+        """The body of a refused record after every step; None for what still is no JSON object."""
+        is_mended = any(isinstance(step, MendJson) for step in self.steps)
+        try:
+            body = mended(value) if is_mended else json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+        return reduce(lambda made, step: step.on(made), self.steps, body) if isinstance(body, dict) else None
+
+
+def mended(value: bytes) -> Any:
+    """The first JSON document of a text, a byte order mark before it left out; ValueError when there is none."""
+    return json.JSONDecoder().raw_decode(value.decode("utf-8-sig").lstrip())[0]
+
+
+def read_patch(name: str, folder: Path = FOLDER) -> Patch:
+    """The patch of that name; UsageError names the file, the place in it, and what there is."""
+    file = folder / f"{name}.yaml"
+    known = sorted(each.stem for each in folder.glob("*.yaml"))
+    if name not in known:
+        raise UsageError(f"no patch {name!r}; {folder} has {', '.join(known) or 'none'}")
+    try:
+        patch = Patch.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except yaml.YAMLError as wrong:
+        raise UsageError(f"{file}: is no YAML: {str(wrong).splitlines()[0]}; see infra/patches/README.md") from wrong
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{file}: {place}: {first['msg']}; see infra/patches/README.md") from wrong
+    if patch.name != name:
+        raise UsageError(f"{file}: name is {patch.name!r}; call it {name!r}, as its file")
+    return patch

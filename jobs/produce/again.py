@@ -1,0 +1,120 @@
+"""Refused records once more: patched, judged by the contracts as they are now, and sent as new arrivals.
+
+So everything else stays as it is for any record: ids that are there already are repeats, touched days are built again,
+and the books count the arrival. A record keeps its id; the clock's correction that its first arrival would have got
+is written into its time. What was sent is noted in ops.replays, and is not sent again by the same patch.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jobs.lake.errors import UsageError
+from jobs.lake.event_validator import validator
+from jobs.lake.ledger import Ledger
+from jobs.lake.patches import Body, Patch
+from jobs.lake.settings import Settings
+from jobs.produce.producer import Producer
+from jobs.produce.records import CONTRACT_VERSION
+
+REPLAYS, QUARANTINE, BRONZE = "ops.replays", "silver.quarantine", "bronze.events"
+SOURCE = "app:quarantine"
+HOPELESS = ("conflict", "tombstone")  # another record has the id; there is nothing to patch
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Place = tuple[str, int, int]  # topic id, partition, offset
+
+
+@dataclass
+class Replay:
+    """What a patch would do: bodies that pass by place, what is still wrong with the others, what is left out."""
+
+    patch: Patch
+    passing: dict[Place, Body] = field(default_factory=dict)
+    faults: Counter[str] = field(default_factory=Counter)
+    sent_before: int = 0
+
+    def days(self, zone: str) -> Counter[date]:
+        """The local days that the passing records fall on."""
+        times = (EPOCH + timedelta(microseconds=body["event_time"]) for body in self.passing.values())
+        return Counter(at.astimezone(ZoneInfo(zone)).date() for at in times)
+
+
+def tried(settings: Settings, patch: Patch, reason: str) -> Replay:
+    """Try a patch on every refused record of its topic with this reason; nothing is sent."""
+    if reason.partition(":")[0] in HOPELESS:
+        raise UsageError(f"{reason}: such records cannot be replayed, for nothing is wrong with their form")
+    ledger, found = Ledger(settings), Replay(patch)
+    done = {place_of(row) for row in ledger.read(REPLAYS).to_pylist() if is_of(row, patch)}
+    rows = {place_of(row): row for row in refused(ledger, patch.topic, reason)}
+    found.sent_before = len(rows.keys() & done)
+    judge = validator(patch.topic, CONTRACT_VERSION, settings.schemas_dir)
+    for place, value in received(ledger, {place: rows[place] for place in rows.keys() - done}):
+        body = patch.read(value or b"")
+        faults = ["malformed_json"] if body is None else [fault.reason for fault in judge.faults(body)]
+        if body is None or faults:
+            found.faults.update(faults)
+        else:
+            found.passing[place] = with_honest_time(body, rows[place]["kafka_time"])
+    return found
+
+
+def send_again(settings: Settings, found: Replay, run_id: str, at: datetime) -> int:
+    """Send what passes and note it; how many. BrokerError when the broker is away: the next call sends the rest."""
+    spool = settings.home / "spool" / "quarantine"
+    with Producer(settings, source=SOURCE, spool=spool) as producer:
+        for body in found.passing.values():
+            unsent = {name: value for name, value in body.items() if name != "sent_time"}
+            producer.send(found.patch.topic, unsent, waiting=True)
+        producer.flush()
+    common = {"patch": found.patch.name, "patch_version": found.patch.version, "topic": found.patch.topic}
+    rows = [
+        common | {"kafka_topic_id": topic_id, "kafka_partition": partition, "kafka_offset": offset,
+                  "event_id": body["event_id"], "run_id": run_id, "recorded_at": at}
+        for (topic_id, partition, offset), body in found.passing.items()
+    ]  # fmt: skip
+    if rows:
+        Ledger(settings).append(REPLAYS, rows)
+    return len(rows)
+
+
+def with_honest_time(body: Body, kafka_time: datetime) -> Body:
+    """The body with the time that its first arrival would have been given."""
+    from jobs.definitions.clock import SKEW_TOLERATED
+
+    behind = (kafka_time - EPOCH) // timedelta(microseconds=1) - int(body["sent_time"])
+    return body if abs(behind) <= SKEW_TOLERATED else body | {"event_time": body["event_time"] + behind}
+
+
+def refused(ledger: Ledger, topic: str, reason: str) -> Iterator[dict[str, Any]]:
+    """Rows of quarantine of a topic with the reason; one without its field stands for all fields."""
+    import pyarrow.compute as pc
+
+    for row in ledger.read(QUARANTINE, filter=pc.field("topic") == topic).to_pylist():
+        if any(each == reason or each.startswith(f"{reason}:") for each in row["reasons"]):
+            yield row
+
+
+def received(ledger: Ledger, rows: Mapping[Place, dict[str, Any]]) -> Iterator[tuple[Place, bytes | None]]:
+    """The bytes of refused records as bronze has them."""
+    import pyarrow.compute as pc
+
+    days = sorted({row["kafka_time"].date() for row in rows.values()})
+    there = pc.field("received_date").isin(days) & pc.field("offset").isin(sorted({place[2] for place in rows}))
+    columns = ["topic_id", "partition", "offset", "value"]
+    for each in ledger.read(BRONZE, columns, there).to_pylist() if rows else []:
+        place = (each["topic_id"], each["partition"], each["offset"])
+        if place in rows:
+            yield place, each["value"]
+
+
+def place_of(row: Mapping[str, Any]) -> Place:
+    """Where a record was received."""
+    return row["kafka_topic_id"], row["kafka_partition"], row["kafka_offset"]
+
+
+def is_of(row: Mapping[str, Any], patch: Patch) -> bool:
+    """Whether a line of ops.replays is of this patch, at this version."""
+    return bool(row["patch"] == patch.name and row["patch_version"] == patch.version)

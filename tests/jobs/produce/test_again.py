@@ -1,0 +1,133 @@
+"""Refused records are patched by a reviewed file, judged anew, and sent once."""
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from jobs.drills.records import NOON, body_of, micros
+from jobs.lake.errors import UsageError
+from jobs.lake.ledger import Ledger
+from jobs.lake.patches import Patch, read_patch
+from jobs.lake.settings import Settings
+from jobs.produce import again
+from jobs.produce.again import send_again, tried
+
+RENAMED = body_of("views", 1, watch_ms=None, watched_ms=5000)
+SKEWED = body_of("views", 2, watch_ms=None, watched_ms=5000, event_time=micros(NOON) - 7_200_000_000,
+                 sent_time=micros(NOON) - 3_600_000_000)  # fmt: skip
+STILL = body_of("views", 3, watch_ms=None, watched_ms="five")
+BODIES = [json.dumps(body).encode() for body in (RENAMED, SKEWED, STILL)] + [b'{"watched_ms":']
+PATCH = Patch.model_validate({"name": "watched_ms", "version": 1, "owner": "o", "why": "w", "topic": "views",
+                              "steps": [{"do": "rename", "from": "watched_ms", "to": "watch_ms"}]})  # fmt: skip
+
+
+class Sent:
+    """A producer that remembers."""
+
+    bodies: ClassVar[list[dict[str, Any]]] = []
+
+    def __init__(self, settings: Settings, **given: Any) -> None:
+        assert given["source"] == "app:quarantine"
+
+    def __enter__(self) -> "Sent":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def send(self, topic: str, body: dict[str, Any], *, waiting: bool) -> None:
+        self.bodies.append(body)
+
+    def flush(self) -> None:
+        pass
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A lake that has refused four views for their missing watch_ms, and one for its scene."""
+    made, rows, events = Settings(home=tmp_path), [], []
+    for number, value in enumerate([*BODIES, b"{}"]):
+        reason = "not_allowed:scene" if value == b"{}" else "missing:watch_ms"
+        rows.append({"topic": "views", "kafka_topic_id": "t", "kafka_partition": 0, "kafka_offset": number,
+                     "kafka_time": NOON, "reasons": [reason], "ingest_seq": 0})  # fmt: skip
+        events.append({"topic": "views", "topic_id": "t", "partition": 0, "offset": number, "kafka_time": NOON,
+                       "value": value, "ingest_seq": 0, "received_date": NOON.date()})  # fmt: skip
+    Ledger(made).append("silver.quarantine", rows)
+    Ledger(made).append("bronze.events", events)
+    return made
+
+
+def test_a_dry_run_tells_what_would_pass_its_days_and_what_is_still_wrong(settings: Settings) -> None:
+    found = tried(settings, PATCH, "missing")
+    assert sorted(place[2] for place in found.passing) == [0, 1]
+    assert dict(found.faults) == {"wrong_type:watch_ms": 1, "malformed_json": 1}
+    assert found.days("Asia/Shanghai") == {date(2026, 11, 20): 2}
+
+
+def test_what_passes_is_sent_once_under_its_id_and_at_the_time_it_happened(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(again, "Producer", Sent)
+    monkeypatch.setattr(Sent, "bodies", [])
+    assert send_again(settings, tried(settings, PATCH, "missing:watch_ms"), "run", NOON) == 2
+    told = {body["event_id"]: body for body in Sent.bodies}
+    assert told.keys() == {RENAMED["event_id"], SKEWED["event_id"]}
+    assert all("sent_time" not in body and body["watch_ms"] == 5000 for body in told.values())
+    assert told[RENAMED["event_id"]]["event_time"] == micros(NOON)
+    assert told[SKEWED["event_id"]]["event_time"] == micros(NOON - timedelta(hours=1)), "its clock was an hour slow"
+    found = tried(settings, PATCH, "missing:watch_ms")
+    assert (len(found.passing), found.sent_before) == (0, 2)
+    assert send_again(settings, found, "run", NOON) == 0
+    assert len(Sent.bodies) == 2
+    newer = tried(settings, PATCH.model_copy(update={"version": 2}), "missing:watch_ms")
+    assert len(newer.passing) == 2, "another version of the patch begins anew"
+
+
+@pytest.mark.parametrize(
+    ("step", "value", "body"),
+    [
+        ({"do": "mend_json"}, b'\xef\xbb\xbf {"a":1} trailing', {"a": 1}),
+        ({"do": "rename", "from": "a", "to": "b"}, b'{"a":1}', {"b": 1}),
+        ({"do": "rename", "from": "a", "to": "b"}, b'{"a":1,"b":2}', {"a": 1, "b": 2}),
+        ({"do": "map_value", "field": "a", "values": {"x": "y"}}, b'{"a":"x"}', {"a": "y"}),
+        ({"do": "map_value", "field": "a", "values": {"x": "y"}}, b'{"a":["x"]}', {"a": ["x"]}),
+        ({"do": "shift_clock", "seconds": -2}, b'{"event_time":5000000}', {"event_time": 3000000}),
+        ({"do": "shift_clock", "seconds": -2}, b'{"event_time":"x"}', {"event_time": "x"}),
+        ({"do": "mend_json"}, b"no JSON", None),
+        ({"do": "mend_json"}, b"[1]", None),
+    ],
+)
+def test_a_step_does(step: dict[str, Any], value: bytes, body: dict[str, Any] | None) -> None:
+    facts = {"name": "p", "version": 1, "owner": "o", "why": "w", "topic": "views", "steps": [step]}
+    assert Patch.model_validate(facts).read(value) == body
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: [", "is no YAML"),
+        ("name: p\nversion: 1", "owner: Field required"),
+        ("name: q\nversion: 1\nowner: o\nwhy: w\ntopic: views", "name is 'q'; call it 'p'"),
+        ("name: p\nversion: 1\nowner: o\nwhy: w\ntopic: views\nsteps: [{do: dance}]", "steps.0: Input tag 'dance'"),
+        ("name: p\nversion: 0\nowner: o\nwhy: w\ntopic: views", "version: Input should be greater"),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_place(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(UsageError, match=words):
+        read_patch("p", tmp_path)
+
+
+def test_a_misspelt_patch_lists_those_there_are() -> None:
+    with pytest.raises(UsageError, match="no patch 'watch'; .* has .*watched_ms"):
+        read_patch("watch")
+    assert read_patch("watched_ms").steps
+
+
+@pytest.mark.parametrize("reason", ["conflict", "tombstone"])
+def test_what_no_patch_can_help_is_refused(settings: Settings, reason: str) -> None:
+    with pytest.raises(UsageError, match=f"{reason}: such records cannot be replayed"):
+        tried(settings, PATCH, reason)

@@ -1,0 +1,84 @@
+"""The report's pictures of people draw what is published, and nothing that names anybody."""
+
+import re
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from jobs.serve import report_queries as queries
+from jobs.serve.report_figure import Figure
+from jobs.serve.report_people import faded_by_day, people_figures
+
+MONDAY = date(2026, 3, 2)
+TODAY = MONDAY + timedelta(days=60)
+ROWS: dict[str, list[dict[str, Any]]] = {
+    queries.SEGMENTS: [{"generation": "gen_z", "lifecycle": "new", "people": 3}],
+    queries.SPENDING: [{"generation": "gen_z", "measure": "net", "yuan": 3.5}],
+    queries.RFM: [
+        {"recency_score": r, "frequency_score": f, "people": 10 * r + f, "monetary": (r + f) / 2}
+        for r in range(1, 6)
+        for f in range(1, 6)
+    ],
+    queries.RETENTION: [
+        {"cohort_week": MONDAY + timedelta(days=7 * cohort), "week_number": week, "share": 1 / (1 + week)}
+        for cohort in range(5)
+        for week in range(7 - cohort)
+    ],
+    queries.EXAMPLE_TOPICS: [
+        {"topic": topic, "as_of_day": TODAY, "day": MONDAY + timedelta(days=n), "weight": 64}
+        for topic, days in (("beauty", (0,)), ("food", (0, 30)))
+        for n in days
+    ],
+} | {
+    queries.SEGMENTS_BY_DAY.format(dimension=f"'{name}'"): [
+        {"as_of_day": MONDAY + timedelta(days=n), "segment": word, "people": 5 + n}
+        for n in range(20)
+        for word in words
+    ]
+    for name, words in (("lifecycle", ("new", "active", "lost")), ("value_tier", ("high", "(none)")))
+}  # fmt: skip
+HEADINGS = {
+    "gold.user_profiles": ["People by generation and lifecycle", "Spending by generation"],
+    "gold.segment_daily": ["People by lifecycle, day by day", "People by value tier, day by day"],
+    "gold.user_scores": ["Buyers by recency, frequency and money"],
+    "gold.retention_weekly": ["Who comes back"],
+    "gold.user_interests": ["How interest fades"],
+}
+
+
+def drawn(published: Sequence[str]) -> list[Figure]:
+    return people_figures(ROWS.__getitem__, published)
+
+
+@pytest.mark.parametrize("table", HEADINGS)
+def test_a_published_table_is_drawn(table: str) -> None:
+    assert [picture.heading for picture in drawn([table])] == HEADINGS[table]
+
+
+def test_what_is_published_without_rows_is_left_out() -> None:
+    tables = ["gold.user_scores", "gold.retention_weekly", "gold.user_interests"]
+    assert people_figures(lambda _: [], tables) == []
+
+
+def test_the_grid_shows_every_pair_of_fifths_with_its_buyers() -> None:
+    (picture,) = drawn(["gold.user_scores"])
+    shown = set(re.findall(r">(\d\d)</text>", picture.svg))
+    assert shown == {str(10 * r + f) for r in range(1, 6) for f in range(1, 6)}
+
+
+def test_half_a_life_later_exactly_half_is_left() -> None:
+    """A category fades by half every 30 days, and a later sign adds to what is left."""
+    rows = {(row["topic"], row["day"]): row["interest"] for row in faded_by_day(ROWS[queries.EXAMPLE_TOPICS], TODAY)}
+    days = [(MONDAY + timedelta(days=n)).isoformat() for n in (0, 30, 60, 90)]
+    assert [rows["beauty", day] for day in days] == [64, 32, 16, 8]
+    assert [rows["food", day] for day in days] == [64, 96, 48, 24]
+    assert max(day for _, day in rows) == (TODAY + timedelta(days=30)).isoformat()
+
+
+def test_all_pictures_are_drawings_without_scripts_that_fetch_nothing() -> None:
+    page = "".join(picture.svg for picture in drawn(list(HEADINGS)))
+    assert page.count("<svg") == 7
+    assert "<script" not in page
+    assert "http" not in page.replace("http://www.w3.org", "")

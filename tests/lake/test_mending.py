@@ -1,0 +1,151 @@
+"""Hurt files are named with what to do, and mended only when what stays is proven to be the table."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+from typer.testing import CliRunner
+
+from jobs.__main__ import build_app
+from jobs.drills.storage import tear
+from jobs.lake.ailments import Kind, ailments
+from jobs.lake.errors import DamageError, UsageError, WriteError
+from jobs.lake.ingest.progress import progress
+from jobs.lake.ledger import Ledger
+from jobs.lake.mending import mend, newest_of_log
+from jobs.lake.settings import Settings
+
+NOON = datetime(2026, 11, 20, 4, tzinfo=UTC)
+TABLE = "silver.quarantine"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """A lake of three batches, the last of which refused nothing."""
+    made = Ledger(Settings(home=tmp_path))
+    for batch in range(2):
+        made.append(TABLE, [refused(batch, n) for n in range(3)], app="ingest", version=batch)
+    for batch in range(3):
+        book(made, batch, quarantined=3 if batch < 2 else 0)
+    return made
+
+
+def refused(batch: int, number: int) -> dict[str, object]:
+    place = {"topic": "views", "kafka_topic_id": "t", "kafka_partition": 0, "kafka_offset": 3 * batch + number}
+    return place | {"kafka_time": NOON, "reasons": ["tombstone"], "ingest_seq": batch}
+
+
+def book(ledger: Ledger, batch: int, quarantined: int) -> None:
+    """One batch in bronze and, after it, in the books."""
+    event = {"topic": "views", "topic_id": "t", "partition": 0, "offset": 3 * batch, "kafka_time": NOON,
+             "ingest_seq": batch, "received_date": NOON.date()}  # fmt: skip
+    ledger.append("bronze.events", [event], app="ingest", version=batch)
+    counts = {"received": 3, "accepted": 3 - quarantined, "duplicate": 0, "conflict": 0, "quarantined": quarantined}
+    place = {"topic": "views", "topic_id": "t", "partition": 0, "offset_from": 3 * batch, "offset_to": 3 * batch + 3}
+    line = {"ingest_seq": batch, "run_id": "r", **place, **counts, "balanced": True, "recorded_at": NOON}
+    ledger.append("ops.books", [line], app="ingest", version=batch)
+
+
+def checkpoint(ledger: Ledger, table: str) -> Path:
+    DeltaTable(ledger.path(table)).create_checkpoint()
+    return max((Path(ledger.path(table)) / "_delta_log").glob("*.checkpoint*.parquet"))
+
+
+def garble(file: Path) -> None:
+    """Put other bytes in the middle of a file."""
+    held = bytearray(file.read_bytes())
+    middle = len(held) // 2
+    held[middle - 200 : middle + 200] = bytes(400)
+    file.write_bytes(held)
+
+
+def found(ledger: Ledger) -> list[tuple[str, Kind]]:
+    return [(one.table, one.kind) for one in ailments(ledger.settings)]
+
+
+def test_a_lake_that_is_well_has_nothing_and_is_left_alone(ledger: Ledger) -> None:
+    checkpoint(ledger, TABLE)
+    assert found(ledger) == []
+    assert mend(ledger.settings, TABLE, "test") is None
+
+
+def test_a_garbled_checkpoint_is_set_aside_and_every_row_is_still_there(ledger: Ledger) -> None:
+    rows = ledger.read(TABLE).to_pylist()
+    garble(checkpoint(ledger, TABLE))
+    assert found(ledger) == [(TABLE, Kind.checkpoint)]
+    mended = mend(ledger.settings, TABLE, "test")
+    assert mended is not None
+    assert (mended.rows, mended.version, mended.next_step) == (6, 2, "")
+    assert len(mended.set_aside) == 2, "the checkpoint, and the hint that names it"
+    assert all(Path(file).exists() for file in mended.set_aside)
+    assert found(ledger) == []
+    assert ledger.read(TABLE).to_pylist() == rows
+
+
+@pytest.mark.parametrize("words", [b"{", b'{"version":99,"size":3}', b"[]"])
+def test_a_hint_that_leads_nowhere_is_set_aside(ledger: Ledger, words: bytes) -> None:
+    file = checkpoint(ledger, TABLE).with_name("_last_checkpoint")
+    file.write_bytes(words)
+    assert found(ledger) == [(TABLE, Kind.hint)]
+    assert mend(ledger.settings, TABLE, "test") is not None
+    assert found(ledger) == []
+
+
+def test_without_the_commits_before_it_a_checkpoint_stays_where_it_is(ledger: Ledger) -> None:
+    file = checkpoint(ledger, TABLE)
+    garble(file)
+    for commit in file.parent.glob("*.json"):
+        commit.unlink()
+    with pytest.raises(WriteError, match=f"{TABLE}: its log cannot be read without the bad file"):
+        mend(ledger.settings, TABLE, "test")
+    assert file.exists()
+    assert not list((ledger.settings.home / "aside" / TABLE).iterdir())
+
+
+def test_a_torn_commit_of_the_newest_batch_makes_ingest_do_that_batch_again(ledger: Ledger) -> None:
+    ledger.append(TABLE, [refused(3, 0)], app="ingest", version=3)
+    book(ledger, 3, quarantined=1)
+    tear(newest_of_log(ledger, TABLE))
+    assert found(ledger) == [(TABLE, Kind.newest_commit)]
+    with pytest.raises(DamageError, match=f"{TABLE}: its log cannot be read .*doctor --lake. names the file"):
+        ledger.read(TABLE)
+    mended = mend(ledger.settings, TABLE, "test")
+    assert mended is not None
+    assert (mended.rows, mended.next_step) == (6, "reelhouse ingest")
+    reached = progress(ledger)
+    assert (reached.complete, reached.landed) == (2, 3)
+    assert found(ledger) == []
+
+
+def test_a_torn_commit_of_an_older_batch_is_not_taken_for_the_newest(ledger: Ledger) -> None:
+    torn = newest_of_log(ledger, TABLE)
+    tear(torn)
+    with pytest.raises(WriteError, match="the torn commit is of batch 1, and batch 2 has begun; nothing was changed"):
+        mend(ledger.settings, TABLE, "test")
+    assert torn.exists()
+    assert progress(ledger).complete == 2
+
+
+@pytest.mark.parametrize("hurt", ["gone", "flipped", "cut"])
+def test_a_data_file_that_is_gone_or_changed_is_named_and_not_mended(ledger: Ledger, hurt: str) -> None:
+    file = max(Path(ledger.path(TABLE)).rglob("*.parquet"))
+    {"gone": file.unlink, "flipped": lambda: garble(file), "cut": lambda: tear(file)}[hurt]()
+    assert found(ledger) == [(TABLE, Kind.data)]
+    with pytest.raises(UsageError, match="which this command cannot mend: put the file back from a copy"):
+        mend(ledger.settings, TABLE, "test")
+
+
+def test_doctor_names_the_table_the_file_and_the_remedy(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REELHOUSE_HOME", str(ledger.settings.home))
+    monkeypatch.setattr("jobs.lake.topics.PATIENCE_MS", 100)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9")
+    garble(checkpoint(ledger, TABLE))
+    said = CliRunner().invoke(build_app(), ["doctor", "--lake"])
+    assert said.exit_code == 1
+    assert "reelhouse repair silver.quarantine" in said.output
+    mended = CliRunner().invoke(build_app(), ["repair", TABLE, "--format", "json"])
+    assert mended.exit_code == 0, mended.output
+    again = CliRunner().invoke(build_app(), ["doctor", "--lake"])
+    assert again.exit_code == 0, again.output
+    assert "every file of" in again.output
