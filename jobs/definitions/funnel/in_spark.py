@@ -21,7 +21,7 @@ from jobs.definitions.watching import ASKED, is_completed_view, is_valid_view
 OBJECTS = ("video_id", "product_id", "live_room_id", "creator_id", "order_id", "query")  # what a double tap repeats
 BASE = ("user_id", "event_time", "event_id", "event", "kind", "reversed_at")
 MADE = (order_lines.PLACE, "line_product")
-IN_SCOPE, IS_OPENING = 1, 2  # bits of flags_<n>
+IN_SCOPE, IS_OPENING, IS_TAP = 1, 2, 4  # bits of flags_<n>
 
 
 def named_events(views: DataFrame, likes: DataFrame, orders: DataFrame, definitions: Sequence[Definition]) -> DataFrame:
@@ -121,7 +121,7 @@ def _columns_of(number: int, definition: Definition) -> dict[str, Column]:
     columns = {f"steps_{number}": _bits(definition.steps)}
     if definition.exclusions:
         columns[f"exclusions_{number}"] = _bits(definition.exclusions)
-    if definition.scope or definition.first_entry_only == "true":
+    if definition.scope or definition.first_entry_only == "true" or _distinct_events(definition):
         columns[f"flags_{number}"] = _flags(definition)
     if definition.hold:
         columns[f"hold_{number}"] = _hold(definition)
@@ -140,11 +140,19 @@ def _of_whole_events(columns: dict[str, Column], definitions: Sequence[Definitio
 
 
 def _flags(definition: Definition) -> Column:
-    """IN_SCOPE and IS_OPENING of the event, as a bigint."""
-    in_scope = F.when(F.col("event").isin(*definition.scope), IN_SCOPE).otherwise(0)
-    opening = F.when(F.col("event").isin(*definition.steps[0].events), IS_OPENING).otherwise(0)
-    needs_opening = definition.first_entry_only == "true"
-    return (in_scope.bitwiseOR(opening) if needs_opening else in_scope).cast("bigint")
+    """IN_SCOPE, IS_OPENING and IS_TAP of the event, as a bigint; whatever a `where` says of it."""
+    asked = {
+        IN_SCOPE: definition.scope,
+        IS_OPENING: definition.steps[0].events if definition.first_entry_only == "true" else (),
+        IS_TAP: _distinct_events(definition),  # one that fills no step may be what the next one only repeats
+    }
+    bits = [F.when(F.col("event").isin(*names), bit).otherwise(0) for bit, names in asked.items() if names]
+    return reduce(Column.bitwiseOR, bits).cast("bigint")
+
+
+def _distinct_events(definition: Definition) -> tuple[str, ...]:
+    """The events of which a double tap fills no step (rule 22)."""
+    return tuple(sorted({name for step in definition.steps if step.distinct for name in step.events}))
 
 
 def _hold(definition: Definition) -> Column:

@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 import pytest
 
+from jobs.definitions.funnel.language import parse_definition
 from jobs.gold import funnel_attempts
 from tests.jobs.gold.funnel_stories import outcomes
 
@@ -83,3 +84,31 @@ def test_several_funnels_come_from_one_pass(ledger):
         "of the staff",
     }
     assert ledger["checkout", "bought"].hold_key == '{"order_id":"order of bought"}'
+
+
+TAPS = parse_definition(
+    """
+name: taps
+version: 1
+window: 30m
+steps:
+  - {name: watched, event: play, where: "is_valid_view", distinct: true}
+  - {name: liked,   event: like}
+""",
+    "taps.yaml",
+)
+
+
+def test_what_fills_no_step_can_be_what_a_double_tap_repeats(told, table):
+    """Rule 22 knows of no `where`: a play too short to count, and the same video again within a second."""
+    silver = told(
+        {
+            "within a second": "play 10:00 watch_ms=900 duration_ms=60000, view 10:00:01, like 10:05",
+            "later": "play 10:00 watch_ms=900 duration_ms=60000, view 10:00:02, like 10:05",
+            "another video": "play 10:00 watch_ms=900 duration_ms=60000, view 10:00:01 video_id=other, like 10:05",
+        }
+    )
+    nobody, nothing = table("silver.users", []), table("silver.videos", [])
+    judged = funnel_attempts.judge(silver["views"], silver["likes"], silver["orders"], nothing, nobody, [TAPS])
+    rows = funnel_attempts.build(judged).collect()
+    assert {row.user_id: row.reached_step for row in rows} == {"later": "liked", "another video": "liked"}
