@@ -16,9 +16,9 @@ from jobs.lake.clock import now
 from jobs.lake.errors import ReelhouseError
 from jobs.lake.ingest.loop import LEASE, Ingest
 from jobs.lake.kill_points import VARIABLE, Killed
-from jobs.lake.session import open_session
 from jobs.lake.settings import Settings
 from tests.lake.logs import NOON, Log, Record
+from tests.warm import settings_at, warm_spark
 
 
 @dataclass
@@ -78,10 +78,8 @@ class Rehearsal:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The session that an earlier suite of this process left warm, or a new one."""
-    home = tmp_path_factory.mktemp("home")
-    session = open_session(Settings(home=home, spark_remote="", spark_master="", spark_memory_mb=3072), "tests")
-    yield session
-    session.stop()
+    with warm_spark(settings_at(tmp_path_factory.mktemp("home"))) as session:
+        yield session
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.lake.contracts import contract
-from jobs.lake.session import open_session
 from jobs.lake.settings import Settings
 from tests.jobs.stories import tell
+from tests.warm import settings_at, warm_spark
 
 Row = dict[str, Any]
 TableMaker = Callable[[str, list[Row]], DataFrame]
@@ -24,15 +24,14 @@ TableMaker = Callable[[str, list[Row]], DataFrame]
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings whose home is a folder of this test run alone."""
-    return Settings(home=tmp_path_factory.mktemp("home"), spark_remote="", spark_master="", spark_memory_mb=3072)
+    return settings_at(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")
 def spark(settings: Settings) -> Iterator[SparkSession]:
     """The one Spark session of the suite."""
-    session = open_session(settings, "tests")
-    yield session
-    session.stop()
+    with warm_spark(settings) as session:
+        yield session
 
 
 @pytest.fixture(scope="session")

@@ -6,19 +6,16 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.lake.session import open_session
-from jobs.lake.settings import Settings
 from tests.lake.toys import Toys, installed
 from tests.lake.toys import toys as make_toys
+from tests.warm import settings_at, warm_spark
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The one Spark session of the suite."""
-    home = tmp_path_factory.mktemp("home")
-    session = open_session(Settings(home=home, spark_remote="", spark_master="", spark_memory_mb=3072), "tests")
-    yield session
-    session.stop()
+    with warm_spark(settings_at(tmp_path_factory.mktemp("home"))) as session:
+        yield session
 
 
 @pytest.fixture

@@ -1,0 +1,23 @@
+"""The warm Spark session of a suite; suites of one process share the one that the first of them began."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from jobs.lake.session import open_session
+from jobs.lake.settings import Settings
+
+
+def settings_at(home: Path) -> Settings:
+    """A home of its own, and no Spark but our own."""
+    return Settings(home=home, spark_remote="", spark_master="", spark_memory_mb=3072)
+
+
+@contextmanager
+def warm_spark(settings: Settings) -> Iterator[SparkSession]:
+    """A session, ended after its suite."""
+    session = open_session(settings, "tests")
+    yield session
+    session.stop()
