@@ -129,8 +129,7 @@ def _of_neighbour(steps: Sequence[Row], place: int) -> str:
     """Share of the mandatory step before; of an optional one, of the next mandatory step (rule 14)."""
     row = steps[place]
     if row["is_optional"]:
-        after = next(step for step in steps[place:] if not step["is_optional"])  # the last step is never optional
-        return f"{rate(row['went_on'], after['attempts'])} *"
+        return f"{rate(row['went_on'], _mandatory_after(steps, place)['attempts'])} *"
     before = [step for step in steps[:place] if not step["is_optional"]]
     return rate(row["attempts"], (before or [row])[-1]["attempts"])
 
@@ -139,7 +138,12 @@ def _optional(steps: Sequence[Row]) -> Iterator[tuple[str, str]]:
     """Each optional step and the mandatory one after it, by name."""
     for place, row in enumerate(steps):
         if row["is_optional"]:
-            yield row["step"], next(step["step"] for step in steps[place:] if not step["is_optional"])
+            yield row["step"], _mandatory_after(steps, place)["step"]
+
+
+def _mandatory_after(steps: Sequence[Row], place: int) -> Row:
+    """The next mandatory step; the last step is never optional."""
+    return next(step for step in steps[place:] if not step["is_optional"])
 
 
 def bar(part: int, whole: int) -> str:
