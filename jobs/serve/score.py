@@ -1,12 +1,14 @@
 """The score: does the lake hold what the simulator's truth says, no more and no less?
 
-Each check compares one table with the truth in DuckDB and lists its differences. Raw users meet their pseudonyms
+Each check compares one table with the truth in DuckDB and lists its differences; what cannot be without fault is
+measured (score_figures). Raw users meet their pseudonyms
 through the events they share (a registration has the same id on both sides), so that scoring needs no key.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from jobs.lake.errors import UsageError
 from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
 from jobs.serve.score_checks import Check
+from jobs.serve.score_figures import Figure, figures
 from jobs.serve.score_gold import funnel_checks, profile_checks
 from jobs.serve.score_silver import arrival_checks, silver_checks
 
@@ -22,17 +25,18 @@ if TYPE_CHECKING:
 
 TRUTH_TABLES = ("events", "users", "conversions", "attempts", "profiles", "books")
 EXAMPLES = 3  # differences shown of each check
-COLUMNS = ("check", "compared", "differences", "examples")
+COLUMNS = ("check", "compared", "differences", "figures", "examples")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a check found; `examples` are the first differences in words."""
+    """What a check found; `examples` are the first differences in words, `figures` what was measured."""
 
     check: str
     compared: int
     differences: int
     examples: tuple[str, ...]
+    figures: Mapping[str, float | None] | None = None
 
     def row(self) -> dict[str, Any]:
         """For printing."""
@@ -40,6 +44,7 @@ class Result:
             "check": self.check,
             "compared": self.compared,
             "differences": self.differences,
+            "figures": None if self.figures is None else dict(self.figures),
             "examples": list(self.examples),
         }
 
@@ -64,11 +69,13 @@ def score(settings: Settings, truth: Path) -> list[Result]:
     """All checks, in the order of the data's way through the lake."""
     world = json.loads((truth / "world.json").read_text(encoding="utf-8"))
     lake = _open(truth)
-    for name, value in {"source": world["source"], "funnel": world["effects"]["funnel"]}.items():
+    told = {"source": world["source"], "funnel": world["effects"]["funnel"], "zone": world["zone"]}
+    for name, value in {**told, "day": date.fromisoformat(world["last_day"])}.items():
         lake.execute(f"SET VARIABLE {name} = ?", [value])
     checks = [*arrival_checks(), *silver_checks(), *funnel_checks(), *profile_checks(world)]
-    missing = set(_register(lake, settings, {table for check in checks for table in check.needs}))
-    return [_run(lake, check, missing) for check in checks]
+    measured = list(figures())
+    missing = set(_register(lake, settings, {table for each in (*checks, *measured) for table in each.needs}))
+    return [_run(lake, check, missing) for check in checks] + [_measure(lake, each, missing) for each in measured]
 
 
 def _open(truth: Path) -> "DuckDBPyConnection":
@@ -100,6 +107,17 @@ def _run(lake: "DuckDBPyConnection", check: Check, missing: set[str]) -> Result:
     rows = lake.execute("SELECT what, expected, found FROM found ORDER BY ALL LIMIT ?", [EXAMPLES]).fetchall()
     examples = tuple(f"{what}: expected {expected}, found {got}" for what, expected, got in rows)
     return Result(check.name, _number(lake, check.compared), count, examples)
+
+
+def _measure(lake: "DuckDBPyConnection", figure: Figure, missing: set[str]) -> Result:
+    """A table that is not there (yet) is no difference: what is foretold comes last, and some worlds are too small."""
+    absent = [table for table in figure.needs if table in missing]
+    if absent:
+        return Result(figure.name, 0, 0, (f"{absent[0]} is not there",), {})
+    asked = lake.execute(figure.sql)
+    row, names = asked.fetchone() or (), [column[0] for column in asked.description or ()]
+    found = dict(zip(names, row, strict=True))
+    return Result(figure.name, int(next(iter(found.values())) or 0), 0, (), found)
 
 
 def _number(lake: "DuckDBPyConnection", sql: str) -> int:

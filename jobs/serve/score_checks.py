@@ -11,6 +11,23 @@ PEOPLE = """
     SELECT DISTINCT truth.user_id AS raw, silver.user_id AS pseudonym
     FROM true_events AS truth JOIN silver_users AS silver USING (event_id)
     WHERE truth.topic = 'users' AND truth.fate = 'good'"""
+# raw users and their lifecycle on the world's last day, by the words of docs/profiles.md
+TRUE_LIFECYCLE = """
+    WITH acts AS (
+        SELECT user_id, getvariable('day') - (event_time AT TIME ZONE getvariable('zone'))::DATE AS ago
+        FROM true_events
+        WHERE fate = 'good' AND (topic IN ('views', 'likes')
+            OR (topic = 'orders' AND kind IN ('placed', 'paid', 'return_requested', 'reviewed')))),
+    days AS (
+        SELECT user_id, max(ago) AS first, min(ago) AS last,
+            min(ago) FILTER (ago >= 7) - max(ago) FILTER (ago < 7) AS silence FROM acts GROUP BY user_id),
+    since AS (
+        SELECT *, getvariable('day') - (registered_at AT TIME ZONE getvariable('zone'))::DATE AS registered
+        FROM true_users LEFT JOIN days USING (user_id))
+    SELECT user_id, CASE WHEN coalesce(last, registered) >= 60 THEN 'lost'
+        WHEN coalesce(last, registered) >= 14 THEN 'dormant' WHEN greatest(registered, first) < 7 THEN 'new'
+        WHEN coalesce(last, registered) < 7 AND silence >= 14 THEN 'waking' ELSE 'active' END AS lifecycle
+    FROM since"""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jobs.serve.score_checks import PEOPLE, Check, columns_differ
+from jobs.serve.score_checks import PEOPLE, TRUE_LIFECYCLE, Check, columns_differ
 
 ACTS = ("like", "unlike", "favourite", "unfavourite", "comment", "share", "follow", "unfollow", "add_to_cart",
         "remove_from_cart", "not_interested", "report")  # fmt: skip
@@ -130,9 +130,10 @@ def _daily() -> str:
 def profile_checks(world: Mapping[str, Any]) -> Iterator[Check]:
     """Every user's profile, column by column."""
     expected = f"""
-        WITH people AS ({PEOPLE})
+        WITH people AS ({PEOPLE}), lives AS ({TRUE_LIFECYCLE})
         SELECT * EXCLUDE (user_id), true_users.user_id AS who, pseudonym
-        FROM true_users JOIN true_profiles USING (user_id) LEFT JOIN people ON true_users.user_id = raw"""
+        FROM true_users JOIN true_profiles USING (user_id) JOIN lives USING (user_id)
+        LEFT JOIN people ON true_users.user_id = raw"""
     found = f"""
         WITH people AS ({PEOPLE})
         SELECT gold_user_profiles.*, raw AS who FROM gold_user_profiles JOIN people ON user_id = pseudonym"""
@@ -160,6 +161,7 @@ def _generation(year: int) -> str:
 
 def _does(world: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     whole = {
+        "lifecycle": ("e.lifecycle", "f.lifecycle"),
         "event_count": ("e.event_count", "f.event_count"),
         "first_seen_at": ("e.first_seen", "f.first_seen_at"),
         "last_seen_at": ("e.last_seen", "f.last_seen_at"),

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -126,7 +128,36 @@ def gold(told: Told) -> Lake:
         "gold.funnel_openings": openings,
         "gold.funnel_daily": daily(told),
         "gold.user_profiles": profiles(told),
+        **expectations(told),
     }
+
+
+def expectations(told: Told) -> Lake:
+    """Everybody's true taste, and a model that foretold two purchases of 50 yuan, of the two days after the first."""
+    users = told.truth["users"].with_columns(pseudonym("user_id"))
+    interests = users.select(
+        "user_id", topic_name="top_category", topic_kind=pl.lit("category"), rank=pl.lit(1), interest=pl.lit(5)
+    )
+    deciles = [{"decile": n, "people": 1, "predicted": 1.0, "actual": 0} for n in (1, 2)]
+    days = {"known_until": LAST_DAY - timedelta(days=2), "as_of_day": LAST_DAY}
+    fit = {"model": "bg_nbd", "deciles": deciles, "recorded_at": datetime(2026, 6, 8, tzinfo=UTC)} | days
+    return {
+        "gold.user_interests": interests,
+        "gold.user_scores": users.select("user_id", expected_purchase_fen=pl.lit(5_000)),
+        "ops.model_fits": pl.DataFrame([fit | {"recorded_at": datetime(2026, 6, 7, tzinfo=UTC), "deciles": []}, fit]),
+    }
+
+
+def lifecycles(told: Told) -> dict[str, str]:
+    """In a world of three days nobody wakes; who was not here is judged by their registration."""
+    acts = told.truth["events"].filter((pl.col("fate") == "good") & pl.col("topic").is_in(["views", "likes"]))
+    seen = set(acts["user_id"])
+    found = {}
+    for user, registered_at in told.truth["users"].select("user_id", "registered_at").rows():
+        known = (LAST_DAY - registered_at.astimezone(ZoneInfo("Asia/Shanghai")).date()).days
+        absent = 0 if user in seen else known
+        found[user] = "lost" if absent >= 60 else "dormant" if absent >= 14 else "new" if known < 7 else "active"
+    return found
 
 
 def daily(told: Told) -> pl.DataFrame:
@@ -145,7 +176,8 @@ def daily(told: Told) -> pl.DataFrame:
 
 
 def profiles(told: Told) -> pl.DataFrame:
-    both = told.truth["users"].join(told.truth["profiles"], on="user_id").with_columns(pseudonym("user_id"))
+    both = told.truth["users"].join(told.truth["profiles"], on="user_id")
+    both = both.with_columns(pseudonym("user_id"), lifecycle=pl.col("user_id").replace_strict(lifecycles(told)))
     born = pl.col("birth_year")
     named_by_birth = (
         pl.when(born.is_null())
@@ -164,7 +196,9 @@ def profiles(told: Told) -> pl.DataFrame:
         "order_count",
         "region",
         "is_staff",
+        "lifecycle",
         named_by_birth.alias("generation"),
+        is_suspected_bot="is_bot",
         city_tier="tier",
         member_tier="member",
         acquisition_channel="channel",
@@ -281,6 +315,11 @@ WRONGS: dict[
         lambda rows: with_first(rows, "like_count_90d", pl.col("like_count_90d") + 1),
         "gold.user_profiles: what they do",
     ),
+    "somebody is taken for lost": (
+        "gold.user_profiles",
+        lambda rows: with_first(rows, "lifecycle", pl.lit("waking")),
+        "gold.user_profiles: what they do",
+    ),
     "somebody moved unseen": (
         "gold.user_profiles",
         lambda rows: with_first(rows, "city_tier", pl.lit("tier_9")),
@@ -317,6 +356,54 @@ def found(tmp_path_factory: pytest.TempPathFactory, ideal: Lake, told: Told) -> 
 def test_what_is_wrong_is_found(found: dict[str, Result], name: str) -> None:
     assert found[name].differences > 0
     assert found[name].examples
+
+
+def test_what_only_the_simulator_knows_is_measured(tmp_path: Path, ideal: Lake, told: Told) -> None:
+    """One of everything is wrong: a city tier, a lifecycle, a bot, a person taken for one, a taste."""
+    users = told.truth["users"].with_columns(pseudonym("user_id"))
+    bot, person = (users.filter(pl.col("is_bot") == is_bot)["user_id"][0] for is_bot in (True, False))
+    odd = pl.col("user_id").is_in([bot, person])
+    profiles = ideal["gold.user_profiles"].with_columns(pl.col("is_suspected_bot") ^ odd)
+    profiles = with_first(with_first(profiles, "city_tier", pl.lit("x")), "lifecycle", pl.lit("waking"))
+    interests = with_first(ideal["gold.user_interests"], "topic_name", pl.lit("x"))
+    lake = {"gold.user_profiles": profiles, "gold.user_interests": interests}
+    names = ("silver.users", "gold.user_scores", "ops.model_fits")
+    results = scored(tmp_path, lake | {name: ideal[name] for name in names}, told)
+    segments, tastes, bots, value = (result.figures or {} for result in results.values() if result.figures is not None)
+    unborn = users["birth_year"].null_count()
+    assert segments == {"people": 200, "generation": 200 - unborn, "city_tier": 199, "lifecycle": 199} | {
+        "all_three": segments["all_three"]
+    }
+    assert segments["all_three"] in (199 - unborn, 200 - unborn)
+    assert tastes == {"people": 200, "first_is_true": 199, "first_three_hold_it": 199, "share_first": 0.995}
+    counted = {name: bots[name] for name in ("bots", "bots_kept_out", "people_kept_out")}
+    assert counted == {"bots": users["is_bot"].sum(), "bots_kept_out": users["is_bot"].sum() - 1, "people_kept_out": 1}
+    assert value == {
+        "buyers": len(buyers(told)),
+        "purchases_foretold": 2,
+        "purchases_made": sum(buyers(told).values()),
+        "purchase_fen_foretold": 5_000,
+        "purchase_fen_made": value["purchase_fen_made"],
+        "value_fen_foretold": 10_000,
+        "value_fen_made": value["value_fen_made"],
+    }
+
+
+def buyers(told: Told) -> dict[str, int]:
+    """Grown people who bought on the first of three days, and on how many days after it."""
+    paid = told.truth["events"].filter((pl.col("fate") == "good") & (pl.col("kind") == "paid"))
+    days: dict[str, set[date]] = {}
+    for user, at in paid.select("user_id", "event_time").rows():
+        days.setdefault(user, set()).add(at.astimezone(ZoneInfo("Asia/Shanghai")).date())
+    grown = told.truth["users"].filter(~pl.col("is_bot") & ((2026 - pl.col("birth_year") >= 18).fill_null(True)))
+    return {user: len(days[user]) - 1 for user in grown["user_id"]
+            if LAST_DAY - timedelta(days=2) in days.get(user, set())}  # fmt: skip
+
+
+def test_what_is_not_foretold_yet_is_no_difference(tmp_path: Path, ideal: Lake, told: Told) -> None:
+    results = scored(tmp_path, {"silver.users": ideal["silver.users"]}, told)
+    foretold = results["gold.user_scores: lifetime value foretold and made"]
+    assert (foretold.differences, foretold.examples) == (0, ("gold.user_scores is not there",))
 
 
 def test_a_table_that_is_not_there_is_a_difference(tmp_path: Path, ideal: Lake, told: Told) -> None:
