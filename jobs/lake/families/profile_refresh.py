@@ -1,21 +1,23 @@
 """What a run must do to the profile tables, as a pure plan: silver and what is published in, what to write out.
 
-A user is touched by new facts, by new knowledge about the videos and products of old facts, and by changes of their own
-entity. Tiles are rebuilt for the touched (user, day) only; profiles and interests for the touched users, or for all of
-them from the tiles when the business day has moved on.
+A user is touched by new facts, by new knowledge about the videos and products of old facts, by changes of their own
+entity, and when a device is tied to them, or no more. Tiles are rebuilt for the touched (user, day) only; profiles and
+interests for the touched users, or for all of them from the tiles when the business day has moved on.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
-from functools import reduce
 
 from jobs.definitions.as_of import as_of
-from jobs.definitions.local_time import last_instant, local_date
-from jobs.definitions.sessions import reach
+from jobs.definitions.identity import of_people, ties
+from jobs.definitions.local_time import last_instant
 from jobs.gold import user_days, user_interest_days, user_interests, user_profiles, user_profiles_history
+from jobs.lake.families import identity_refresh
+from jobs.lake.families.identity_refresh import Edges
 from jobs.lake.work import Staged
-from pyspark.sql import Column, DataFrame
+from jobs.silver import identity_edges
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 USER, PAIR = ["user_id"], ["user_id", "day"]
@@ -32,6 +34,15 @@ class Silver:
     users: DataFrame
     videos: DataFrame
     products: DataFrame
+
+    @property
+    def facts(self) -> tuple[DataFrame, DataFrame, DataFrame]:
+        """Views, likes, orders; these without a device: who orders has an account, so no order is anonymous."""
+        return self.views, self.likes, self.orders.withColumn("device_id", F.lit(None).cast("string"))
+
+    def of_people(self, tied: DataFrame) -> "Silver":
+        """Anonymous views and likes under the name of whom ties say they are; others of them left out."""
+        return replace(self, views=of_people(self.views, tied), likes=of_people(self.likes, tied))
 
 
 @dataclass(frozen=True)
@@ -56,15 +67,23 @@ class AsOf:
 
 @dataclass(frozen=True)
 class Touched:
-    """`pairs` (user_id, day) whose tiles may have changed on the `days`; `users` who may have, for whatever reason."""
+    """`pairs` (user_id, day) whose tiles may have changed on the `days`; `users` who may have, for whatever reason.
+
+    `edges` as they are now, and `tied`: the ties of the touched users.
+    """
 
     pairs: DataFrame
     users: DataFrame
     days: tuple[date, ...]
+    edges: Edges
+    tied: DataFrame
 
 
 def rebuild(silver: Silver, history: DataFrame, as_of_day: AsOf, keep: Keep = DataFrame.persist) -> Iterator[Staged]:
     """Everything from silver; only the history is added to. `keep` makes a frame that is used again cheap."""
+    edges = keep(identity_edges.build(silver.views, silver.likes, silver.orders))
+    yield Staged(identity_refresh.TABLE, edges, "replace_all")
+    silver = silver.of_people(ties(edges))
     days = user_days.build(silver.views, silver.likes, silver.orders, silver.videos, zone=as_of_day.zone)
     topics = user_interest_days.build(silver.views, silver.likes, silver.orders, silver.videos, silver.products)
     days, topics = keep(days), keep(topics)
@@ -77,6 +96,8 @@ def refresh(
     silver: Silver, gold: Gold, touched: Touched, as_of_day: AsOf, *, is_new_day: bool, keep: Keep = DataFrame.persist
 ) -> Iterator[Staged]:
     """Only what is touched; a new day renews interests and profiles of everybody, from the tiles."""
+    yield touched.edges.staged()
+    silver = silver.of_people(touched.tied)
     days, topics = keep(_fresh_days(silver, touched, as_of_day.zone)), keep(_fresh_topics(silver, touched))
     old_days = gold.user_days.join(touched.pairs, on=PAIR, how="left_semi")
     old_topics = _in_scope(gold.user_interest_days, touched, how="left_semi")
@@ -88,68 +109,6 @@ def refresh(
         yield from _all_users(silver, gold.user_profiles_history, days_now, topics_now, as_of_day, keep)
     else:
         yield from _some_users(silver, gold, days_now, topics_now, touched.users, as_of_day, keep)
-
-
-def newest_day(silver: Silver) -> DataFrame:
-    """One row, one column: the newest business day any fact is of."""
-    days = [facts.agg(F.max("event_date").alias("day")) for facts in (silver.views, silver.likes, silver.orders)]
-    return _union(days).agg(F.max("day"))
-
-
-def first_redescribed_day(silver: Silver, since: int, zone: str) -> DataFrame:
-    """One row, one column: the first day about whose videos or products batches after `since` say something else."""
-    changed = [
-        things.where(F.col("ingest_seq") > since).select("valid_from") for things in (silver.videos, silver.products)
-    ]
-    return _union(changed).agg(F.min(local_date(F.col("valid_from"), zone)))
-
-
-def touched_pairs(silver: Silver, since: int, zone: str, *, redescribed_from: date | None) -> DataFrame:
-    """(user_id, day), perhaps repeated: of new facts, and of facts whose video or product is now known otherwise.
-
-    An act can end the session that would have begun up to 30 minutes later, so it touches the day then, too.
-    """
-    all_facts = (silver.views, silver.likes, silver.orders)
-    pairs = [_pairs(facts.where(F.col("ingest_seq") > since), zone) for facts in all_facts]
-    if redescribed_from:
-        pairs += [_pairs(facts, zone) for facts in _redescribed(silver, since, redescribed_from)]
-    return _union(pairs)
-
-
-def pairs_of_days(silver: Silver, days: Sequence[date], zone: str) -> DataFrame:
-    """(user_id, day), perhaps repeated, of everybody who was there on the days."""
-    return _union(
-        [_pairs(f.where(F.col("event_date").isin(*days)), zone) for f in (silver.views, silver.likes, silver.orders)]
-    )
-
-
-def touched_users(silver: Silver, pairs: DataFrame, since: int) -> DataFrame:
-    """Distinct users of the pairs, and those whose own entity changed."""
-    changed = silver.users.where(F.col("ingest_seq") > since).select(*USER)
-    return pairs.select(*USER).union(changed).distinct()
-
-
-def _pairs(facts: DataFrame, zone: str) -> DataFrame:
-    days = F.array_distinct(F.array("event_date", local_date(reach(F.col("event_time")), zone)))
-    return facts.select("user_id", F.explode(days).alias("day"))
-
-
-def _redescribed(silver: Silver, since: int, start: date) -> Iterator[DataFrame]:
-    """Facts about a video or product at a time of which something new is known."""
-    new = F.col("ingest_seq") > since
-    lines = silver.orders.where("kind = 'paid'").withColumn("product_id", F.explode("lines.product_id"))
-    about = {"video_id": (silver.views, silver.likes), "product_id": (silver.views, silver.likes, lines)}
-    things = {"video_id": silver.videos, "product_id": silver.products}
-    for key, all_facts in about.items():
-        spans = things[key].where(new).select(F.col(key).alias("thing"), "valid_from", "valid_to")
-        for facts in all_facts:
-            recent = facts.where(F.col("event_date") >= F.lit(start))
-            yield recent.join(spans, on=[recent[key] == spans["thing"], _within(recent["event_time"])], how="left_semi")
-
-
-def _within(at: Column) -> Column:
-    until = F.col("valid_to")
-    return (F.col("valid_from") <= at) & (until.isNull() | (at < until))
 
 
 def _fresh_days(silver: Silver, touched: Touched, zone: str) -> DataFrame:
@@ -227,10 +186,6 @@ def _merged(table: str, fresh: DataFrame, old: DataFrame, keys: list[str]) -> St
     """Rows of the scope as they are now; what was in it and is no more is removed."""
     gone = old.select(*keys).join(fresh.select(*keys), on=keys, how="left_anti")
     return Staged(table, fresh, "merge", removed=gone)
-
-
-def _union(frames: Sequence[DataFrame]) -> DataFrame:
-    return reduce(DataFrame.unionAll, frames)
 
 
 def tables(of: type[Silver] | type[Gold]) -> tuple[str, ...]:

@@ -2,26 +2,29 @@
 
 from collections.abc import Iterator
 from datetime import date
+from functools import reduce
 
+from jobs.definitions.identity import ties
 from jobs.definitions.local_time import last_complete_day
-from jobs.lake.families.inputs import handed_round, only_day, pinned
-from jobs.lake.families.profile_refresh import (
-    AsOf,
-    Gold,
-    Keep,
-    Silver,
-    Touched,
+from jobs.lake.families.identity_refresh import TABLE, Edges, Facts, added_to, days_of, made_anew
+from jobs.lake.families.inputs import days_again, handed_round, only_day, pinned
+from jobs.lake.families.profile_refresh import AsOf, Gold, Silver, Touched, rebuild, refresh, tables
+from jobs.lake.families.profile_touched import (
+    acts_of_days,
     first_redescribed_day,
     newest_day,
-    pairs_of_days,
-    rebuild,
-    refresh,
-    tables,
+    retied_pairs,
+    touched_acts,
     touched_pairs,
     touched_users,
 )
+from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
-from jobs.lake.work import Staged, Work
+from jobs.lake.work import Staged, Work, touched_days
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+FACTS = ("silver.views", "silver.likes", "silver.orders")
 
 
 def stage(lake: Lake, work: Work) -> Iterator[Staged]:
@@ -37,7 +40,7 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     if last_day is None:
         yield from rebuild(silver, lake.read("gold.user_profiles_history"), as_of_day, lake.keep)
         return
-    touched = _touched(silver, work, as_of_day.zone, lake.keep)
+    touched = _touched(lake, work, silver, as_of_day.zone)
     is_new_day = last_day != as_of_day.day
     if is_new_day or not touched.users.isEmpty():
         gold = Gold(*(lake.read(table) for table in tables(Gold)))
@@ -56,16 +59,45 @@ def _last_day(lake: Lake) -> date | None:
     return only_day(lake.read("gold.user_profiles").selectExpr("max(as_of_day)"))
 
 
-def _touched(silver: Silver, work: Work, zone: str, keep: Keep) -> Touched:
+def _touched(lake: Lake, work: Work, silver: Silver, zone: str) -> Touched:
     """Who and what the new batches touched; days asked for by hand (they book no progress) touch all who were there."""
     since = work.ingest_seq_from
-    start = only_day(first_redescribed_day(silver, since, zone))
-    pairs = touched_pairs(silver, since, zone, redescribed_from=start)
+    edges = _edges(lake, work, silver)
+    acts = touched_acts(silver, since, redescribed_from=only_day(first_redescribed_day(silver, since, zone)))
     if work.days and work.ingest_seq_to == since:
-        pairs = pairs.union(pairs_of_days(silver, work.days, zone))
-    pairs = keep(pairs.distinct())
-    users = keep(touched_users(silver, pairs, since))
+        acts = acts.union(acts_of_days(silver, work.days))
+    pairs = touched_pairs(acts, ties(edges.now), zone)
+    retied = lake.keep(edges.retied())
+    first, last = days_of(retied, zone).first() or (None, None)
+    if first and last:
+        pairs = pairs.union(retied_pairs(silver, retied, first, last, zone))
+    pairs = lake.keep(pairs.distinct())
+    users = lake.keep(touched_users(silver, pairs, since))
     counted = {row["day"]: row["count"] for row in pairs.groupBy("day").count().collect()}
-    return Touched(
-        handed_round(pairs, sum(counted.values())), handed_round(users, users.count()), tuple(sorted(counted))
-    )
+    known, days = handed_round(users, users.count()), tuple(sorted(counted))
+    tied = lake.keep(ties(edges.now).join(known, on=["user_id"], how="left_semi"))
+    return Touched(handed_round(pairs, sum(counted.values())), known, days, edges, handed_round(tied, tied.count()))
+
+
+def _edges(lake: Lake, work: Work, silver: Silver) -> Edges:
+    """New facts added to what is published; anew where a fact may be gone again, or what was left out is made good.
+
+    A fact that an earlier arrival displaced is booked on the day it left, too: more facts are booked than are new.
+    """
+    known, facts = lake.read(TABLE), (silver.views, silver.likes, silver.orders)
+    new = _since(facts, work.ingest_seq_from)
+    _, booked = touched_days(Ledger(lake.settings), FACTS, work.ingest_seq_from, work.ingest_seq_to)
+    is_unsure = booked > _count(new, work.ingest_seq_to) or bool(days_again(lake, work))
+    return made_anew(facts, known, lake.keep) if is_unsure else added_to(known, new, lake.keep)
+
+
+def _count(facts: Facts, seq_to: int) -> int:
+    """Facts up to a batch."""
+    seqs = [rows.select("ingest_seq").where(F.col("ingest_seq") <= seq_to) for rows in facts]
+    return reduce(DataFrame.unionAll, seqs).count()
+
+
+def _since(facts: Facts, seq: int) -> Facts:
+    """What came after a batch."""
+    views, likes, orders = (rows.where(F.col("ingest_seq") > seq) for rows in facts)
+    return views, likes, orders

@@ -1,7 +1,8 @@
 """Random histories of people, told in steps: who did what, when it arrived, and what was known of things by then.
 
-One history is one user; all run in one job. A fact belongs to the step it arrived with; entities are whatever their
-events that have arrived make of them.
+One history is one user and what was done on their phone before anybody logged in; all run in one job. A few log in on
+the phone of the user before them, so that it is shared, perhaps from a late step on. A fact belongs to the step it
+arrived with; entities are whatever their events that have arrived make of them.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Histories:
         self.chance = np.random.default_rng(seed)
         self.users = [f"k:{number:04d}" for number in range(count)]
         self.changes = self._things()
-        facts = [fact for user in self.users for fact in self._life(user)]
+        facts = [fact for place, user in enumerate(self.users) for fact in self._life(user, place)]
         self.facts = [row | {"event_id": f"{place:06d}"} for place, row in enumerate(facts)]
 
     def silver(self, step: int) -> dict[str, list[Row]]:
@@ -105,12 +106,17 @@ class Histories:
             for place, change in enumerate(changes)
         ]
 
-    def _life(self, user: str) -> list[Row]:
-        return [
+    def _life(self, user: str, place: int) -> list[Row]:
+        acts = [
             *(self._view(user) for _ in range(int(self.chance.integers(0, 8)))),
             *(self._like(user) for _ in range(int(self.chance.integers(0, 8)))),
             *(step for order in range(int(self.chance.integers(0, 4))) for step in self._order(user, f"o{order}")),
         ]
+        phone = f"d:{place - self.pick((0, 0, 0, 0, 1)):04d}"
+        for act in acts:
+            act["device_id"] = self.pick((phone, phone, None))
+        looks = [self._view(phone) for _ in range(self.pick((0, 2, 6)))] + [self._like(phone)] * self.pick((0, 0, 1))
+        return acts + [look | {"device_id": phone} for look in looks]
 
     def _view(self, user: str) -> Row:
         watch, length = (

@@ -11,6 +11,7 @@ from tests.jobs.stories import ZONE
 
 Row = dict[str, Any]
 OWN_STEPS = {"placed", "paid", "return_requested", "reviewed"}
+NOT_OWN = {"cancelled", "shipped", "delivered", "returned", "refunded"}
 WEIGHTS = {
     "live_enter": 5,
     "product_view": 5,
@@ -51,6 +52,41 @@ def by_user(rows: list[Row]) -> dict[str, list[Row]]:
     for row in rows:
         found[row["user_id"]].append(row)
     return found
+
+
+def of_people(silver: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """The same tables, anonymous views and likes under the name of the one user whose phone it was to become."""
+    firsts = log_ins(silver)
+    return silver | {name: [row for act in silver[name] for row in _told(act, firsts)] for name in ("views", "likes")}
+
+
+def log_ins(silver: dict[str, list[Row]]) -> dict[str, dict[str, datetime]]:
+    """Device → user → the first own act of that user on it."""
+    acts = [act for name in ("views", "likes", "orders") for act in silver[name] if _is_somebodys(act)]
+    own = [act for act in acts if act["device_id"] and act["kind"] not in NOT_OWN]
+    firsts: dict[str, dict[str, datetime]] = defaultdict(dict)
+    for act in sorted(own, key=lambda act: act["event_time"], reverse=True):
+        firsts[act["device_id"]][act["user_id"]] = act["event_time"]
+    return firsts
+
+
+def edges(silver: dict[str, list[Row]]) -> dict[tuple[str, str], tuple[datetime, int, bool]]:
+    """(user, device) → the user's first act on it, how many users it has, whether that is too many to tie."""
+    return {(user, device): (first, len(users), len(users) > 1)
+            for device, users in log_ins(silver).items() for user, first in users.items()}  # fmt: skip
+
+
+def _is_somebodys(act: Row) -> bool:
+    return bool(act["user_id"] != act["device_id"])
+
+
+def _told(act: Row, firsts: dict[str, dict[str, datetime]]) -> list[Row]:
+    """The act under the name of whoever did it; nothing where nobody knows."""
+    if _is_somebodys(act):
+        return [act]
+    users = firsts.get(act["device_id"], {})
+    return [act | {"user_id": user, "was_anonymous": True} for user, first in users.items()
+            if len(users) == 1 and first - timedelta(days=30) <= act["event_time"] < first]  # fmt: skip
 
 
 def activity(silver: dict[str, list[Row]], day: date) -> dict[str, Row]:

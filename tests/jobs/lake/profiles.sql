@@ -40,11 +40,28 @@ SELECT product_id, valid_from, CASE WHEN NOT is_deleted THEN category END AS cat
     CASE WHEN NOT is_deleted THEN list_price_fen END AS list_price_fen
 FROM products WHERE valid_to IS NULL OR valid_from < valid_to;
 
+-- Who did what: what was done on a phone before the first log-in is of the only user who ever logged in on it.
+CREATE TABLE owners AS
+SELECT device_id, any_value(user_id) AS owner, min(event_time) AS since FROM (
+    SELECT user_id, device_id, event_time FROM views UNION ALL SELECT user_id, device_id, event_time FROM likes
+    UNION ALL SELECT user_id, device_id, event_time FROM orders WHERE kind IN ('placed', 'paid', 'return_requested', 'reviewed'))
+WHERE user_id <> device_id GROUP BY device_id HAVING count(DISTINCT user_id) = 1;
+CREATE MACRO whose(who, device, owner, since, moment) AS CASE WHEN who IS DISTINCT FROM device THEN who
+    WHEN moment < since AND moment >= since - INTERVAL 30 DAYS THEN owner END;
+
+CREATE TABLE looks AS
+SELECT v.* REPLACE (whose(v.user_id, v.device_id, o.owner, o.since, v.event_time) AS user_id)
+FROM views AS v LEFT JOIN owners AS o USING (device_id) WHERE whose(v.user_id, v.device_id, o.owner, o.since, v.event_time) IS NOT NULL;
+
+CREATE TABLE reactions AS
+SELECT l.* REPLACE (whose(l.user_id, l.device_id, o.owner, o.since, l.event_time) AS user_id)
+FROM likes AS l LEFT JOIN owners AS o USING (device_id) WHERE whose(l.user_id, l.device_id, o.owner, o.since, l.event_time) IS NOT NULL;
+
 -- What they do.
 CREATE TABLE seen AS
 SELECT v.user_id, v.event_time, v.kind, v.scene, v.video_id, v.product_id, v.watch_ms, v.duration_ms,
     f.is_advertisement, f.film_ms
-FROM views AS v ASOF LEFT JOIN films AS f ON f.video_id = v.video_id AND f.valid_from <= v.event_time;
+FROM looks AS v ASOF LEFT JOIN films AS f ON f.video_id = v.video_id AND f.valid_from <= v.event_time;
 
 CREATE TABLE acts AS
 SELECT *, local_day(event_time) AS on_day, hour(event_time AT TIME ZONE getvariable('zone')) AS at_hour FROM (
@@ -54,7 +71,7 @@ SELECT *, local_day(event_time) AS on_day, hour(event_time AT TIME ZONE getvaria
         kind = 'play' AND is_watched(watch_ms, duration_ms, is_advertisement) AS is_valid,
         kind = 'play' AND coalesce(duration_ms > 0 AND watch_ms::HUGEINT * 100 >= duration_ms::HUGEINT * 90, false) AS is_whole
     FROM seen
-    UNION ALL SELECT user_id, event_time, kind, scene, 0, false, false FROM likes
+    UNION ALL SELECT user_id, event_time, kind, scene, 0, false, false FROM reactions
     UNION ALL SELECT user_id, event_time, kind, scene, 0, false, false FROM orders
     WHERE kind IN ('placed', 'paid', 'return_requested', 'reviewed'));
 
@@ -128,7 +145,7 @@ SELECT *, coalesce(MAP {'unlike': 'like', 'unfavourite': 'favourite', 'unfollow'
     CASE act WHEN 'follow' THEN coalesce('c' || creator_id, 'v' || video_id, 'r' || live_room_id, 'p' || product_id)
         WHEN 'add_to_cart' THEN coalesce('p' || product_id, 'v' || video_id, 'r' || live_room_id, 'c' || creator_id)
         ELSE coalesce('v' || video_id, 'p' || product_id, 'r' || live_room_id, 'c' || creator_id) END AS thing
-FROM likes;
+FROM reactions;
 
 CREATE TABLE standing AS
 SELECT * FROM (

@@ -12,21 +12,22 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
+from jobs.definitions.identity import ties
 from jobs.lake.contracts import contract
-from jobs.lake.families.profile_refresh import (
-    AsOf,
-    Gold,
-    Silver,
-    Touched,
+from jobs.lake.families.identity_refresh import TABLE as EDGES
+from jobs.lake.families.identity_refresh import added_to, days_of
+from jobs.lake.families.profile_refresh import AsOf, Gold, Silver, Touched, rebuild, refresh, tables
+from jobs.lake.families.profile_touched import (
     first_redescribed_day,
-    rebuild,
-    refresh,
-    tables,
+    retied_pairs,
+    touched_acts,
     touched_pairs,
     touched_users,
 )
 from jobs.lake.settings import Settings
+from jobs.lake.tables import Lake
 from jobs.lake.work import Staged
 from tests.jobs.lake import profile_oracle as oracle
 from tests.jobs.lake.profile_histories import AS_OF, STEPS, Histories
@@ -39,6 +40,7 @@ COUNT, SEED = 300, 7
 ZONE = "Asia/Shanghai"
 BEGIN = datetime(2026, 9, 1, tzinfo=UTC)
 KEYS = {
+    "silver.identity_edges": ("user_id", "device_id"),
     "gold.user_days": ("user_id", "day"),
     "gold.user_interest_days": ("user_id", "topic_kind", "topic_name", "day", "fact"),
     "gold.user_interests": ("user_id", "topic_kind", "topic_name"),
@@ -55,18 +57,19 @@ def histories() -> Histories:
 def at_once(histories: Histories, table: TableMaker) -> State:
     """Everything built from the finished silver."""
     silver = _silver(table, histories, STEPS[-1])
-    return _applied({}, rebuild(silver, _gold(table, {}).user_profiles_history, _as_of(STEPS[-1])))
+    return _applied({}, rebuild(silver, _gold(table, {}).user_profiles_history, _as_of(STEPS[-1]), Lake.keep))
 
 
 @pytest.fixture(scope="module")
 def piece_by_piece(histories: Histories, table: TableMaker) -> list[State]:
     """The state after each step: built whole once, then refreshed."""
-    first = rebuild(_silver(table, histories, 1), _gold(table, {}).user_profiles_history, _as_of(1))
+    first = rebuild(_silver(table, histories, 1), _gold(table, {}).user_profiles_history, _as_of(1), Lake.keep)
     states = [_applied({}, first)]
     for step in STEPS[1:]:
         silver, gold = _silver(table, histories, step), _gold(table, states[-1])
         is_new_day = AS_OF[step] != AS_OF[step - 1]
-        staged = refresh(silver, gold, _touched(silver, step - 1), _as_of(step), is_new_day=is_new_day)
+        touched = _touched(silver, step - 1, table(EDGES, states[-1][EDGES]).persist())
+        staged = refresh(silver, gold, touched, _as_of(step), is_new_day=is_new_day, keep=Lake.keep)
         states.append(_applied(states[-1], staged))
     return states
 
@@ -81,7 +84,7 @@ def test_piece_by_piece_equals_at_once(name: str, at_once: State, piece_by_piece
 
 
 def test_what_users_do_is_what_plain_python_counts(histories: Histories, at_once: State) -> None:
-    told = oracle.activity(histories.silver(STEPS[-1]), AS_OF[STEPS[-1]])
+    told = oracle.activity(oracle.of_people(histories.silver(STEPS[-1])), AS_OF[STEPS[-1]])
     profiles = {row["user_id"]: row for row in at_once["gold.user_profiles"]}
     wrong = {}
     for user, expected in told.items():
@@ -108,13 +111,29 @@ def test_what_users_buy_is_what_plain_python_counts(histories: Histories, at_onc
 def test_interests_are_the_decayed_sums_of_plain_python(histories: Histories, at_once: State) -> None:
     """Exactly the same topics of those who agreed; the values but for the rounding of the table of fades."""
     consent = {row["user_id"]: row["consent"] or [] for row in at_once["gold.user_profiles"]}
-    told = oracle.interests(histories.silver(STEPS[-1]), AS_OF[STEPS[-1]])
+    told = oracle.interests(oracle.of_people(histories.silver(STEPS[-1])), AS_OF[STEPS[-1]])
     agreed = {key: value for key, value in told.items() if "personalisation" in consent.get(key[0], [])}
     built = {(r["user_id"], r["topic_kind"], r["topic_name"]): r["interest"] for r in at_once["gold.user_interests"]}
     assert len(built) > COUNT / 2
     assert {key for key in agreed if abs(agreed[key]) > Fraction(1, 1000)} ^ built.keys() <= _nearly_nothing(agreed)
     for key, interest in built.items():
         assert abs(Fraction(interest) / 2**40 - agreed[key]) < Fraction(1, 1000), key
+
+
+def test_a_device_ties_the_one_user_who_acted_on_it(histories: Histories, piece_by_piece: list[State]) -> None:
+    """Ties come late, and are lost to a second user: what was done anonymously comes and goes with them."""
+    told = [oracle.of_people(histories.silver(step)) for step in STEPS]
+    joined = [
+        {row["event_id"] for name in ("views", "likes") for row in silver[name] if row.get("was_anonymous")}
+        for silver in told
+    ]
+    assert len(joined[1] - joined[0]) > 10
+    assert len(joined[0] - joined[2]) > 1
+    for state, silver in zip(piece_by_piece, (histories.silver(step) for step in STEPS), strict=True):
+        assert {
+            (row["user_id"], row["device_id"]): (row["first_seen_at"], row["device_user_count"], row["is_shared"])
+            for row in state[EDGES]
+        } == oracle.edges(silver)
 
 
 def test_the_history_ends_with_what_the_profiles_say(piece_by_piece: list[State]) -> None:
@@ -173,11 +192,22 @@ def _gold(table: TableMaker, state: State) -> Gold:
     return Gold(*(table(name, state.get(name, [])).persist() for name in tables(Gold)))
 
 
-def _touched(silver: Silver, since: int) -> Touched:
+def _touched(silver: Silver, since: int, known: DataFrame) -> Touched:
+    """What the family `profiles` would find touched: new facts, things known otherwise, ties won and lost."""
+    new = F.col("ingest_seq") > since
+    edges = added_to(known, (silver.views.where(new), silver.likes.where(new), silver.orders.where(new)), Lake.keep)
     row = first_redescribed_day(silver, since, ZONE).first()
-    pairs = touched_pairs(silver, since, ZONE, redescribed_from=row[0] if row else None).distinct().persist()
+    acts = touched_acts(silver, since, redescribed_from=row[0] if row else None)
+    retied = Lake.keep(edges.retied())
+    first, last = days_of(retied, ZONE).first() or (None, None)
+    assert first
+    assert last
+    pairs = touched_pairs(acts, ties(edges.now), ZONE).union(retied_pairs(silver, retied, first, last, ZONE))
+    pairs = Lake.keep(pairs.distinct())
     days = tuple(sorted(found["day"] for found in pairs.select("day").distinct().collect()))
-    return Touched(pairs, touched_users(silver, pairs, since).persist(), days)
+    users = Lake.keep(touched_users(silver, pairs, since))
+    tied = Lake.keep(ties(edges.now).join(users, on=["user_id"], how="left_semi"))
+    return Touched(pairs, users, days, edges, tied)
 
 
 def _applied(state: State, staged: Any) -> State:

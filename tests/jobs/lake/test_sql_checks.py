@@ -56,6 +56,24 @@ WRONG = {  # check -> rows of which exactly one, or one key, is wrong
         {"user_id": "k1:a", "started_at": NOON + timedelta(minutes=71), "ended_at": NOON + timedelta(minutes=71)},
         {"user_id": "k1:b", "started_at": NOON + timedelta(minutes=72), "ended_at": NOON + timedelta(minutes=72)},
     ],
+    ("silver.identity_edges", "pseudonyms_of_two"): [
+        {"user_id": "k1:a", "device_id": "k1:a"},
+        {"user_id": "k1:a", "device_id": "k1:d"},
+    ],
+    ("silver.identity_edges", "all_users_of_a_device"): [
+        {"user_id": "k1:a", "device_id": "k1:d", "device_user_count": 2},
+        {"user_id": "k1:a", "device_id": "k1:e", "device_user_count": 2},
+        {"user_id": "k1:b", "device_id": "k1:e", "device_user_count": 2},
+    ],
+    ("silver.identity_edges", "shared_from_two_users_on"): [
+        {"device_user_count": 2, "is_shared": False},
+        {"device_user_count": 2, "is_shared": True},
+        {"device_user_count": 1, "is_shared": False},
+    ],
+    ("silver.identity_edges", "seen_in_order"): [
+        {"first_seen_at": NOON, "last_seen_at": NOON - timedelta(1)},
+        {"first_seen_at": NOON, "last_seen_at": NOON},
+    ],
     ("ops.books", "books_balance"): [
         {"received": 3, "accepted": 1, "duplicate": 1, "quarantined": 1, "balanced": True},
         {"received": 4, "accepted": 1, "duplicate": 1, "quarantined": 1, "balanced": True},

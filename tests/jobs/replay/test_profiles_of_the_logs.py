@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.lake.contracts import contract
 from jobs.lake.families.profile_refresh import AsOf, Silver, rebuild, tables
 from jobs.lake.settings import Settings
+from jobs.lake.tables import Lake
 from tests.jobs.lake.profiles_in_sql import KEYS, differences, recomputed
 from tests.jobs.replay.as_silver import Frames, silver_of
 
@@ -67,7 +68,7 @@ def built(silver: Frames, spark: SparkSession, settings: Settings, folder: Path)
         [], contract("gold.user_profiles_history", settings.schemas_dir).spark_schema(enforced=False)
     )
     as_of = AsOf(DAY, ZONE, datetime(2026, 4, 1, tzinfo=UTC))
-    staged = rebuild(Silver(*(frame(table) for table in tables(Silver))), nothing, as_of)
+    staged = rebuild(Silver(*(frame(table) for table in tables(Silver))), nothing, as_of, Lake.keep)
     wanted = {f"gold.user_{what}": what for what in KEYS}
     return {wanted[part.table]: pl.from_arrow(part.frame.toArrow()) for part in staged if part.table in wanted}
 
