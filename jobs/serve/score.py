@@ -84,6 +84,8 @@ def _open(truth: Path) -> "DuckDBPyConnection":
     lake = duckdb.connect()
     for table in TRUTH_TABLES:
         lake.read_parquet(str(truth / table / "*.parquet")).create_view(f"true_{table}")
+    if "counts_for" not in lake.table("true_events").columns:
+        raise UsageError(f"{truth}/events: says nothing of anonymous views (no counts_for); simulate the world anew")
     return lake
 
 

@@ -11,10 +11,16 @@ PEOPLE = """
     SELECT DISTINCT truth.user_id AS raw, silver.user_id AS pseudonym
     FROM true_events AS truth JOIN silver_users AS silver USING (event_id)
     WHERE truth.topic = 'users' AND truth.fate = 'good'"""
+# and visitors, who go by the name of their device
+VISITORS = f"""{PEOPLE}
+    UNION
+    SELECT DISTINCT truth.goes_by, silver.user_id
+    FROM true_events AS truth JOIN silver_views AS silver USING (event_id)
+    WHERE truth.topic = 'views' AND truth.fate = 'good' AND truth.goes_by <> truth.user_id"""
 # raw users and their lifecycle on the world's last day, by the words of docs/profiles.md
 TRUE_LIFECYCLE = """
     WITH acts AS (
-        SELECT user_id, getvariable('day') - (event_time AT TIME ZONE getvariable('zone'))::DATE AS ago
+        SELECT counts_for AS user_id, getvariable('day') - (event_time AT TIME ZONE getvariable('zone'))::DATE AS ago
         FROM true_events
         WHERE fate = 'good' AND (topic IN ('views', 'likes')
             OR (topic = 'orders' AND kind IN ('placed', 'paid', 'return_requested', 'reviewed')))),

@@ -29,6 +29,7 @@ def figures() -> Iterator[Figure]:
         "gold.user_profiles: people in their true segment", ("gold.user_profiles", "silver.users"), _segments()
     )
     yield Figure("gold.user_interests: top category", ("gold.user_interests", "silver.users"), _interests())
+    yield Figure("silver.identity_edges: anonymous views given back", ("silver.identity_edges",), _anonymous_views())
     yield Figure("gold.user_profiles: bots kept out", ("gold.user_profiles", "silver.users"), _bots())
     yield Figure(
         "gold.user_scores: lifetime value foretold and made", ("gold.user_scores", "ops.model_fits"), _lifetime_value()
@@ -64,6 +65,16 @@ def _interests() -> str:
         SELECT count(*) AS people, count(*) FILTER (is_first) AS first_is_true,
             count(*) FILTER (is_among) AS first_three_hold_it, round(avg(is_first::INT), 3) AS share_first
         FROM told"""
+
+
+def _anonymous_views() -> str:
+    """Anonymous views, those that count in a profile by the rules (which checks compare), and in the right one."""
+    return """
+        SELECT count(*) AS views, count(counts_for) AS counted,
+            count(*) FILTER (counts_for = user_id) AS counted_rightly, count(DISTINCT user_id) AS people,
+            count(DISTINCT counts_for) AS people_found,
+            (SELECT count(DISTINCT device_id) FROM silver_identity_edges WHERE is_shared) AS shared_devices
+        FROM true_events WHERE topic = 'views' AND fate = 'good' AND goes_by <> user_id"""
 
 
 def _bots() -> str:

@@ -5,7 +5,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jobs.serve.score_checks import PEOPLE, TRUE_LIFECYCLE, Check, columns_differ
+from jobs.serve.score_checks import PEOPLE, TRUE_LIFECYCLE, VISITORS, Check, columns_differ
 
 ACTS = ("like", "unlike", "favourite", "unfavourite", "comment", "share", "follow", "unfollow", "add_to_cart",
         "remove_from_cart", "not_interested", "report")  # fmt: skip
@@ -17,22 +17,22 @@ GENERATIONS = (("gen_x", 1965, 1979), ("millennial", 1980, 1994), ("gen_z", 1995
 
 def funnel_checks() -> Iterator[Check]:
     """Attempts one by one, and how many people got how far."""
-    people, attempts = "silver.users", "gold.funnel_attempts"
+    attempts, people = "gold.funnel_attempts", ("silver.users", "silver.views")
     yield Check(
         "gold.funnel_attempts: each attempt",
-        (attempts, people),
+        (attempts, *people),
         _attempts(),
         "SELECT count(*) FROM true_attempts WHERE reached > 1",
     )
     yield Check(
         "gold.funnel_attempts: who converted",
-        (attempts, people),
+        (attempts, *people),
         _converted(),
         "SELECT count(*) FROM true_conversions WHERE is_converted",
     )
     yield Check(
         "gold.funnel_openings: attempts that went no further",
-        ("gold.funnel_openings", people),
+        ("gold.funnel_openings", *people),
         _openings(),
         "SELECT count(*) FROM true_attempts WHERE reached = 1",
     )
@@ -52,7 +52,7 @@ def _newest(table: str) -> str:
 
 def _attempts() -> str:
     return f"""
-        WITH people AS ({PEOPLE}),
+        WITH people AS ({VISITORS}),
         want AS (
             SELECT pseudonym AS user_id, user_id AS raw, entry_at,
                 concat_ws(' ', reached, entries, converted_at, CASE WHEN reached = 5 THEN first_entry_at END) AS told
@@ -69,7 +69,7 @@ def _attempts() -> str:
 
 def _converted() -> str:
     return f"""
-        WITH people AS ({PEOPLE}),
+        WITH people AS ({VISITORS}),
         want AS (
             SELECT pseudonym AS user_id, user_id AS raw, first_converted_at AS at, conversions AS times
             FROM true_conversions LEFT JOIN people ON user_id = raw WHERE is_converted),
@@ -84,7 +84,7 @@ def _converted() -> str:
 
 def _openings() -> str:
     return f"""
-        WITH people AS ({PEOPLE}),
+        WITH people AS ({VISITORS}),
         want AS (
             SELECT pseudonym AS user_id, any_value(user_id) AS raw, entry_day, count(*) AS attempts,
                 sum(entries) AS entries
@@ -112,8 +112,8 @@ def _daily() -> str:
     return f"""
         WITH tries AS (
             SELECT entry_day AS day, user_id, reached,
-                is_staff OR coalesce(year(entry_day) - birth_year < {ADULT_AGE}, false) AS is_aside
-            FROM true_attempts JOIN true_users USING (user_id)),
+                coalesce(is_staff OR year(entry_day) - birth_year < {ADULT_AGE}, false) AS is_aside
+            FROM true_attempts LEFT JOIN true_users USING (user_id)),
         want AS (
             SELECT day, step_number, count(*) FILTER (NOT is_aside) AS attempts,
                 count(DISTINCT user_id) FILTER (NOT is_aside) AS people,

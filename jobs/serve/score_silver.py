@@ -84,14 +84,19 @@ def _pseudonyms() -> str:
 
 
 def _good(topic: str) -> str:
-    """Missing, doubled or unknown events; and those whose time, kind or user is not the true one."""
+    """Missing, doubled or unknown events; and those whose time, kind or user is not the true one.
+
+    An anonymous view goes by the pseudonym of its device, whichever that is.
+    """
     time = "event_time" if topic in FACTS else "valid_from"
     who = "user_id" if topic in (*FACTS, "users") else "NULL"
+    if topic == "views":
+        who = "CASE WHEN user_id = device_id THEN 'the device' ELSE user_id END"
     return f"""
         WITH people AS ({PEOPLE}),
         want AS (
             SELECT event_id, event_time AS at, CASE WHEN is_tombstone THEN NULL ELSE kind END AS kind, is_tombstone,
-                pseudonym AS who
+                CASE WHEN goes_by <> user_id THEN 'the device' ELSE pseudonym END AS who
             FROM true_events LEFT JOIN people ON user_id = raw WHERE topic = '{topic}' AND fate = 'good'),
         have AS (
             SELECT event_id, count(*) AS times, any_value({time}) AS at, any_value(kind) AS kind,

@@ -35,6 +35,7 @@ def _flags(*names: str) -> tuple[BodyField, ...]:
 
 
 _PERSON = _texts(user_id="user user", device_id="device device")
+_VISITOR = _texts(user_id="visitor visitor", device_id="device device")
 _CONTENT = _texts(video_id="video video", live_room_id="room room")
 _CONTEXT = _texts(
     scene="scene scene", source="source source", campaign_id="campaign campaign", app_version="app app",
@@ -42,7 +43,7 @@ _CONTEXT = _texts(
 )  # fmt: skip
 FIELDS: dict[str, tuple[BodyField, ...]] = {
     "views": (
-        *_texts(kind="kind view"), *_PERSON, *_CONTENT, *_texts(product_id="product product"), *_CONTEXT,
+        *_texts(kind="kind view"), *_VISITOR, *_CONTENT, *_texts(product_id="product product"), *_CONTEXT,
         *_raws(query="query query", features="feature feature", experiments="arm arm"),
         *_numbers(position="position", watch_ms="watch_ms", duration_ms="duration_ms", heartbeats="heartbeats"),
     ),
@@ -84,5 +85,5 @@ FIELDS: dict[str, tuple[BodyField, ...]] = {
         *_numbers(opened_at="opened_at"), *_flags("is_own_brand"),
     ),
 }  # fmt: skip
-KEYS = {"views": "user", "likes": "user", "orders": "user", "users": "user", "videos": "video", "products": "product",
-        "merchants": "merchant"}  # fmt: skip
+KEYS = {"views": "visitor", "likes": "user", "orders": "user", "users": "user", "videos": "video",
+        "products": "product", "merchants": "merchant"}  # fmt: skip

@@ -24,8 +24,9 @@ from jobs.simulate.period import HOUR, MINUTE, Period
 from jobs.simulate.records import CONFLICT, FATES, GOOD, QUARANTINED
 from jobs.simulate.shipment import claimed_times
 from jobs.simulate.true_funnel import NEVER, SPAN, STEPS, WINDOW, attempts, steps_of
+from jobs.simulate.true_identity import counted_for, of_people, visitors
 from jobs.simulate.true_profiles import profiles, users
-from jobs.simulate.vocabulary import FIXED, coded
+from jobs.simulate.vocabulary import FIXED, coded, people_words
 from jobs.simulate.world import TOPICS, Block
 
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -84,14 +85,18 @@ def truth_of(block: Block, catalogue: Catalogue, records: Columns, ids: Text, pe
     """All tables of one block."""
     good = {topic: take(frame, _good_rows(records, topic)) for topic, frame in block.events.items()}
     names = numbered("u", block.people.first, block.people.size)
-    told = _events(block, records, ids, period)
-    tries = attempts(steps_of(good, catalogue, period.start))
+    counts_for = counted_for(good, block.events["views"], block.people.size)
+    known = {**good, "views": of_people(good["views"], counts_for[_good_rows(records, "views")])}
+    told = _events(block, records, ids, period, counts_for)
+    seen, devices = visitors(good["views"], block.people.size)
+    tries = attempts(steps_of({**good, "views": seen}, catalogue, period.start))
+    goers = pa.concat_arrays([names, people_words(block.people)["device"].take(pa.array(devices))])
     return {
         "events": told,
         "users": _users(users(good["users"], block.people.who, block.people.taste), names),
-        "attempts": _attempts(tries, names, period),
-        "conversions": _conversions(tries, names, period),
-        "profiles": _profiles(profiles(good, catalogue, block.people.size, period), names),
+        "attempts": _attempts(tries, goers, period),
+        "conversions": _conversions(tries, goers, period),
+        "profiles": _profiles(profiles(known, catalogue, block.people.size, period), names),
         "books": _books(told),
     }
 
@@ -110,20 +115,25 @@ def _named(codes: Ints, vocabulary: pa.Array) -> pa.Array:
     return coded(codes, vocabulary).cast(pa.string())
 
 
-def _events(block: Block, records: Columns, ids: Text, period: Period) -> pa.Table:
-    users = np.full(len(ids), NONE)
+def _events(block: Block, records: Columns, ids: Text, period: Period, counts_for: Ints) -> pa.Table:
+    users, goers, owners = (np.full(len(ids), NONE) for _ in range(3))
     kinds = np.zeros(len(ids), dtype=np.int64)
     for topic, frame in block.events.items():
         mine = np.flatnonzero(records["topic"] == TOPICS.index(topic))
         rows = records["row"][mine]
-        users[mine] = frame["user"][rows] if "user" in frame else NONE
+        users[mine] = goers[mine] = owners[mine] = frame["user"][rows] if "user" in frame else NONE
+        if "visitor" in frame:
+            goers[mine], owners[mine] = frame["visitor"][rows], counts_for[rows]
         kinds[mine] = _KIND_CODES[topic][frame["kind"][rows]]
+    named_people = people_words(block.people)
     named = pa.array([*(breakage.name for breakage in BREAKAGES)], pa.string())
     return pa.table({
         "event_id": strings(ids),
         "topic": _named(records["topic"], pa.array(TOPICS)),
         "kind": _named(kinds, _KINDS),
-        "user_id": _named(users, numbered("u", block.people.first, block.people.size)),
+        "user_id": _named(users, named_people["user"]),
+        "goes_by": _named(goers, named_people["visitor"]),
+        "counts_for": _named(owners, named_people["user"]),
         "event_time": _instants(records["time"]),
         "sent_at": _instants(records["sent"]),
         "clock_offset_us": pa.array(records["offset_us"]),

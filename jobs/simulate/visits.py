@@ -18,10 +18,11 @@ from jobs.simulate.columns import (
     take,
 )
 from jobs.simulate.people import People, hour_ladders, moment_in_hour
-from jobs.simulate.period import SECOND, Period
+from jobs.simulate.period import DAY, MINUTE, SECOND, Period
 
 VISITS_A_DAY = 1.42
 ITEMS = np.array((10.0, 2.5, 3.5, 2.5))  # mean length of a visit by scene
+LOOKING, LOOKS = 0.6, 4  # of new people, who look around before they register, and below how many times
 FATIGUE = 0.12  # interest lost by each further meeting with the same theme in a visit
 
 
@@ -43,6 +44,18 @@ def make_visits(seed: int, people: People, period: Period, rate: float) -> Colum
     return {"user": user, "start": start, "scene": scene, **_sources(chance, scene, day, period)}
 
 
+def make_first_looks(seed: int, people: People, period: Period) -> Columns:
+    """As make_visits, of people who are nobody yet: visits in the two days before they register."""
+    chance = dice(seed, "first looks", people.first)
+    who = people.who
+    is_looking = (who["registered_at"] > period.start) & ~who["is_bot"] & (chance.random(people.size) < LOOKING)
+    user = np.repeat(np.arange(people.size), np.where(is_looking, chance.integers(1, LOOKS, people.size), 0))
+    start = who["registered_at"][user] - chance.integers(5 * MINUTE, 2 * DAY, len(user))
+    user, start = user[start > period.start], start[start > period.start]
+    scene = pick_by_row(chance, people.scene_ladder, user)
+    return {"user": user, "start": start, "scene": scene, **_sources(chance, scene, period.day_of(start), period)}
+
+
 def _sources(chance: np.random.Generator, scene: Ints, day: Ints, period: Period) -> Columns:
     """Where a visit comes from; in the middle third of the days a campaign brings some of them."""
     source = np.where(scene == words.SEARCH, words.SEARCHED, pick(chance, words.SOURCE_SHARES, len(scene)))
@@ -55,9 +68,9 @@ def _sources(chance: np.random.Generator, scene: Ints, day: Ints, period: Period
     }
 
 
-def make_feed(seed: int, people: People, catalogue: Catalogue, visits: Columns) -> Columns:
+def make_feed(seed: int, people: People, catalogue: Catalogue, visits: Columns, purpose: str = "feed") -> Columns:
     """One row per thing shown: which, when, how much it suits, and how long it was watched."""
-    chance = dice(seed, "feed", people.first)
+    chance = dice(seed, purpose, people.first)
     lengths = chance.geometric(1 / ITEMS[visits["scene"]]).clip(1, 60)
     visit = np.repeat(np.arange(len(lengths)), lengths)
     starts = np.repeat(np.cumsum(lengths) - lengths, lengths)

@@ -69,11 +69,10 @@ def product_pairs(catalogue: Catalogue, shown: Columns) -> Ints:
 
 
 def people_words(people: People) -> dict[str, pa.Array]:
-    """The names of a block's users and devices."""
-    return {
-        "user": numbered("u", people.first, people.size),
-        "device": numbered("d", 2 * people.first, 2 * people.size),
-    }
+    """The names of a block's users and devices; a visitor is a user or, after them, a device."""
+    users = numbered("u", people.first, people.size)
+    devices = numbered("d", 2 * people.first, 2 * people.size)
+    return {"user": users, "device": devices, "visitor": pa.concat_arrays([users, devices])}
 
 
 def coded(codes: Ints, vocabulary: pa.Array) -> pa.DictionaryArray:

@@ -12,7 +12,7 @@ from jobs.simulate.fulfilment import LINE_COLUMNS, REFUND_COLUMNS, fill_orders, 
 from jobs.simulate.people import People, make_people
 from jobs.simulate.period import Period
 from jobs.simulate.shopping import go_shopping
-from jobs.simulate.visits import make_feed, make_visits
+from jobs.simulate.visits import make_feed, make_first_looks, make_visits
 from jobs.simulate.watching import acts_of, views_of
 
 FACTS = ("views", "likes", "orders")
@@ -20,7 +20,8 @@ ENTITIES = ("users", "videos", "products", "merchants")
 TOPICS = (*FACTS, *ENTITIES)
 COMMON = ("user", "device", "time", "kind", "scene", "source", "campaign", "video", "room", "sent_after")
 COLUMNS = {
-    "views": (*COMMON, "product", "query", "position", "watch_ms", "duration_ms", "heartbeats", "feature"),
+    "views": (*COMMON, "product", "query", "position", "watch_ms", "duration_ms", "heartbeats", "feature",
+              "is_anonymous"),
     "likes": (*COMMON, "product", "creator", "share_channel", "comment_length"),
     "orders": (*COMMON, "order", "coupon", "points", "freight", "pay", "ship_from", "ship_to", "is_cross_border",
                "promised_by", "group_buy", "invited_by", "refund_total", "rating", "is_fake",
@@ -42,8 +43,9 @@ def make_block(seed: int, first: int, size: int, catalogue: Catalogue, period: P
     feed = make_feed(seed, people, catalogue, make_visits(seed, people, period, rate))
     shopping = go_shopping(seed, people, catalogue, feed, period)
     orders = fill_orders(seed, people, catalogue, shopping.orders)
+    looks = make_feed(seed, people, catalogue, make_first_looks(seed, people, period), "first looks feed")
     parts = {
-        "views": [*views_of(feed), *shopping.product_views],
+        "views": [*views_of(feed), *shopping.product_views, *map(_anonymous, views_of(looks))],
         "likes": [*acts_of(seed, people, catalogue, feed), *shopping.baskets],
         "orders": fulfil(seed, people, catalogue, orders),
     }
@@ -54,11 +56,17 @@ def make_block(seed: int, first: int, size: int, catalogue: Catalogue, period: P
     return Block(people, events)
 
 
+def _anonymous(views: Columns) -> Columns:
+    return {**views, "is_anonymous": np.ones(height(views), dtype=np.int64)}
+
+
 def _told_of(people: People, frame: Columns, period: Period) -> Columns:
     """Within the period, in order of time, with what every event says of its user."""
     inside = np.flatnonzero((frame["time"] >= period.start) & (frame["time"] < period.end))
     told = take(frame, inside[np.argsort(frame["time"][inside], kind="stable")])
     told["sent_after"] = np.maximum(told["sent_after"], 0)
+    if "is_anonymous" in told:  # who is not logged in goes by the device's name: in words, after those of the users
+        told["visitor"] = np.where(told["is_anonymous"] == 1, people.size + told["device"], told["user"])
     for name in ("region", "app", "arm"):
         told[name] = people.who[name][told["user"]]
     return told

@@ -31,7 +31,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
 def ideal(told: Told) -> Lake:
     """What a faultless platform would hold, put together from the truth."""
     events = told.truth["events"]
-    good = events.filter(pl.col("fate") == "good").with_columns(pseudonym("user_id"))
+    good = events.filter(pl.col("fate") == "good").with_columns(pseudonym("user_id"), pseudonym("goes_by"))
     lake = {
         f"silver.{topic}": silver(good.filter(pl.col("topic") == topic), topic) for topic in events["topic"].unique()
     }
@@ -51,7 +51,8 @@ def silver(good: pl.DataFrame, topic: str) -> pl.DataFrame:
         "event_id",
         pl.col("event_time").alias(time),
         "kind",
-        "user_id",
+        pl.col("goes_by").alias("user_id"),
+        pl.when(pl.col("goes_by") != pl.col("user_id")).then("goes_by").otherwise(pl.lit("k1:own")).alias("device_id"),
         pl.lit("replay:simulator:9").alias("source_uri"),
     )
 
@@ -141,7 +142,9 @@ def expectations(told: Told) -> Lake:
     deciles = [{"decile": n, "people": 1, "predicted": 1.0, "actual": 0} for n in (1, 2)]
     days = {"known_until": LAST_DAY - timedelta(days=2), "as_of_day": LAST_DAY}
     fit = {"model": "bg_nbd", "deciles": deciles, "recorded_at": datetime(2026, 6, 8, tzinfo=UTC)} | days
+    edges = {"device_id": ["k1:a", "k1:b", "k1:b"], "is_shared": [False, True, True]}
     return {
+        "silver.identity_edges": pl.DataFrame(edges),
         "gold.user_interests": interests,
         "gold.user_scores": users.select("user_id", expected_purchase_fen=pl.lit(5_000)),
         "ops.model_fits": pl.DataFrame([fit | {"recorded_at": datetime(2026, 6, 7, tzinfo=UTC), "deciles": []}, fit]),
@@ -151,7 +154,7 @@ def expectations(told: Told) -> Lake:
 def lifecycles(told: Told) -> dict[str, str]:
     """In a world of three days nobody wakes; who was not here is judged by their registration."""
     acts = told.truth["events"].filter((pl.col("fate") == "good") & pl.col("topic").is_in(["views", "likes"]))
-    seen = set(acts["user_id"])
+    seen = set(acts["counts_for"])
     found = {}
     for user, registered_at in told.truth["users"].select("user_id", "registered_at").rows():
         known = (LAST_DAY - registered_at.astimezone(ZoneInfo("Asia/Shanghai")).date()).days
@@ -161,8 +164,8 @@ def lifecycles(told: Told) -> dict[str, str]:
 
 
 def daily(told: Told) -> pl.DataFrame:
-    tries = told.truth["attempts"].join(told.truth["users"], on="user_id")
-    aside = pl.col("is_staff") | (2026 - pl.col("birth_year") < 18).fill_null(False)
+    tries = told.truth["attempts"].join(told.truth["users"], on="user_id", how="left")
+    aside = pl.col("is_staff").fill_null(False) | (2026 - pl.col("birth_year") < 18).fill_null(False)
     rows = []
     for day in tries["entry_day"].unique():
         of_day = tries.filter(pl.col("entry_day") == day)
@@ -367,15 +370,21 @@ def test_what_only_the_simulator_knows_is_measured(tmp_path: Path, ideal: Lake, 
     profiles = with_first(with_first(profiles, "city_tier", pl.lit("x")), "lifecycle", pl.lit("waking"))
     interests = with_first(ideal["gold.user_interests"], "topic_name", pl.lit("x"))
     lake = {"gold.user_profiles": profiles, "gold.user_interests": interests}
-    names = ("silver.users", "gold.user_scores", "ops.model_fits")
+    names = ("silver.users", "silver.identity_edges", "gold.user_scores", "ops.model_fits")
     results = scored(tmp_path, lake | {name: ideal[name] for name in names}, told)
-    segments, tastes, bots, value = (result.figures or {} for result in results.values() if result.figures is not None)
+    measured = (result.figures or {} for result in results.values() if result.figures is not None)
+    segments, tastes, views, bots, value = measured
     unborn = users["birth_year"].null_count()
     assert segments == {"people": 200, "generation": 200 - unborn, "city_tier": 199, "lifecycle": 199} | {
         "all_three": segments["all_three"]
     }
     assert segments["all_three"] in (199 - unborn, 200 - unborn)
     assert tastes == {"people": 200, "first_is_true": 199, "first_three_hold_it": 199, "share_first": 0.995}
+    looks = told.truth["events"].filter((pl.col("fate") == "good") & (pl.col("goes_by") != pl.col("user_id")))
+    assert views["counted"] == looks["counts_for"].count() > 10
+    assert views["counted_rightly"] == (looks["counts_for"] == looks["user_id"]).sum() > 10  # type: ignore[operator]
+    assert (views["views"], views["people"]) == (looks.height, looks["user_id"].n_unique())
+    assert (views["people_found"], views["shared_devices"]) == (looks["counts_for"].n_unique() - 1, 1)
     counted = {name: bots[name] for name in ("bots", "bots_kept_out", "people_kept_out")}
     assert counted == {"bots": users["is_bot"].sum(), "bots_kept_out": users["is_bot"].sum() - 1, "people_kept_out": 1}
     assert value == {
@@ -409,6 +418,15 @@ def test_what_is_not_foretold_yet_is_no_difference(tmp_path: Path, ideal: Lake, 
 def test_a_table_that_is_not_there_is_a_difference(tmp_path: Path, ideal: Lake, told: Told) -> None:
     results = scored(tmp_path, {name: rows for name, rows in ideal.items() if name != "gold.user_profiles"}, told)
     assert results["gold.user_profiles: what they buy"].examples == ("gold.user_profiles is not there",)
+
+
+def test_a_truth_of_before_anonymous_views_is_refused(tmp_path: Path, told: Told) -> None:
+    for table, rows in told.truth.items():
+        (tmp_path / table).mkdir()
+        rows.drop("counts_for", strict=False).write_parquet(tmp_path / table / "0.parquet")
+    (tmp_path / "world.json").write_bytes((told.folder / "truth" / "world.json").read_bytes())
+    with pytest.raises(UsageError, match="simulate the world anew"):
+        score(Settings(home=tmp_path), tmp_path)
 
 
 def test_the_newest_truth_is_taken_unless_another_is_named(tmp_path: Path, told: Told) -> None:

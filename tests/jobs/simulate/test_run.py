@@ -65,6 +65,32 @@ def test_a_record_is_keyed_by_its_user_or_entity(tidy: Told) -> None:
         assert value is None or orjson.loads(value)[keys[topic]] == key.decode()
 
 
+def test_anonymous_views_go_by_their_device_and_count_for_its_only_user(tmp_path: Path) -> None:
+    """Told again from the bodies sent: who acted on which device, and what went before the first of it."""
+    told = tell(tmp_path, Plan(200, 3, 9, LAST_DAY, "Asia/Shanghai", "none"))
+    facts = told.records.filter(pl.col("topic").is_in(["views", "likes", "orders"]))
+    bodies = [orjson.loads(value) for value in facts["value"]]
+    not_own = ("shipped", "delivered", "cancelled", "returned", "refunded")
+    users: dict[str, dict[str, int]] = {}
+    for body in sorted(bodies, key=lambda body: -body["event_time"]):
+        if body["user_id"] != body["device_id"] and body["kind"] not in not_own:
+            users.setdefault(body["device_id"], {})[body["user_id"]] = body["event_time"]
+    expected = {}
+    for body in bodies:
+        if body["user_id"] == body["device_id"]:
+            seen = users.get(body["device_id"], {})
+            expected[body["event_id"]] = next((u for u, at in seen.items() if body["event_time"] < at), None)
+            if len(seen) > 1:
+                expected[body["event_id"]] = None
+    looks = told.truth["events"].filter(pl.col("goes_by") != pl.col("user_id"))
+    assert dict(looks.select("event_id", "counts_for").rows()) == expected
+    assert None in expected.values()
+    assert looks["counts_for"].n_unique() > 3
+    assert set(looks["topic"]) == {"views"}
+    born = looks.join(told.truth["users"], on="user_id")
+    assert (born["registered_at"] > told.truth["events"]["event_time"].min()).all()
+
+
 def test_the_mix_is_plausible(tidy: Told) -> None:
     kinds = Counter(tidy.truth["events"]["kind"].to_list())
     total = sum(kinds.values())
