@@ -14,10 +14,13 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from jobs.lake.contracts import contract
+from jobs.lake.families.profile_refresh import Silver, tables
+from jobs.lake.families.profiles import edges_now
 from jobs.lake.ledger import Ledger
 from jobs.lake.runner import Runner
 from jobs.lake.settings import Settings
-from jobs.lake.work import pending
+from jobs.lake.tables import Lake
+from jobs.lake.work import Work, pending
 from tests.jobs.lake.profile_histories import AS_OF, STEPS, Histories, Row
 from tests.jobs.stories import ZONE
 
@@ -60,7 +63,7 @@ class Shop:
         """Facts of the steps after `since`, entities as they are known now, and the papers of the batch."""
         silver = histories.silver(step)
         for name in FACTS:
-            self._put(f"silver.{name}", [row for row in silver[name] if row["ingest_seq"] > since])
+            self.put(f"silver.{name}", [row for row in silver[name] if row["ingest_seq"] > since])
         for name in ("users", "videos", "products"):
             table = f"silver.{name}"
             rows = [self._filled(table, row) for row in silver[name]]
@@ -83,7 +86,8 @@ class Shop:
         found: list[Row] = DeltaTable(self.settings.table_path(table)).to_pyarrow_table().to_pylist()
         return sorted(found, key=lambda row: [row[key] for key in keys])
 
-    def _put(self, table: str, rows: Sequence[Row]) -> None:
+    def put(self, table: str, rows: Sequence[Row]) -> None:
+        """Append rows, what they leave out filled in."""
         self.ledger.append(table, [self._filled(table, row) for row in rows])
 
     def _filled(self, table: str, row: Row) -> Row:
@@ -176,6 +180,26 @@ def test_building_everything_anew_changes_no_number_and_no_history(step_by_step:
     before = {table: step_by_step.rows(table) for table in (*EXACT, HISTORY, SEGMENTS)}
     step_by_step.release(9, full=True)
     assert {table: step_by_step.rows(table) for table in before} == before
+
+
+@pytest.mark.parametrize(("booked", "devices"), [(1, {"d:old", "d:new"}), (2, {"d:new"})])
+def test_an_edge_goes_with_the_fact_that_an_earlier_arrival_displaced(
+    booked: int, devices: set[str], tmp_path: Path, spark: SparkSession
+) -> None:
+    """The earlier arrival names another device; the books count the fact on the day it left, too."""
+    shop = _shop(tmp_path, spark)
+    came = {"user_id": "k:ann", "device_id": "d:new", "event_time": NIGHT, "event_date": NIGHT.date(), "ingest_seq": 2}
+    shop.put("silver.views", [came])
+    shop.put("silver.identity_edges", [{"user_id": "k:ann", "device_id": "d:old", "device_user_count": 1}])
+    touched = {"table": "silver.views", "day": NIGHT.date(), "cause": "new_facts", "ingest_seq": 2, "rows": booked}
+    shop.put("ops.touched", [touched | {"recorded_at": NIGHT}])
+    work = Work("profiles", "run", False, (), 1, 2, None, None, NIGHT, {})
+    lake = Lake(shop.settings, spark)
+    edges = edges_now(lake, work, Silver(*(lake.read(table) for table in tables(Silver))))
+    assert {row.device_id for row in edges.now.collect()} == devices
+    removed = edges.staged().removed
+    assert removed
+    assert {row.device_id for row in removed.collect()} == {"d:old"} - devices
 
 
 def _shop(home: Path, spark: SparkSession) -> Shop:

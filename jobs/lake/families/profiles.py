@@ -62,7 +62,7 @@ def _last_day(lake: Lake) -> date | None:
 def _touched(lake: Lake, work: Work, silver: Silver, zone: str) -> Touched:
     """Who and what the new batches touched; days asked for by hand (they book no progress) touch all who were there."""
     since = work.ingest_seq_from
-    edges = _edges(lake, work, silver)
+    edges = edges_now(lake, work, silver)
     acts = touched_acts(silver, since, redescribed_from=only_day(first_redescribed_day(silver, since, zone)))
     if work.days and work.ingest_seq_to == since:
         acts = acts.union(acts_of_days(silver, work.days))
@@ -79,7 +79,7 @@ def _touched(lake: Lake, work: Work, silver: Silver, zone: str) -> Touched:
     return Touched(handed_round(pairs, sum(counted.values())), known, days, edges, handed_round(tied, tied.count()))
 
 
-def _edges(lake: Lake, work: Work, silver: Silver) -> Edges:
+def edges_now(lake: Lake, work: Work, silver: Silver) -> Edges:
     """New facts added to what is published; anew where a fact may be gone again, or what was left out is made good.
 
     A fact that an earlier arrival displaced is booked on the day it left, too: more facts are booked than are new.
