@@ -74,7 +74,8 @@ def score(settings: Settings, truth: Path) -> list[Result]:
         lake.execute(f"SET VARIABLE {name} = ?", [value])
     checks = [*arrival_checks(), *silver_checks(), *funnel_checks(), *profile_checks(world)]
     measured = list(figures())
-    missing = set(_register(lake, settings, {table for each in (*checks, *measured) for table in each.needs}))
+    needs = [each.needs for each in checks] + [each.needs for each in measured]
+    missing = set(_register(lake, settings, {table for tables in needs for table in tables}))
     return [_run(lake, check, missing) for check in checks] + [_measure(lake, each, missing) for each in measured]
 
 
