@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,20 @@ class Shop:
         self.ledger.append("ops.touched", touched)
         self.ledger.append("ops.books", [known | {"run_id": "r"} | place | counts])
 
+    def displace(self, many: int) -> None:
+        """An earlier arrival gives every so many a view of one user to another, and takes another's away whole."""
+        seq = STEPS[-1] + 1
+        views = sorted(self.rows("silver.views"), key=lambda row: str(row["event_id"]))
+        taken = views[:: len(views) // many]
+        names = ", ".join(f"'{row['event_id']}'" for row in taken)
+        self.ledger.open("silver.views").delete(f"event_id IN ({names})")
+        moved = [row | {"user_id": other["user_id"], "ingest_seq": seq} for row, other in pairwise(taken[::2])]
+        self._put("silver.views", moved)
+        self._book(seq, moved)
+        lost = {(row["user_id"], row["event_date"]) for row in taken}
+        booked = {"ingest_seq": seq, "table": "silver.views", "cause": "displaced", "rows": 1, "recorded_at": NIGHT}
+        self.ledger.append("ops.touched", [booked | {"subject": whose, "day": day} for whose, day in lost])
+
     def _complete(self, step: int) -> None:
         """The source says that the day of the step is over."""
         until = datetime.combine(AS_OF[step] + timedelta(days=1), time(), ZONE).astimezone(UTC)
@@ -171,7 +186,10 @@ def test_segments_end_with_the_people_of_the_profiles_and_the_tiers_of_the_score
     assert len(tiers) == 3
 
 
-def test_building_everything_anew_changes_no_number_and_no_history(step_by_step: Shop) -> None:
+def test_what_an_earlier_arrival_took_from_users_leaves_nothing_behind(step_by_step: Shop) -> None:
+    """Built small after it, everything is as building it anew makes it: no number and no history changes then."""
+    step_by_step.displace(40)
+    step_by_step.release(8)
     before = {table: step_by_step.rows(table) for table in (*EXACT, HISTORY, SEGMENTS)}
     step_by_step.release(9, full=True)
     assert {table: step_by_step.rows(table) for table in before} == before
