@@ -45,6 +45,16 @@ steps:
 exclusions: [{event: order_cancelled, between: [ordered, paid]}]
 breakdowns: [scene]
 """
+STOOD = """
+name: liked_by_standing
+version: 1
+window: 2h
+steps:
+  - {name: watched, event: play}
+  - {name: liked,   event: like}
+breakdowns: [lifecycle, city_tier]
+breakdown_at: profile
+"""
 
 
 def level(seq: int) -> datetime:
@@ -60,6 +70,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Lake:
     for file in (schemas / "funnels").glob("log_*.yaml"):
         file.unlink()
     (schemas / "funnels" / "same_day_checkout.yaml").write_text(CHECKOUT)
+    (schemas / "funnels" / "liked_by_standing.yaml").write_text(STOOD)
     first = (schemas / "funnels" / "content_to_purchase.yaml").read_text()
     short = [
         line for line in first.splitlines() if not any(step in line for step in ("considered", "ordered", "paid,"))
@@ -108,7 +119,7 @@ def test_the_funnels_of_the_histories_have_conversions_some_of_them_undone(grown
         F.sum("conversions_count").alias("done"), F.sum("reversed_conversions_count").alias("undone")
     )  # fmt: skip
     found = {row.funnel: row for row in rows.collect()}
-    assert len(found) == 8
+    assert len(found) == 9
     assert sum(row.done > 0 for row in found.values()) >= 6
     assert sum(row.undone > 0 for row in found.values()) >= 2
 

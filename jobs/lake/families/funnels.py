@@ -44,7 +44,7 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     days = {zone: extent.days(zone) for zone in sorted({one.zone for one in definitions})}
     if extent.first is None or not definitions:
         return
-    level = Level(work.watermark, work.last_watermark, days)
+    level = Level(work.watermark, work.last_watermark, days, lake.settings.business_zone)
     lost = displaced(lake, work)
     if work.full or work.ingest_seq_from < 0 or lost.of_things or _is_new(definitions, gold):
         yield from rebuild(silver, gold, definitions, level, lake.keep)
