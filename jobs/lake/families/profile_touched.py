@@ -7,7 +7,7 @@ from functools import reduce
 from jobs.definitions.identity import of_people, tied_acts
 from jobs.definitions.local_time import local_date
 from jobs.definitions.sessions import reach
-from jobs.lake.families.profile_refresh import USER, Silver
+from jobs.lake.families.profile_refresh import PAIR, USER, Gold, Silver
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -54,6 +54,22 @@ def retied_pairs(silver: Silver, retied: DataFrame, first: date, last: date, zon
     near = F.col("event_date").between(F.lit(first), F.lit(last))
     acts = _union([facts.where(near).select(*ACT) for facts in (silver.views, silver.likes)])
     return _pairs(tied_acts(acts, retied), zone)
+
+
+def losers_and_owners(losers: DataFrame, tied: DataFrame) -> DataFrame:
+    """(user_id, day), perhaps repeated: the losers, and for a device among them the users ties give its acts to."""
+    devices, owners = losers.select(F.col("user_id").alias("device_id"), "day"), tied.select("device_id", "user_id")
+    return losers.select(*PAIR).union(devices.join(owners, on=["device_id"], how="inner").select(*PAIR))
+
+
+def pairs_of_losers(silver: Silver, gold: Gold, losers: DataFrame, zone: str) -> DataFrame:
+    """(user_id, day), perhaps repeated: all days of the `losers` (user_id, day: a fact of theirs was taken away then).
+
+    Days they have facts of, days they are published with, and the days they lost one on.
+    """
+    theirs = [facts.join(losers, on=USER, how="left_semi") for facts in (silver.views, silver.likes, silver.orders)]
+    published = gold.user_days.join(losers, on=USER, how="left_semi").select(*PAIR)
+    return _union([*(_pairs(facts, zone) for facts in theirs), published, losers.select(*PAIR)])
 
 
 def touched_users(silver: Silver, pairs: DataFrame, since: int) -> DataFrame:

@@ -2,29 +2,27 @@
 
 from collections.abc import Iterator
 from datetime import date
-from functools import reduce
 
 from jobs.definitions.identity import ties
 from jobs.definitions.local_time import last_complete_day
-from jobs.lake.families.identity_refresh import TABLE, Edges, Facts, added_to, days_of, made_anew
-from jobs.lake.families.inputs import days_again, handed_round, only_day, pinned
+from jobs.lake.families.identity_refresh import TABLE, Edges, added_to, days_of, made_anew
+from jobs.lake.families.inputs import days_again, displaced, handed_round, only_day, pinned
 from jobs.lake.families.profile_refresh import AsOf, Gold, Silver, Touched, rebuild, refresh, tables
 from jobs.lake.families.profile_touched import (
     acts_of_days,
     first_redescribed_day,
+    losers_and_owners,
     newest_day,
+    pairs_of_losers,
     retied_pairs,
     touched_acts,
     touched_pairs,
     touched_users,
 )
-from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
-from jobs.lake.work import Staged, Work, touched_days
+from jobs.lake.work import Staged, Work
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-
-FACTS = ("silver.views", "silver.likes", "silver.orders")
 
 
 def stage(lake: Lake, work: Work) -> Iterator[Staged]:
@@ -36,14 +34,15 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     as_of_day = _as_of(lake, work, silver)
     if as_of_day is None:
         return
-    last_day = None if work.full or work.ingest_seq_from < 0 else _last_day(lake)
+    lost = displaced(lake, work)
+    last_day = None if work.full or work.ingest_seq_from < 0 or lost.of_things else _last_day(lake)
     if last_day is None:
         yield from rebuild(silver, lake.read("gold.user_profiles_history"), as_of_day, lake.keep)
         return
-    touched = _touched(lake, work, silver, as_of_day.zone)
+    gold = Gold(*(lake.read(table) for table in tables(Gold)))
+    touched = _touched(lake, work, silver, gold, lost.users)
     is_new_day = last_day != as_of_day.day
     if is_new_day or not touched.users.isEmpty():
-        gold = Gold(*(lake.read(table) for table in tables(Gold)))
         yield from refresh(silver, gold, touched, as_of_day, is_new_day=is_new_day, keep=lake.keep)
 
 
@@ -59,14 +58,17 @@ def _last_day(lake: Lake) -> date | None:
     return only_day(lake.read("gold.user_profiles").selectExpr("max(as_of_day)"))
 
 
-def _touched(lake: Lake, work: Work, silver: Silver, zone: str) -> Touched:
+def _touched(lake: Lake, work: Work, silver: Silver, gold: Gold, losers: DataFrame | None) -> Touched:
     """Who and what the new batches touched; days asked for by hand (they book no progress) touch all who were there."""
-    since = work.ingest_seq_from
-    edges = edges_now(lake, work, silver)
+    since, zone = work.ingest_seq_from, lake.settings.business_zone
+    edges = edges_now(lake, work, silver, is_unsure=losers is not None)
     acts = touched_acts(silver, since, redescribed_from=only_day(first_redescribed_day(silver, since, zone)))
     if work.days and work.ingest_seq_to == since:
         acts = acts.union(acts_of_days(silver, work.days))
     pairs = touched_pairs(acts, ties(edges.now), zone)
+    if losers is not None:
+        owned = losers_and_owners(losers, ties(edges.now).union(ties(edges.old)))
+        pairs = pairs.union(pairs_of_losers(silver, gold, owned, zone))
     retied = lake.keep(edges.retied())
     first, last = days_of(retied, zone).first() or (None, None)
     if first and last:
@@ -79,25 +81,10 @@ def _touched(lake: Lake, work: Work, silver: Silver, zone: str) -> Touched:
     return Touched(handed_round(pairs, sum(counted.values())), known, days, edges, handed_round(tied, tied.count()))
 
 
-def edges_now(lake: Lake, work: Work, silver: Silver) -> Edges:
-    """New facts added to what is published; anew where a fact may be gone again, or what was left out is made good.
-
-    A fact that an earlier arrival displaced is booked on the day it left, too: more facts are booked than are new.
-    """
+def edges_now(lake: Lake, work: Work, silver: Silver, *, is_unsure: bool) -> Edges:
+    """New facts added to what is published; anew where a fact is gone again (`is_unsure`), or days are done again."""
     known, facts = lake.read(TABLE), (silver.views, silver.likes, silver.orders)
-    new = _since(facts, work.ingest_seq_from)
-    _, booked = touched_days(Ledger(lake.settings), FACTS, work.ingest_seq_from, work.ingest_seq_to)
-    is_unsure = booked > _count(new, work.ingest_seq_to) or bool(days_again(lake, work))
-    return made_anew(facts, known, lake.keep) if is_unsure else added_to(known, new, lake.keep)
-
-
-def _count(facts: Facts, seq_to: int) -> int:
-    """Facts up to a batch."""
-    seqs = [rows.select("ingest_seq").where(F.col("ingest_seq") <= seq_to) for rows in facts]
-    return reduce(DataFrame.unionAll, seqs).count()
-
-
-def _since(facts: Facts, seq: int) -> Facts:
-    """What came after a batch."""
-    views, likes, orders = (rows.where(F.col("ingest_seq") > seq) for rows in facts)
-    return views, likes, orders
+    if is_unsure or days_again(lake, work):
+        return made_anew(facts, known, lake.keep)
+    views, likes, orders = (rows.where(F.col("ingest_seq") > work.ingest_seq_from) for rows in facts)
+    return added_to(known, (views, likes, orders), lake.keep)
