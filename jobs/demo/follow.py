@@ -12,7 +12,7 @@ from jobs.lake.errors import ServiceError
 
 DAGS = ("ingest", "gold_funnels", "gold_profiles")
 FAMILIES = ("funnels", "profiles")  # what these publish
-AFTERWARDS = ("silver_sessions", "gold_scores")  # nobody waits for them
+AFTERWARDS = ("silver_sessions", "gold_scores", "watch")  # nobody waits for them
 SECONDS_BETWEEN_LOOKS = 1.0
 COLOURS = {"success": "green", "failed": "red", "running": "cyan", "skipped": "dim", "up_for_retry": "yellow"}
 WORTH_TELLING = {"running", "success", "failed", "skipped", "up_for_retry", "upstream_failed"}

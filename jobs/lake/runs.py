@@ -22,8 +22,8 @@ def report(
     try:
         ended: dict[str, Any] = {**facts, **work()}
     except ReelhouseError as error:
-        write_result(result, {**facts, "outcome": "failed", "message": str(error), "error": type(error).__name__})
-        _book(ledger, facts, started_at, "failed", str(error))
+        write_result(result, {**facts, "outcome": "failed", "message": error.told, "error": type(error).__name__})
+        _book(ledger, facts, started_at, "failed", error.told)
         raise
     write_result(result, ended)
     if ended["outcome"] != "nothing_to_do":

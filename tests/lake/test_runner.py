@@ -1,6 +1,7 @@
 """A family is released whole or not at all, once, and only what has passed its checks."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from jobs.lake import filling, kill_points
-from jobs.lake.errors import LeaseError, QualityError, UsageError, WriteError
+from jobs.lake.errors import BooksError, LeaseError, QualityError, UsageError, WriteError
 from jobs.lake.kill_points import Killed
 from jobs.lake.leases import Leases
 from jobs.lake.publications import latest, published, releases
@@ -91,6 +92,13 @@ def test_a_release_publishes_every_table_of_the_family_under_one_number(released
     assert [row[:2] for row in seen(released)["gold.toy_days"]] == [(MONDAY, 2)]
 
 
+def test_a_build_notes_what_it_cost(released):
+    (cost,) = released.ledger.read("ops.costs").to_pylist()
+    assert (cost["run_id"], cost["work"], cost["family"], cost["ingest_seq"]) == ("run-1", "build", FAMILY, 1)
+    assert (cost["rows"], cost["files"]) == (5, 3)  # a day; two users, and their two lines of the log
+    assert cost["milliseconds"] > 0 < cost["bytes"]
+
+
 def test_released_twice_is_released_once(released):
     versions = {table: released.ledger.version(table) for table in TABLES}
     assert "released before, as toys-000001" in runner(released, "run-1").release().message
@@ -164,6 +172,24 @@ def test_settling_a_settled_lake_commits_nothing(released, monkeypatch):
     last = latest(released.ledger, FAMILY)
     assert settle(released.ledger, TABLES, last) == ["gold.toy_days"]
     assert settle(released.ledger, TABLES, last) == []
+
+
+@pytest.mark.parametrize(
+    ("misbooked", "words"),
+    [
+        ({"accepted": 0}, "views/0 offsets 2–3 (batch 2): received 1, but accepted + duplicate + quarantined is 0"),
+        ({"offset_from": 3, "offset_to": 4}, "(batch 2): begins at 3, but the range before ended at 2"),
+    ],
+)
+def test_books_that_do_not_balance_stop_check_and_release_and_are_named(released, misbooked, words):
+    before = seen(released)
+    released.ingest(("ann", TUESDAY, 7), **misbooked)
+    made = build(released, "run-2")
+    with pytest.raises(BooksError, match=re.escape(words)):
+        made.check()
+    with pytest.raises(BooksError, match=re.escape(words)):
+        approve(made).release()
+    assert seen(released) == before
 
 
 def test_a_staging_that_was_not_checked_is_not_released(toys):
