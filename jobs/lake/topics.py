@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from jobs.lake.broker import client_options, remedy
 from jobs.lake.errors import BrokerError
 from jobs.lake.settings import Settings
 
@@ -141,7 +142,7 @@ def _consumer(settings: Settings, **how: Any) -> Iterator[Any]:
 
     try:
         consumer = KafkaConsumer(
-            bootstrap_servers=settings.bootstrap, client_id=CLIENT_ID, bootstrap_timeout_ms=PATIENCE_MS, **how
+            **client_options(settings), client_id=CLIENT_ID, bootstrap_timeout_ms=PATIENCE_MS, **how
         )
         try:
             yield consumer
@@ -159,7 +160,7 @@ def _admin(settings: Settings, patience_ms: int = PATIENCE_MS) -> Iterator[Any]:
 
     try:
         admin = KafkaAdminClient(
-            bootstrap_servers=settings.bootstrap,
+            **client_options(settings),
             client_id=CLIENT_ID,
             request_timeout_ms=patience_ms,
             bootstrap_timeout_ms=patience_ms,
@@ -173,5 +174,4 @@ def _admin(settings: Settings, patience_ms: int = PATIENCE_MS) -> Iterator[Any]:
 
 
 def _unreachable(settings: Settings, error: Exception) -> BrokerError:
-    remedy = "check KAFKA_BOOTSTRAP_SERVERS" if settings.kafka_bootstrap_servers else "run `make up`"
-    return BrokerError(f"Kafka at {settings.bootstrap}: {type(error).__name__}: {error}; {remedy}")
+    return BrokerError(f"Kafka at {settings.bootstrap}: {type(error).__name__}: {error}; {remedy(settings)}")

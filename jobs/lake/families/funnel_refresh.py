@@ -14,6 +14,7 @@ from functools import reduce
 
 from jobs.definitions.funnel.model import Definition
 from jobs.definitions.funnel.restarts import BEGINNING, FARTHEST_DAYS, from_day_of, recent, restarts
+from jobs.definitions.funnel.standing import is_asked, signs_of_life
 from jobs.gold import funnel_attempts, funnel_conversions, funnel_daily, funnel_openings, funnel_paths
 from jobs.lake.families.inputs import handed_round
 from jobs.lake.work import Staged
@@ -55,18 +56,20 @@ class Gold:
 
 @dataclass(frozen=True)
 class Level:
-    """How far the streams are complete, now and at the last release; and the days of the data, by zone."""
+    """How far streams are complete, now and at the last release; the days of the data by zone; the business zone."""
 
     watermark: datetime | None
     last_watermark: datetime | None
     days: Mapping[str, Sequence[date]]
+    business_zone: str
 
 
 def rebuild(
     silver: Silver, gold: Gold, definitions: Sequence[Definition], level: Level, keep: Keep = DataFrame.persist
 ) -> Iterator[Staged]:
     """Everything from silver; rows of versions that have no definition any more stay readable."""
-    outcomes = keep(funnel_attempts.judge(*silver.facts, silver.videos, silver.users, definitions))
+    eve = _eve(silver, definitions, level)
+    outcomes = keep(funnel_attempts.judge(*silver.facts, silver.videos, silver.users, definitions, eve=eve))
     attempts, openings = funnel_attempts.build(outcomes), keep(funnel_openings.build(outcomes))
     is_old = ~_is_current(definitions)
     daily = funnel_daily.build(attempts, openings, definitions, level.days, watermark=level.watermark)
@@ -91,8 +94,18 @@ def refresh(
     restarted = handed_round(restarted, count)
     views, likes = (_since(facts, earliest).transform(recent, restarted) for facts in (silver.views, silver.likes))
     # Whole: a refund reaches back to what was paid, whenever that was.
-    orders = silver.orders.join(restarted.select(*USER), on=USER, how="left_semi")
-    outcomes = keep(funnel_attempts.judge(views, likes, orders, silver.videos, silver.users, definitions, restarted))
+    orders = _of(silver.orders, restarted)
+    judged = funnel_attempts.judge(
+        views,
+        likes,
+        orders,
+        silver.videos,
+        silver.users,
+        definitions,
+        restarted,
+        _eve(silver, definitions, level, restarted),
+    )
+    outcomes = keep(judged)
     public = {ATTEMPTS: gold.attempts, OPENINGS: gold.openings}
     fresh = {ATTEMPTS: funnel_attempts.build(outcomes), OPENINGS: keep(funnel_openings.build(outcomes))}
     marked = {table: _with_again(rows, restarted, definitions) for table, rows in public.items()}
@@ -115,6 +128,20 @@ def refresh(
     if changed[ATTEMPTS]:
         paths = _paths_of(changed[ATTEMPTS], now[ATTEMPTS], gold.paths, definitions)
         yield Staged(PATHS, paths, "replace_slices", changed[ATTEMPTS])
+
+
+def _eve(
+    silver: Silver, definitions: Sequence[Definition], level: Level, restarted: DataFrame | None = None
+) -> funnel_attempts.Eve | None:
+    """All days of everybody, or of the restarted, on which they gave a sign of life; None where nobody asks."""
+    if not is_asked(definitions):
+        return None
+    signs = signs_of_life(*(rows if restarted is None else _of(rows, restarted) for rows in silver.facts))
+    return funnel_attempts.Eve(signs, level.business_zone)
+
+
+def _of(facts: DataFrame, restarted: DataFrame) -> DataFrame:
+    return facts.join(restarted.select(*USER), on=USER, how="left_semi")
 
 
 def _since(facts: DataFrame, earliest: date | None) -> DataFrame:

@@ -1,7 +1,8 @@
 """What a run must do to the sessions, as a pure plan: facts and what is published in, what to write out.
 
 New acts can only lengthen sessions and join them (a pause may be filled, never made): whatever new acts and old
-sessions lie within half an hour of each other becomes one. So the spans of those are read again, and nothing else.
+sessions lie within half an hour of each other becomes one. So the spans of those are read again, and nothing else;
+beside them the sessions that may have lost an act, which are cut anew.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -48,11 +49,21 @@ def rebuild(facts: Facts) -> Iterator[Staged]:
 
 
 def refresh(
-    facts: Facts, touched: Facts, known: DataFrame, zone: str, keep: Keep = DataFrame.persist
+    facts: Facts,
+    touched: Facts,
+    known: DataFrame,
+    zone: str,
+    keep: Keep = DataFrame.persist,
+    *,
+    doubted: DataFrame | None = None,
 ) -> Iterator[Staged]:
-    """The days on which a session has become another by the touched facts; nothing when none of them is an own act."""
+    """The days on which a session has become another by the touched facts, or was `doubted`; nothing when none is.
+
+    `doubted` are rows of `known` that may have lost an act, perhaps repeated.
+    """
     acts = keep(acts_of(touched))
-    met = keep(met_by(acts, known))
+    met = met_by(acts, known)
+    met = keep(met if doubted is None else met.unionByName(doubted).dropDuplicates(["user_id", "started_at"]))
     spans = keep(spans_of(acts, met))
     fresh = keep(facts.within(spans, days_of(spans, zone)).sessions())
     days = session_days(fresh, met)
