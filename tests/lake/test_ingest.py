@@ -91,7 +91,7 @@ def test_each_batch_notes_what_it_cost(clean: tuple[dict[str, str], Ingest, Log]
     (cost,) = ingest.ledger.read("ops.costs").to_pylist()
     received = sum(line["received"] for line in ingest.ledger.read("ops.books").to_pylist())
     assert (cost["work"], cost["ingest_seq"], cost["rows"]) == ("batch", 0, received)
-    written = [ingest.ledger.open(table).files() for table in ("bronze.events", *SILVER) if ingest.ledger.exists(table)]
+    written = [ingest.ledger.open(table).file_uris() for table in ("bronze.events", *SILVER)]
     assert cost["files"] == sum(len(files) for files in written)
     assert cost["milliseconds"] > 0 < cost["bytes"]
 
