@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.lake.errors import PromiseError
+from jobs.lake.errors import PromiseError, ReelhouseError
 from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 def alerts(
     record: Annotated[bool, typer.Option("--record", help="Note it in ops.*, and send what is news.")] = False,
     run_id: Annotated[str, typer.Option("--run-id", help="Name of the run in the ledger.")] = "",
-    at: Annotated[str, typer.Option("--at", metavar="ISO", help="The run's time; only recorded.")] = "",
+    at: Annotated[str, typer.Option("--at", metavar="ISO", help="The run's time; what is measured is as of now.")] = "",
     result: Annotated[Path | None, typer.Option("--result", metavar="FILE", help="Write how it ended as JSON.")] = None,
     format: Annotated[Format, typer.Option("--format", help="A table, or an array of JSON objects.")] = Format.table,
 ) -> None:
@@ -37,28 +37,46 @@ def alerts(
     """
     from jobs.lake.clock import instant, now
     from jobs.lake.runs import write_result
-    from jobs.lake.watch.alerting import sentence
     from jobs.lake.watch.measuring import measure
-    from jobs.serve.printing import print_rows
 
     instant(at)
     settings, moment = Settings.from_env(), now()
     run_id = run_id or f"by-hand-{moment:%Y%m%dT%H%M%S}"
-    measured = measure(settings, moment, run_id)
-    if record:
-        _record(settings, measured)
-    rows = measured.broken if format is Format.json else [_shown(row) for row in measured.broken]
-    if rows or format is Format.json:
-        print_rows(rows, COLUMNS if format is Format.json else SHOWN, format)
-    told = f"{len(measured.broken)} of {len(measured.promises)} promises are broken"
     facts = {"command": "alerts", "target": "promises", "run_id": run_id}
+    try:
+        measured = measure(settings, moment, run_id)
+        if record:
+            _record(settings, measured)
+        _print(measured, format)
+        _refuse_broken(measured)
+    except ReelhouseError as error:
+        write_result(result, {**facts, "outcome": "failed", "message": error.told, "error": type(error).__name__})
+        raise
+    write_result(result, {**facts, "outcome": "done", "message": _count(measured), "tables": []})
+
+
+def _print(measured: "Measured", format: Format) -> None:
+    """What is broken; that nothing is, goes where no program reads it."""
+    from jobs.serve.printing import print_rows
+
+    if format is Format.json:
+        print_rows(measured.broken, COLUMNS, format)
+    elif measured.broken:
+        print_rows([_shown(row) for row in measured.broken], SHOWN, format)
     if not measured.broken:
-        write_result(result, {**facts, "outcome": "done", "message": f"{told}: all are kept", "tables": []})
-        typer.echo(f"alerts: {told}", err=True)
-        return
-    message = f"{told}: " + " | ".join(sentence(row) for row in measured.broken)
-    write_result(result, {**facts, "outcome": "failed", "message": message, "error": PromiseError.__name__})
-    raise PromiseError(message)
+        typer.echo(_count(measured), err=format is Format.json)
+
+
+def _refuse_broken(measured: "Measured") -> None:
+    """PromiseError that says each broken promise, what was measured and where to read on."""
+    from jobs.lake.watch.alerting import sentence
+
+    if measured.broken:
+        raise PromiseError(f"{_count(measured)}: " + " | ".join(sentence(row) for row in measured.broken))
+
+
+def _count(measured: "Measured") -> str:
+    return f"{len(measured.broken)} of {len(measured.promises)} promises are broken"
 
 
 def _record(settings: Settings, measured: "Measured") -> None:

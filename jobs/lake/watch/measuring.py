@@ -52,6 +52,8 @@ def record(ledger: Ledger, measured: Measured) -> None:
 
 def measure_lag(settings: Settings, reached: Progress, at: datetime, run_id: str) -> Rows:
     """How far ingest is behind the broker; nothing when the broker does not answer."""
+    if not topics.is_reachable(settings):  # within three seconds: whoever scrapes has little patience
+        return []
     try:
         ends = topics.end_offsets(settings)
         oldest = topics.times_of(settings, unread(ends, reached.next_offsets))

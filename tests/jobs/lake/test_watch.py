@@ -35,6 +35,7 @@ class Shop:
         self.ends: topics.Offsets = {"views": {0: 100}}
         self.oldest: datetime | None = None
         self.is_up = True
+        self.is_leaving = False
 
     def put(self, table: str, *rows: Row) -> None:
         self.ledger.append(table, [filled(self.settings, table, row) for row in rows])
@@ -77,13 +78,14 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     made = Shop(Settings(home=tmp_path))
 
     def ends(settings: Settings) -> topics.Offsets:
-        if not made.is_up:
+        if made.is_leaving:
             raise BrokerError("Kafka is away")
         return made.ends
 
     def times(settings: Settings, places: dict[tuple[str, int], int]) -> dict[tuple[str, int], datetime]:
         return {place: made.oldest for place in places if made.oldest}
 
+    monkeypatch.setattr(topics, "is_reachable", lambda _: made.is_up)
     monkeypatch.setattr(topics, "end_offsets", ends)
     monkeypatch.setattr(topics, "times_of", times)
     return made
@@ -105,7 +107,9 @@ def test_a_broker_that_is_away_breaks_its_own_promise_and_says_nothing_of_stream
     assert shop.found("ops.lag", "availability") == (0.0, False)
     assert shop.found("silver.views", "latency") == (-1.0, True)
     assert shop.measured().lag == []
-    shop.is_up = True
+    shop.is_up, shop.is_leaving = True, True
+    assert shop.found("ops.lag", "availability") == (0.0, False)
+    shop.is_leaving = False
     assert shop.found("ops.lag", "availability") == (100.0, True)
 
 
@@ -176,6 +180,7 @@ def test_the_command_prints_what_is_broken_and_fails_with_it(shop: Shop, tmp_pat
     kept = run("--format", "json")
     assert (kept.exit_code, json.loads(kept.stdout)) == (0, [])
     assert "0 of" in kept.stderr
+    assert "promises are broken" in run().stdout
     assert not shop.ledger.exists("ops.promises")  # nothing is noted unless asked for
 
 

@@ -27,6 +27,7 @@ Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A lake with a batch, its cost and a release; a broker that has three records more."""
     monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
+    monkeypatch.setattr(topics, "is_reachable", lambda _: True)
     monkeypatch.setattr(topics, "end_offsets", lambda _: {"views": {0: 13}})
     monkeypatch.setattr(topics, "times_of", lambda *_: {("views", 0): AT})
     made = Settings(home=tmp_path)
