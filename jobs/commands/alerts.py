@@ -56,7 +56,7 @@ def alerts(
 
 
 def _print(measured: "Measured", format: Format) -> None:
-    """What is broken; that nothing is, goes where no program reads it."""
+    """What is broken, or that nothing is; JSON stays an array, and nothing else."""
     from jobs.serve.printing import print_rows
 
     if format is Format.json:

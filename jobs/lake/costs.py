@@ -31,9 +31,9 @@ def note_batch(ledger: Ledger, run_id: str, done: "Done", seconds: float, at: da
     from jobs.lake.ingest.forms import OUTPUTS, silver_table
     from jobs.lake.ingest.refusals import QUARANTINE
 
-    received = sum(line["received"] for line in done.books)
-    work = Work(run_id, BATCH, None, done.ingest_seq, seconds, received)
-    tables = {BRONZE, QUARANTINE} | {silver_table(line["topic"]) for line in done.books if line["topic"] in OUTPUTS}
+    read = [line for line in done.books if line["received"]]  # the others' tables were not written
+    work = Work(run_id, BATCH, None, done.ingest_seq, seconds, sum(line["received"] for line in read))
+    tables = {BRONZE, QUARANTINE} | {silver_table(line["topic"]) for line in read if line["topic"] in OUTPUTS}
     commits = (wrote for table in sorted(tables) for wrote in _of_batch(ledger, table, done.ingest_seq))
     ledger.append(TABLE, build(work, commits, at=at))
 
