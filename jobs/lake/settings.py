@@ -94,6 +94,13 @@ class Settings(BaseSettings):
             raise ValueError(f"{name!r} is no IANA time zone; write one such as Asia/Shanghai") from unknown
         return name
 
+    @field_validator("lineage_url")
+    @classmethod
+    def _is_web_address(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("is no address of an API; write one such as http://127.0.0.1:5000")
+        return url
+
     @field_validator("spark_conf")
     @classmethod
     def _conf_is_an_object(cls, text: str) -> str:

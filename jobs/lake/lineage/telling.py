@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jobs.lake.clock import now
+from jobs.lake.errors import QualityError, ReelhouseError
 from jobs.lake.holds import CHECKS
 from jobs.lake.ledger import Ledger
 
@@ -26,8 +27,10 @@ def tell(
     try:
         ended = work()
     except BaseException as error:
-        message = str(error) or type(error).__name__
-        emit(settings, told.failed(now(), message.splitlines()[0], _checks(ledger, told)))
+        # the words of others' errors may quote rows
+        message = error.told if isinstance(error, ReelhouseError) else type(error).__name__
+        checks = _checks(ledger, told) if isinstance(error, QualityError) else []
+        emit(settings, told.failed(now(), message, checks))
         raise
     emit(settings, told.completed(now(), ended.get("tables", ()), _checks(ledger, told)))
     return ended

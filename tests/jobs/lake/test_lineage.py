@@ -12,7 +12,7 @@ import pytest
 from openlineage.client.serde import Serde
 
 from jobs.lake.contracts import all_tables, contract
-from jobs.lake.errors import QualityError
+from jobs.lake.errors import QualityError, SettingsError
 from jobs.lake.ledger import Ledger
 from jobs.lake.lineage.declared import declared
 from jobs.lake.lineage.events import Told
@@ -111,13 +111,22 @@ def test_a_run_that_fails_tells_why_and_what_its_checks_found(tmp_path: Path) ->
     ]  # fmt: skip
 
 
-def test_what_ends_a_run_that_is_none_of_our_errors_is_told_too(tmp_path: Path) -> None:
-    def killed() -> Any:
-        raise SystemExit(143)
+def test_what_ends_a_run_that_is_none_of_our_errors_is_told_by_its_kind_for_its_words_may_quote_rows(
+    tmp_path: Path,
+) -> None:
+    def breaks() -> Any:
+        raise ValueError("cannot cast u-Canary")
 
-    with pytest.raises(SystemExit):
-        run(Settings(home=tmp_path), "build", killed)
-    assert [each["eventType"] for each in events(tmp_path / "lineage")] == ["START", "FAIL"]
+    with pytest.raises(ValueError, match="Canary"):
+        run(Settings(home=tmp_path), "build", breaks)
+    _, end = events(tmp_path / "lineage")
+    assert (end["eventType"], end["run"]["facets"]["errorMessage"]["message"]) == ("FAIL", "ValueError")
+
+
+def test_an_address_that_is_none_is_refused_before_any_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REELHOUSE_LINEAGE_URL", "marquez:5000")
+    with pytest.raises(SettingsError, match="REELHOUSE_LINEAGE_URL: .*write one such as http"):
+        Settings.from_env()
 
 
 def test_topics_are_named_as_the_broker_knows_them() -> None:
