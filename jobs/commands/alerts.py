@@ -86,7 +86,7 @@ def _record(settings: Settings, measured: "Measured") -> None:
     from jobs.lake.watch.measuring import record
 
     ledger = Ledger(settings)
-    news = changes(measured.promises, broken_before(ledger))
+    news = changes(measured.promises, broken_before(ledger, measured.at))
     if news:  # first: killed in between, people hear of it twice rather than never
         typer.echo(f"alerts: {len(news)} news, in {tell(settings, news)}", err=True)
     record(ledger, measured)

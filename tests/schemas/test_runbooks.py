@@ -7,7 +7,7 @@ import pytest
 
 from jobs.lake import errors
 from jobs.lake.errors import BooksError, PromiseError, ReelhouseError, UsageError
-from jobs.lake.watch.judging import PAGES
+from jobs.lake.watch.judging import PAGES, STREAM_PAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "runbooks"
@@ -43,7 +43,7 @@ def test_a_page_says_what_it_means_what_to_look_at_how_to_mend_and_how_to_prove_
 
 
 def test_every_page_is_named_by_an_error_an_alert_or_a_dag() -> None:
-    named = {kind.runbook for kind in KINDS} | set(PAGES.values())
+    named = {kind.runbook for kind in KINDS} | {*PAGES.values(), *STREAM_PAGES.values()}
     for path in CODE:
         named |= set(re.findall(r"docs/runbooks/([\w-]+\.md)", path.read_text(encoding="utf-8")))
     assert sorted(set(RUNBOOKS) - named) == []

@@ -6,6 +6,7 @@ A line of JSON in `<home>/alerts/alerts.jsonl`, always; one message to the webho
 import json
 import logging
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,20 +19,21 @@ log = logging.getLogger("reelhouse.alerts")
 
 TABLE = "ops.promises"
 PATIENCE_SECONDS = 5
+REMEMBERED = timedelta(hours=24)  # what is broken for longer without being measured is told again
 BROKEN, KEPT = "broken", "kept again"
 TOLD = ("table", "property", "promised", "measured", "unit", "detail", "runbook")
 Row = Mapping[str, Any]
 
 
-def broken_before(ledger: Ledger) -> set[Key]:
-    """The promises that the newest measuring in the ledger found broken."""
+def broken_before(ledger: Ledger, at: datetime) -> set[Key]:
+    """The promises that were broken when they were last measured, within a day before `at`."""
     import pyarrow.compute as pc
 
-    moments = ledger.read(TABLE, ["measured_at"])["measured_at"]
-    if not len(moments):
-        return set()
-    rows = ledger.read(TABLE, ["table", "property", "is_kept"], pc.field("measured_at") == pc.max(moments))
-    return {(row["table"], row["property"]) for row in rows.to_pylist() if not row["is_kept"]}
+    rows = ledger.read(
+        TABLE, ["measured_at", "table", "property", "is_kept"], pc.field("measured_at") > at - REMEMBERED
+    )
+    newest = {(row["table"], row["property"]): row["is_kept"] for row in rows.sort_by("measured_at").to_pylist()}
+    return {key for key, is_kept in newest.items() if not is_kept}
 
 
 def changes(promises: Iterable[Row], before: set[Key]) -> list[dict[str, Any]]:

@@ -20,15 +20,14 @@ from jobs.ops.promises import AVAILABILITY, COMPLETENESS, LATENCY, QUALITY, Key,
 LAG = "ops.lag"
 COUNTED = timedelta(hours=24)  # what is told of the books is told of their last day
 RUNBOOKS = "docs/runbooks"
-PAGES = {  # of a promise that is broken; where the layer matters, by layer first
-    ("silver", LATENCY): "ingest.md",
-    ("silver", COMPLETENESS): "quarantine.md",
+PAGES = {  # what helps when a promise is broken
     LATENCY: "late.md",
     COMPLETENESS: "red-check.md",
     QUALITY: "red-check.md",
-    (BOOKS, QUALITY): "books.md",
     AVAILABILITY: "broker.md",
+    (BOOKS, QUALITY): "books.md",
 }
+STREAM_PAGES = {LATENCY: "ingest.md", COMPLETENESS: "quarantine.md"}  # of a table that ingest writes
 
 
 def measures(
@@ -47,9 +46,10 @@ def measures(
     return found
 
 
-def runbooks(keys: Iterable[Key]) -> dict[Key, str]:
+def runbooks(keys: Iterable[Key], settings: Settings) -> dict[Key, str]:
     """The page that helps when a promise is broken."""
-    return {key: f"{RUNBOOKS}/{_page(*key)}" for key in keys}
+    published = {table for tables in families(settings.schemas_dir).values() for table in tables}
+    return {key: f"{RUNBOOKS}/{_page(key, is_published=key[0] in published)}" for key in keys}
 
 
 def broker(*, is_broker_up: bool) -> Measure:
@@ -115,6 +115,8 @@ def share(part: int, whole: int) -> float:
     return 100.0 * part / whole if whole else 100.0
 
 
-def _page(table: str, name: str) -> str:
-    layer = table.partition(".")[0]
-    return PAGES.get((table, name)) or PAGES.get((layer, name)) or PAGES[name]
+def _page(key: Key, *, is_published: bool) -> str:
+    name = key[1]
+    if not is_published and name in STREAM_PAGES:
+        return STREAM_PAGES[name]
+    return PAGES.get(key) or PAGES[name]

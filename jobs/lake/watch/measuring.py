@@ -39,7 +39,7 @@ def measure(settings: Settings, at: datetime, run_id: str) -> Measured:
     behind = measure_lag(settings, progress(ledger), at, run_id)
     fresh = freshness.build(seen(ledger, settings, behind), at=at, run_id=run_id)
     found = measures(ledger, settings, fresh, at, is_broker_up=bool(behind))
-    kept = promises.build(levels(settings.schemas_dir), found, runbooks(found), at=at, run_id=run_id)
+    kept = promises.build(levels(settings.schemas_dir), found, runbooks(found, settings), at=at, run_id=run_id)
     return Measured(at, behind, fresh, kept)
 
 

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
 from jobs.lake import topics
-from jobs.lake.clock import now
 from jobs.lake.contracts import contract
 from jobs.lake.errors import BrokerError, PromiseError
 from jobs.lake.ledger import Ledger
@@ -226,11 +225,24 @@ def test_a_webhook_that_does_not_answer_breaks_nothing_and_its_address_is_told_n
     assert "secret-token" not in caplog.text + said.output + (shop.settings.home / "alerts/alerts.jsonl").read_text()
 
 
-def test_news_is_what_changed_since_the_newest_measuring(shop: Shop) -> None:
-    row = {"measured_at": now(), "table": "silver.views", "property": "latency", "promised": 900.0, "measured": 1.0,
-           "unit": "s", "detail": "so", "runbook": "x", "run_id": "r"}  # fmt: skip
-    for age, is_kept in ((2, False), (1, True)):
-        shop.put("ops.promises", row | {"measured_at": AT - age * HOUR, "is_kept": is_kept})
-    assert alerting.broken_before(shop.ledger) == set()
-    assert [one["state"] for one in alerting.changes([row | {"is_kept": False}], set())] == ["broken"]
-    assert alerting.changes([row | {"is_kept": True}], set()) == []
+def test_news_is_what_changed_since_a_promise_was_last_measured(shop: Shop) -> None:
+    row = {"table": "silver.views", "property": "latency", "promised": 900.0, "measured": 1.0, "unit": "s",
+           "detail": "so", "runbook": "x", "run_id": "r"}  # fmt: skip
+    late, whole = ("silver.views", "latency"), ("silver.views", "completeness")
+    for age, name, is_kept in ((25, "quality", False), (3, "completeness", False), (2, "latency", False),
+                               (1, "completeness", True)):  # fmt: skip
+        shop.put("ops.promises", row | {"property": name, "measured_at": AT - age * HOUR, "is_kept": is_kept})
+    assert alerting.broken_before(shop.ledger, AT) == {late}  # not measured an hour ago: the broker was silent
+    now_kept = row | {"measured_at": AT, "is_kept": True}
+    assert [one["state"] for one in alerting.changes([now_kept], {late})] == ["kept again"]
+    assert alerting.changes([now_kept], {whole}) == []
+    assert [one["state"] for one in alerting.changes([now_kept | {"is_kept": False}], set())] == ["broken"]
+
+
+def test_a_published_table_leads_to_other_pages_than_a_stream(shop: Shop) -> None:
+    shop.batch(0, AT - HOUR, MONDAY)
+    pages = {(row["table"], row["property"]): row["runbook"] for row in shop.measured().promises}
+    assert pages["silver.views", "latency"] == "docs/runbooks/ingest.md"
+    assert pages["silver.views", "completeness"] == "docs/runbooks/quarantine.md"
+    assert pages["silver.sessions", "latency"] == pages["gold.user_days", "latency"] == "docs/runbooks/late.md"
+    assert pages["ops.books", "quality"] == "docs/runbooks/books.md"
