@@ -54,7 +54,6 @@ def run_demo(settings: Settings, sent: Sent, *, days: int, path: Path | None, mi
         console.print("\n[dim]sessions and scores follow[/]")
         follower.until_released(rest, lambda: is_unreleased(stage.steps), minutes=minutes, dags=(*DAGS, *AFTERWARDS))
         console.print("[green]✓[/] nothing is left to read, check or release")
-        follower.airflow.unpause(WATCH)
     console.print(f"\nDone in {time.monotonic() - began:.0f} s. [dim]`make down` stops everything.[/]")
 
 
