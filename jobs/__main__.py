@@ -33,7 +33,7 @@ def main() -> None:
         build_app()()
     except ReelhouseError as error:
         Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]: ", end="")
-        Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(str(error))
+        Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(error.told)
         if os.environ.get("REELHOUSE_TRACEBACK"):
             raise
         sys.exit(error.exit_code)

@@ -19,5 +19,15 @@ class ServiceLost(JobFailed):
     """Exit 5: the broker or Spark was not there. Worth another try."""
 
 
+class PromiseBroken(JobFailed):
+    """`reelhouse alerts` found a broken promise and has told people itself. Trying again would find the same."""
+
+
 LEASE_HELD = 4
 KINDS: dict[int, type[JobFailed]] = {2: WrongCall, 3: BadData, 5: ServiceLost}
+NAMED: dict[str, type[JobFailed]] = {"PromiseError": PromiseBroken}  # by the error that the result names
+
+
+def failure_of(code: int, error: str) -> type[JobFailed]:
+    """What kind of failure a command ended with."""
+    return NAMED.get(error) or KINDS.get(code, JobFailed)

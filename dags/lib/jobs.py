@@ -53,3 +53,13 @@ def upkeep() -> None:
             pool=pool,
             doc_md="Compaction, vacuum and statistics. Red: docs/runbooks/upkeep.md",
         )
+
+
+def watch() -> None:
+    """Measure, note it, and be red while a promise of a contract is broken."""
+    ReelhouseOperator(
+        task_id="alerts",
+        arguments=["alerts", "--record"],
+        pool="lake_watch",
+        doc_md="Lag, freshness and checks beside the contracts' promises. Red: docs/runbooks/promises.md",
+    )

@@ -12,7 +12,7 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from dags.lib.failures import KINDS, LEASE_HELD, JobFailed
+from dags.lib.failures import LEASE_HELD, failure_of
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = os.environ.get("REELHOUSE_COMMAND", str(ROOT / ".venv" / "bin" / "reelhouse"))
@@ -83,7 +83,7 @@ class ReelhouseOperator(BaseOperator):
         if code == LEASE_HELD:
             raise AirflowSkipException(f"another run is at work: {message}")
         if code:
-            raise KINDS.get(code, JobFailed)(message)
+            raise failure_of(code, str(result.get("error", "")))(message)
         if self.skip_unless_unreleased and not result.get("unreleased"):
             raise AirflowSkipException(f"nothing waits for release: {message}")
         if not self.skip_unless_unreleased and result.get("outcome") == "nothing_to_do":

@@ -43,7 +43,7 @@ def books(
     (_print_json if format is Format.json else _print)(ranges, sums, said)
     off = [f"{_place(line)}: {line['problem']}" for line in ranges if not line["balanced"]]
     if off:
-        raise BooksError(f"{len(off)} lines do not balance: {' | '.join(off)}; see docs/runbooks/ingest.md")
+        raise BooksError(f"{len(off)} lines do not balance: {' | '.join(off)}; see docs/runbooks/books.md")
 
 
 def _print_json(ranges: list[dict[str, Any]], sums: list[dict[str, Any]], said: list[dict[str, Any]]) -> None:

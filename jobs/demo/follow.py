@@ -13,6 +13,7 @@ from jobs.lake.errors import ServiceError
 DAGS = ("ingest", "gold_funnels", "gold_profiles")
 FAMILIES = ("funnels", "profiles")  # what these publish
 AFTERWARDS = ("silver_sessions", "gold_scores")  # begin when these are done, while people look at what they gave
+WATCH = "watch"  # by the clock; nobody waits for it
 SECONDS_BETWEEN_LOOKS = 1.0
 COLOURS = {"success": "green", "failed": "red", "running": "cyan", "skipped": "dim", "up_for_retry": "yellow"}
 WORTH_TELLING = {"running", "success", "failed", "skipped", "up_for_retry", "upstream_failed"}
@@ -40,7 +41,7 @@ class Follower:
 
     def begin_the_rest(self) -> list[str]:
         """Start what goes on while people look, and return these runs' ids."""
-        for dag in AFTERWARDS:
+        for dag in (*AFTERWARDS, WATCH):
             self.airflow.unpause(dag)
         return [self.airflow.trigger(dag) for dag in AFTERWARDS]
 

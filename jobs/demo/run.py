@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs.demo.airflow import Airflow
-from jobs.demo.follow import AFTERWARDS, DAGS, FAMILIES, Follower
+from jobs.demo.follow import AFTERWARDS, DAGS, FAMILIES, WATCH, Follower
 from jobs.demo.show import show
 from jobs.demo.state import Sent
 from jobs.demo.steps import Steps
@@ -106,7 +106,7 @@ def is_unreleased(steps: Steps, families: Collection[str] = ()) -> bool:
 def wait_for_dags(airflow: Airflow) -> None:
     """Airflow reads the DAG files a few seconds after it serves."""
     deadline = time.monotonic() + SECONDS_FOR_DAGS
-    while not all(airflow.knows(dag) for dag in (*DAGS, *AFTERWARDS)):
+    while not all(airflow.knows(dag) for dag in (*DAGS, *AFTERWARDS, WATCH)):
         if time.monotonic() > deadline:
             raise ServiceError(f"Airflow at {airflow.url} has not read dags/ in {SECONDS_FOR_DAGS} s; see its log")
         time.sleep(1)

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One promised column; `type` is Spark DDL text, `unit` empty when it has none."""
+    """One promised column; `type` is Spark DDL text, `unit` empty when it has none.
+
+    `sources` are the columns of inputs it is made from, `<table>.<column>`, where that is declared.
+    """
 
     name: str
     type: str
@@ -24,6 +27,7 @@ class Column:
     privacy: str
     partitioned: bool = False
     unit: str = ""
+    sources: tuple[str, ...] = ()
 
     @property
     def kind(self) -> ColumnType:

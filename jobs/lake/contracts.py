@@ -133,6 +133,7 @@ def _column(prop: SchemaProperty, where: str, terms: dict[str, Term]) -> Column:
         privacy=privacy,
         partitioned=bool(prop.partitioned),
         unit=term.unit if term else "",
+        sources=tuple(prop.transformSourceObjects or ()),
     )
 
 

@@ -78,7 +78,7 @@ def topics_read(settings: Settings) -> Finding:
     except BrokerError as away:
         return Finding("topics", Verdict.warning, str(away), "`make up`, or look again later")
     except TopicError as gone:
-        return Finding("topics", Verdict.blocks, str(gone), "see docs/runbooks/ingest.md, TopicError")
+        return Finding("topics", Verdict.blocks, str(gone), "see docs/runbooks/topics.md")
     except DamageError:
         return Finding("topics", Verdict.warning, "not looked at: the books cannot be read", "mend ops.books first")
     return Finding("topics", Verdict.ok, "are those that were read before, and hold what was not")

@@ -10,7 +10,9 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from jobs.lake.balance import refuse_difference
 from jobs.lake.clock import now
+from jobs.lake.costs import note_build, stopwatch
 from jobs.lake.errors import QualityError, WriteError
 from jobs.lake.filling import fill
 from jobs.lake.holds import CHECKS, lift
@@ -74,13 +76,14 @@ class Runner:
             work = self._plan(full, days, at)  # again: another run may just have released it
             if work is None:
                 return Outcome.nothing("every touched day is released")
-            last = latest(self.ledger, self.family)
+            seconds, last = stopwatch(), latest(self.ledger, self.family)
             self.staging.clear()  # first: a release that was killed must not go on after its commits were undone
             settle(self.ledger, self._tables, last)
             tables = tuple(fill(self.lake, self.staging, staged, work.held) for staged in self._staged(work))
             manifest = self._manifest(work, tables, last.facts.run_id if last else "", is_progress=full or not days)
             self.staging.put(manifest)
             reach("build.staged")
+            note_build(self.ledger, self.staging, manifest, seconds(), now())
         return Outcome.staged(manifest, f"{len(tables)} tables staged; `reelhouse check {self.family}` is next")
 
     def check(self) -> Outcome:
@@ -91,6 +94,7 @@ class Runner:
         passed = self.staging.verdict()
         if passed and passed.fingerprint == manifest.fingerprint:
             return Outcome.staged(manifest, f"checked before: {passed.verdict}", passed.verdict)
+        self._refuse_difference()
         with self.leases.held(lease_name(self.family), self.run_id):
             findings = self._judge(manifest)
             self.ledger.append(CHECKS, [self._as_row(finding, manifest) for finding in findings])
@@ -114,6 +118,7 @@ class Runner:
             )
         if contract_versions(self.family, self.settings) != self._promised(manifest):
             raise WriteError(f"{self.family}: a contract changed since the build; run `reelhouse build {self.family}`")
+        self._refuse_difference()
         with self.leases.held(lease_name(self.family), self.run_id) as lease:
             return release_staging(self, manifest, verdict, lease)
 
@@ -137,6 +142,11 @@ class Runner:
     @property
     def _tables(self) -> tuple[str, ...]:
         return families(self.settings.schemas_dir)[self.family]
+
+    def _refuse_difference(self) -> None:
+        """BooksError when what came in since the last release does not add up."""
+        last = latest(self.ledger, self.family)
+        refuse_difference(self.ledger, last.facts.ingest_seq if last else -1)
 
     def _plan(self, full: bool, days: tuple[date, ...], at: datetime) -> Work | None:
         return plan(self.ledger, self.settings, self.family, full, days, at, self.run_id)

@@ -1,4 +1,4 @@
-"""Runs: how a command ended, for the next program (`--result FILE`) and for the ledger (`ops.runs`)."""
+"""Runs: how a command ended, for the next program (`--result FILE`), the ledger (`ops.runs`) and lineage."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -9,6 +9,7 @@ from typing import Any
 from jobs.lake.clock import now
 from jobs.lake.errors import ReelhouseError
 from jobs.lake.ledger import Ledger
+from jobs.lake.lineage.telling import tell
 
 TABLE = "ops.runs"
 
@@ -16,14 +17,14 @@ TABLE = "ops.runs"
 def report(
     ledger: Ledger, command: str, target: str, run_id: str, result: Path | None, work: Callable[[], Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Do `work`, write its result (or how it failed) to the file, and book the run unless there was nothing to do."""
+    """Do `work` and tell of it; write its result or failure to the file; book it unless there was nothing to do."""
     started_at = now()
     facts = {"command": command, "target": target, "run_id": run_id}
     try:
-        ended: dict[str, Any] = {**facts, **work()}
+        ended: dict[str, Any] = {**facts, **tell(ledger, command, target, run_id, started_at, work)}
     except ReelhouseError as error:
-        write_result(result, {**facts, "outcome": "failed", "message": str(error), "error": type(error).__name__})
-        _book(ledger, facts, started_at, "failed", str(error))
+        write_result(result, {**facts, "outcome": "failed", "message": error.told, "error": type(error).__name__})
+        _book(ledger, facts, started_at, "failed", error.told)
         raise
     write_result(result, ended)
     if ended["outcome"] != "nothing_to_do":

@@ -75,7 +75,15 @@ class Settings(BaseSettings):
     key_file: Path | None = Field(
         default=None, description="pseudonymisation keys; default <home>/keys/pseudonyms.json"
     )
-    alert_webhook: str = ""
+    alert_webhook: str = Field(default="", repr=False, description="alerts are posted there; its address is a secret")
+    metrics_port: int = Field(default=9464, description="where `reelhouse metrics --serve` listens")
+    metrics_host: str = Field(
+        default="127.0.0.1", description="on which address; loopback unless somebody else scrapes"
+    )
+    lineage_url: str = Field(
+        default="", description="an OpenLineage API; empty: events lie in <home>/lineage, one file a day"
+    )
+    lineage_api_key: str = Field(default="", repr=False, description="what that API knows us by")
 
     @field_validator("business_zone")
     @classmethod
@@ -85,6 +93,13 @@ class Settings(BaseSettings):
         except (ZoneInfoNotFoundError, ValueError) as unknown:
             raise ValueError(f"{name!r} is no IANA time zone; write one such as Asia/Shanghai") from unknown
         return name
+
+    @field_validator("lineage_url")
+    @classmethod
+    def _is_web_address(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("is no address of an API; write one such as http://127.0.0.1:5000")
+        return url
 
     @field_validator("spark_conf")
     @classmethod

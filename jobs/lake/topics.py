@@ -3,8 +3,10 @@
 Facts and `control` are kept for a week; entities are compacted, but not before bronze could have been away for a week.
 """
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from jobs.lake.broker import client_options, remedy
@@ -19,6 +21,7 @@ TOPICS = (*FACTS, *ENTITIES, CONTROL)
 WEEK_MS = str(7 * 24 * 3600 * 1000)  # how long bronze may be away and still find every record
 CLIENT_ID = "reelhouse-admin"
 PATIENCE_MS = 15_000  # with a broker that does not answer
+POLL_MS = 3_000  # a poll that brings nothing in this time: what is left holds no record, only gaps
 
 Offsets = dict[str, dict[int, int]]  # topic → partition → offset
 
@@ -85,20 +88,41 @@ def end_offsets(settings: Settings, topics: Iterable[str] = TOPICS) -> Offsets:
     return _offsets(settings, topics, "end_offsets")
 
 
-def _offsets(settings: Settings, topics: Iterable[str], which: str) -> Offsets:
-    from kafka import KafkaConsumer, TopicPartition
-    from kafka.errors import KafkaError
+def times_of(settings: Settings, places: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], datetime]:
+    """When the broker took the first record at or after an offset, by topic and partition; none where there is none.
 
-    try:
-        consumer = KafkaConsumer(**client_options(settings), client_id=CLIENT_ID, bootstrap_timeout_ms=PATIENCE_MS)
-        try:
-            held = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in topics}
-            places = [TopicPartition(topic, number) for topic, numbers in held.items() for number in numbers]
-            offsets = getattr(consumer, which)(places)
-        finally:
-            consumer.close()
-    except KafkaError as error:
-        raise _unreachable(settings, error) from error
+    UTC. Only the first records are asked for, all at once, for `PATIENCE_MS` at most.
+    """
+    from kafka import TopicPartition
+
+    wanted = {TopicPartition(*place): offset for place, offset in places.items()}
+    found: dict[tuple[str, int], datetime] = {}
+    if not wanted:
+        return found
+    with _consumer(
+        settings, max_poll_records=1, isolation_level="read_committed", auto_offset_reset="earliest"
+    ) as consumer:
+        consumer.assign(list(wanted))
+        for place, offset in wanted.items():
+            consumer.seek(place, offset)
+        patience = time.monotonic() + PATIENCE_MS / 1000
+        while len(found) < len(wanted) and time.monotonic() < patience:
+            polled = consumer.poll(timeout_ms=POLL_MS)
+            if not polled:
+                break
+            for place, records in polled.items():
+                found.setdefault(tuple(place), datetime.fromtimestamp(records[0].timestamp / 1000, UTC))
+                consumer.pause(place)
+    return found
+
+
+def _offsets(settings: Settings, topics: Iterable[str], which: str) -> Offsets:
+    from kafka import TopicPartition
+
+    with _consumer(settings) as consumer:
+        held = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in topics}
+        places = [TopicPartition(topic, number) for topic, numbers in held.items() for number in numbers]
+        offsets = getattr(consumer, which)(places)
     return {
         topic: {number: int(offsets[TopicPartition(topic, number)]) for number in numbers}
         for topic, numbers in held.items()
@@ -108,6 +132,24 @@ def _offsets(settings: Settings, topics: Iterable[str], which: str) -> Offsets:
 
 def _describe(admin: Any, topics: Iterable[str]) -> list[dict[str, Any]]:
     return [found for found in admin.describe_topics(list(topics)) if not found["error_code"]]
+
+
+@contextmanager
+def _consumer(settings: Settings, **how: Any) -> Iterator[Any]:
+    """A consumer of no group; trouble becomes a BrokerError that names the address."""
+    from kafka import KafkaConsumer
+    from kafka.errors import KafkaError
+
+    try:
+        consumer = KafkaConsumer(
+            **client_options(settings), client_id=CLIENT_ID, bootstrap_timeout_ms=PATIENCE_MS, **how
+        )
+        try:
+            yield consumer
+        finally:
+            consumer.close()
+    except KafkaError as error:
+        raise _unreachable(settings, error) from error
 
 
 @contextmanager

@@ -4,11 +4,11 @@ Nothing is taken on trust: each line is added up anew, and each range must begin
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
+from jobs.lake.balance import TABLE, Line, judged, place_of
 from jobs.lake.errors import UsageError
 from jobs.lake.event_contracts import all_topics
 from jobs.lake.ledger import Ledger
@@ -18,15 +18,11 @@ from jobs.lake.watermark import highest
 from jobs.serve.asked import check_topic
 from jobs.serve.masking import safe_reason, words_of
 
-BOOKS = "ops.books"
-LOST = "lost_to_retention"  # stands among the reasons, though nothing was refused
 COUNTS = ("received", "accepted", "duplicate", "quarantined", "conflict")
 RANGE = ("topic", "topic_id", "partition", "offset_from", "offset_to", *COUNTS, "lost", "reasons", "batches",
          "balanced", "problem")  # fmt: skip
 TOTAL = ("topic", *COUNTS, "lost", "reasons", "balanced")
 STREAM = ("topic", "source", "complete_until", "is_final", "waiting_until", "topic_complete_until")
-Line = dict[str, Any]
-Place = tuple[str, str, int]  # topic, topic id, partition
 
 
 @dataclass(frozen=True)
@@ -62,12 +58,11 @@ def book_ranges(settings: Settings, asked: Asked) -> list[Line]:
     UsageError for a topic or partition that is none, or a bound that cannot be read.
     """
     fit = asked.fits()
-    lines = Ledger(settings).read(BOOKS).to_pylist(maps_as_pydicts="strict")
+    lines = Ledger(settings).read(TABLE).to_pylist(maps_as_pydicts="strict")
     _check(settings, asked, lines)
     names = words_of(all_topics(settings.schemas_dir), settings.schemas_dir).names
-    judged = _judged(sorted(lines, key=lambda line: (*_place(line), line["ingest_seq"])), names)
     ranges: list[Line] = []
-    for line in judged:
+    for line in _told(lines, names):
         if fit(line):
             _add(ranges, line)
     return [{name: each[name] for name in RANGE} for each in ranges]
@@ -103,43 +98,20 @@ def streams(settings: Settings, topic: str = "") -> list[Line]:
     return [found[pair] for pair in sorted(found)]
 
 
-def problems(line: Mapping[str, Any], before: int | None) -> list[str]:
-    """What is wrong with one line of the books; `before` is where the partition's last range ended."""
-    wrong = []
-    received, fates = line["received"], line["accepted"] + line["duplicate"] + line["quarantined"]
-    if received != fates:
-        wrong.append(f"received {received}, but accepted + duplicate + quarantined is {fates}")
-    elif not line["balanced"]:
-        wrong.append("was booked as not balanced")
-    if line["conflict"] > line["quarantined"]:
-        wrong.append(f"{line['conflict']} conflicts, but only {line['quarantined']} quarantined")
-    if received > line["offset_to"] - line["offset_from"]:
-        wrong.append(f"received {received} of {line['offset_to'] - line['offset_from']} offsets")
-    lost = line["lost"] if before is not None else 0
-    if before is not None and before + lost != line["offset_from"]:
-        booked = f" and {lost} were lost" if lost else ""
-        wrong.append(f"begins at {line['offset_from']}, but the range before ended at {before}{booked}")
-    return wrong
-
-
-def _judged(lines: Iterable[Line], names: set[str]) -> Iterable[Line]:
-    """Each line with its loss told apart from its reasons, and with what is wrong with it."""
-    ends: dict[Place, int] = {}
-    for line in lines:
+def _told(lines: Iterable[Line], names: set[str]) -> Iterable[Line]:
+    """Each line as it is judged, with reasons that are safe to show and the batch it is of."""
+    for line in judged(lines):
         reasons: Counter[str] = Counter()
-        for reason, times in (line["reason_counts"] or {}).items():
+        for reason, times in line["reasons"].items():
             reasons[safe_reason(reason, names)] += times
-        made = line | {"lost": reasons.pop(LOST, 0), "reasons": dict(reasons)}
-        wrong = problems(made, ends.get(_place(line)))
-        ends[_place(line)] = line["offset_to"]
         batch = line["ingest_seq"]
-        yield made | {"batches": [batch, batch], "balanced": not wrong, "problem": "; ".join(wrong) or None}
+        yield line | {"reasons": dict(reasons), "batches": [batch, batch]}
 
 
 def _add(ranges: list[Line], line: Line) -> None:
     """Join a line to the range before it if it follows on; one that is off or has a loss begins a new one."""
     before = ranges[-1] if ranges else None
-    is_next = before is not None and _place(before) == _place(line) and before["offset_to"] == line["offset_from"]
+    is_next = before is not None and place_of(before) == place_of(line) and before["offset_to"] == line["offset_from"]
     if before is None or not (is_next and before["balanced"] and line["balanced"] and not line["lost"]):
         ranges.append(line)
         return
@@ -153,10 +125,6 @@ def _sum(into: Line, line: Line) -> None:
         into[name] += line[name]
     into["reasons"] = dict(Counter(into["reasons"]) + Counter(line["reasons"]))
     into["balanced"] = into["balanced"] and line["balanced"]
-
-
-def _place(line: Mapping[str, Any]) -> Place:
-    return line["topic"], line["topic_id"], line["partition"]
 
 
 def _bound(option: str, text: str, topic: str) -> int | date | None:

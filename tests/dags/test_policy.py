@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from airflow.sdk import RetryAction
 
-from dags.lib.failures import BadData, JobFailed, ServiceLost, WrongCall
+from dags.lib import policy
+from dags.lib.failures import BadData, JobFailed, PromiseBroken, ServiceLost, WrongCall, failure_of
 from dags.lib.policy import RETRY_BY_KIND
 from dags.lib.tables import SCHEMAS, family_inputs, family_tables
 from tests.dags.graph import REVIEWED, awaited, graph
@@ -90,11 +92,35 @@ def test_each_table_has_one_writer_at_a_time(dags):
         (BadData("a critical check failed"), RetryAction.FAIL),
         (WrongCall("no such slice"), RetryAction.FAIL),
         (ServiceLost("the broker went away"), RetryAction.RETRY),
+        (PromiseBroken("gold.funnel_daily: latency"), RetryAction.FAIL),
         (JobFailed("out of memory"), RetryAction.DEFAULT),
     ],
 )
 def test_retries_go_by_the_kind_of_failure(failure, action):
     assert RETRY_BY_KIND.evaluate(failure, try_number=1, max_tries=3).action is action
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "kind"),
+    [(1, "PromiseError", PromiseBroken), (1, "WriteError", JobFailed), (3, "BooksError", BadData), (9, "", JobFailed)],
+)
+def test_a_failure_is_told_by_the_error_named_or_by_the_exit_code(code, error, kind):
+    assert failure_of(code, error) is kind
+
+
+@pytest.mark.parametrize(("failure", "times"), [(PromiseBroken("late"), 0), (BadData("a check failed"), 1)])
+def test_a_broken_promise_was_told_by_the_command_and_is_not_told_again(failure, times, monkeypatch):
+    sent = []
+    monkeypatch.setattr(policy, "send", sent.append)
+    policy.alert({"task_instance": SimpleNamespace(dag_id="d", task_id="t", run_id="r"), "exception": failure})
+    assert len(sent) == times
+
+
+def test_an_alert_that_is_not_taken_keeps_the_address_to_itself(monkeypatch, caplog):
+    monkeypatch.setenv("REELHOUSE_ALERT_WEBHOOK", "http://127.0.0.1:9/services/secret-token")
+    policy.send("ingest failed")
+    assert "did not take the message: ConnectError" in caplog.text
+    assert "secret-token" not in caplog.text
 
 
 def test_a_dag_file_is_short_and_knows_no_spark():

@@ -86,6 +86,16 @@ def settings(tmp_path: Path, key_file: Path) -> Settings:
     return Settings(home=tmp_path, key_file=key_file)
 
 
+def test_each_batch_notes_what_it_cost(clean: tuple[dict[str, str], Ingest, Log]) -> None:
+    _, ingest, _ = clean
+    (cost,) = ingest.ledger.read("ops.costs").to_pylist()
+    received = sum(line["received"] for line in ingest.ledger.read("ops.books").to_pylist())
+    assert (cost["work"], cost["ingest_seq"], cost["rows"]) == ("batch", 0, received)
+    written = [ingest.ledger.open(table).file_uris() for table in ("bronze.events", *SILVER)]
+    assert cost["files"] == sum(len(files) for files in written)
+    assert cost["milliseconds"] > 0 < cost["bytes"]
+
+
 def test_the_story_is_told_right(clean: tuple[dict[str, str], Ingest, Log]) -> None:
     counts = {fate: int(clean[0][fate]) for fate in COUNTED}
     assert counts == {"received": 47, "accepted": 40, "duplicate": 3, "quarantined": 4}

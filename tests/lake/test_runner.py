@@ -1,6 +1,7 @@
 """A family is released whole or not at all, once, and only what has passed its checks."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from jobs.lake import filling, kill_points
-from jobs.lake.errors import LeaseError, QualityError, UsageError, WriteError
+from jobs.lake.errors import BooksError, LeaseError, QualityError, UsageError, WriteError
 from jobs.lake.kill_points import Killed
 from jobs.lake.leases import Leases
 from jobs.lake.publications import latest, published, releases
@@ -89,6 +90,10 @@ def test_a_release_publishes_every_table_of_the_family_under_one_number(released
     assert (release.number, sorted(release.tables)) == (1, list(TABLES))
     assert {line.ingest_seq for line in release.tables.values()} == {1}
     assert [row[:2] for row in seen(released)["gold.toy_days"]] == [(MONDAY, 2)]
+    (cost,) = released.ledger.read("ops.costs").to_pylist()
+    assert (cost["run_id"], cost["work"], cost["family"], cost["ingest_seq"]) == ("run-1", "build", FAMILY, 1)
+    assert (cost["rows"], cost["files"]) == (5, 3)  # a day; two users, and their two lines of the log
+    assert cost["milliseconds"] > 0 < cost["bytes"]
 
 
 def test_released_twice_is_released_once(released):
@@ -164,6 +169,22 @@ def test_settling_a_settled_lake_commits_nothing(released, monkeypatch):
     last = latest(released.ledger, FAMILY)
     assert settle(released.ledger, TABLES, last) == ["gold.toy_days"]
     assert settle(released.ledger, TABLES, last) == []
+
+
+def test_books_that_do_not_balance_stop_check_and_release_and_every_line_is_named(released):
+    before = seen(released)
+    released.ingest(("ann", TUESDAY, 7), accepted=0)
+    released.ingest(("bob", TUESDAY, 7), offset_from=4, offset_to=5)
+    made = build(released, "run-2")
+    words = re.escape(
+        "ops.books: views/0 offsets 2–3 (batch 2): received 1, but accepted + duplicate + quarantined is 0 | "
+        "views/0 offsets 4–5 (batch 3): begins at 4, but the range before ended at 3. Nothing was released"
+    )
+    with pytest.raises(BooksError, match=words):
+        made.check()
+    with pytest.raises(BooksError, match=words):
+        approve(made).release()
+    assert seen(released) == before
 
 
 def test_a_staging_that_was_not_checked_is_not_released(toys):

@@ -44,7 +44,8 @@ def test_a_run_that_failed_is_written_booked_and_still_fails(ledger, tmp_path):
         told(ledger, tmp_path / "result.json", fails)
     result = json.loads((tmp_path / "result.json").read_text())
     assert (result["outcome"], result["error"]) == ("failed", "QualityError")
-    assert booked(ledger) == [("run-1", "check", "failed", "gold.funnel_daily: too few rows")]
+    words = "gold.funnel_daily: too few rows; see docs/runbooks/red-check.md"
+    assert (result["message"], booked(ledger)) == (words, [("run-1", "check", "failed", words)])
 
 
 def test_a_run_with_nothing_to_do_leaves_the_ledger_alone(ledger, tmp_path):

@@ -29,7 +29,7 @@ FAMILY = "toys"
 TABLES = ("gold.toy_days", "gold.toy_log", "gold.toy_users")
 MONDAY, TUESDAY, WEDNESDAY = date(2026, 11, 16), date(2026, 11, 17), date(2026, 11, 18)
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-LEDGER = ("books", "touched", "watermarks", "publications", "check_results", "runs", "leases")
+LEDGER = ("books", "touched", "watermarks", "publications", "check_results", "runs", "leases", "costs")
 
 Columns = dict[str, tuple[str, str]]  # name → (type, privacy)
 PLAYS: Columns = {
@@ -80,12 +80,13 @@ class Toys:
     settings: Settings
     lake: Lake
     seq: int = 0
+    offset: int = 0
 
     @property
     def ledger(self) -> Ledger:
         return Ledger(self.settings)
 
-    def ingest(self, *plays: tuple[str, date, int]) -> None:
+    def ingest(self, *plays: tuple[str, date, int], **misbooked: int) -> None:
         """One batch of (user, day, watch_ms), with its touched days and its books, as ingest writes them."""
         self.seq += 1
         rows = [
@@ -95,7 +96,7 @@ class Toys:
         self.ledger.append("silver.plays", rows)
         touched = sorted({day for _, day, _ in plays})
         self.ledger.append("ops.touched", [self._touched(day, len(plays)) for day in touched])
-        self.ledger.append("ops.books", [self._books(len(plays))])
+        self.ledger.append("ops.books", [self._books(len(plays)) | misbooked])
 
     def rows(self, table: str, version: int | None = None) -> list[tuple[Any, ...]]:
         """Rows of a table (of its newest version, or an older one) as plain tuples in a stable order."""
@@ -108,8 +109,17 @@ class Toys:
 
     def _books(self, rows: int) -> dict[str, Any]:
         counts = {"received": rows, "accepted": rows, "duplicate": 0, "conflict": 0, "quarantined": 0}
-        place = {"topic": "views", "topic_id": "t", "partition": 0, "offset_from": 0, "offset_to": rows}
-        return {"ingest_seq": self.seq, "run_id": "r", **place, **counts, "balanced": True, "recorded_at": NOON}
+        place = {"topic": "views", "topic_id": "t", "partition": 0, "offset_from": self.offset}
+        self.offset += rows
+        return {
+            "ingest_seq": self.seq,
+            "run_id": "r",
+            **place,
+            "offset_to": self.offset,
+            **counts,
+            "balanced": True,
+            "recorded_at": NOON,
+        }
 
 
 def toys(home: Path, spark: Any) -> Toys:

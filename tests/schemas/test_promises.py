@@ -1,5 +1,7 @@
 """The promises we ship keep their rules; each way of breaking one is told in one line with file, place and remedy."""
 
+from dataclasses import replace
+
 import pytest
 
 from jobs.lake.contracts import all_tables, contract
@@ -7,6 +9,7 @@ from jobs.lake.errors import ContractError
 from jobs.lake.glossary import read_yaml
 from jobs.lake.promises.events import check_events
 from jobs.lake.promises.layout import check_layout
+from jobs.lake.promises.levels import wrong_levels
 from jobs.lake.promises.tables import check_tables
 from jobs.lake.settings import ROOT
 
@@ -37,6 +40,13 @@ def test_a_broken_table_contract_is_told_in_one_line(schemas, edit, name):
     lines = [str(problem) for problem in check_tables(schemas)]
     assert any(line.startswith(case["told"]) for line in lines), lines
     assert all("; " in line and "\n" not in line for line in lines)
+
+
+@pytest.mark.parametrize("missing", ["latency", "completeness", "quality"])
+def test_a_gold_table_promises_latency_completeness_and_quality(missing):
+    whole = contract("gold.funnel_daily", SCHEMAS)
+    left = replace(whole, promises={name: text for name, text in whole.promises.items() if name != missing})
+    assert [(place, words) for place, words, _ in wrong_levels(left)] == [("slaProperties", f"promises no {missing}")]
 
 
 @pytest.mark.parametrize("name", BROKEN["events"])

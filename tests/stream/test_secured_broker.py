@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,14 @@ import pytest
 from jobs.drills.broker import free_ports
 from jobs.drills.scratch import begin
 from jobs.lake.broker import source_options
+from jobs.lake.clock import now
 from jobs.lake.errors import BrokerError
 from jobs.lake.java import good_java
 from jobs.lake.ledger import Ledger
 from jobs.lake.services import control
 from jobs.lake.services.kafka import Kafka
 from jobs.lake.settings import Settings
-from jobs.lake.topics import end_offsets
+from jobs.lake.topics import end_offsets, times_of
 from jobs.produce.producer import Producer
 from tests.lake.logs import NOON, body_of
 
@@ -99,7 +101,12 @@ def test_events_go_in_and_into_the_lake_and_the_password_goes_nowhere(secured: S
         for number in range(5):
             body = body_of("views", number, NOON, user_id=f"u{number}")
             assert producer.send("views", {name: value for name, value in body.items() if name not in STAMPED})
-    assert sum(end_offsets(secured, ["views"])["views"].values()) == 5
+    ends = end_offsets(secured, ["views"])["views"]
+    assert sum(ends.values()) == 5
+    firsts = {("views", number): 0 for number, end in ends.items() if end}
+    taken = times_of(secured, firsts)  # by the broker's clock, not by the events'
+    assert taken.keys() == firsts.keys()
+    assert all(timedelta(0) <= now() - at < timedelta(minutes=5) for at in taken.values())
     process = begin(secured, "ingest")
     printed, said = process.communicate(timeout=300)
     assert process.returncode == 0, f"{printed}\n{said}"

@@ -146,7 +146,7 @@ def write_books(batch: Batch, accounts: Accounts, recorded_at: datetime) -> list
     off = [line for line in lines if not line["balanced"]]
     if off:
         words = "; ".join(unbalanced(line) for line in off)
-        raise BooksError(f"batch {batch.seq}: {words}; see docs/runbooks/ingest.md")
+        raise BooksError(f"batch {batch.seq}: {words}; see docs/runbooks/books.md")
     batch.ledger.append(BOOKS, lines, app=APP, version=batch.seq)
     return lines
 

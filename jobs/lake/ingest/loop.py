@@ -68,7 +68,16 @@ class Ingest:
                     told(batch)
 
     def once(self, lease: Lease) -> Done | None:
-        """End the batch that was begun, or do the next; null when there is nothing."""
+        """End the batch that was begun, or do the next, and note what it cost; null when there is nothing."""
+        from jobs.lake.costs import note_batch, stopwatch
+
+        seconds = stopwatch()
+        done = self._once(lease)
+        if done is not None:
+            note_batch(self.ledger, self.run_id, done, seconds(), self.now())
+        return done
+
+    def _once(self, lease: Lease) -> Done | None:
         reached = progress(self.ledger)
         if reached.is_unfinished:
             # More than one, when the books lost their newest lines: each in its turn.

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from jobs.lake.contracts import COMPARISONS, LAYERS, Check, Contract, all_tables, contract
 from jobs.lake.event_contracts import EventField, all_topics, event_contract, versions
+from jobs.lake.promises.levels import MEASURED
 from jobs.lake.promises.problem import Problem
 from jobs.lake.reasons import reasons
+from jobs.ops.promises import LATENCY
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "s": "seconds"}
 WRITES = {
@@ -31,7 +33,14 @@ def pages(schemas_dir: Path) -> dict[str, str]:
     world = Environment(
         loader=FileSystemLoader(Path(__file__).parent), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )  # Markdown, not HTML: nothing to escape but the bars of tables, which `cell` does
-    world.filters |= {"cell": cell, "rule": rule, "period": period, "bounds": bounds, "json_type": json_type}
+    world.filters |= {
+        "cell": cell,
+        "rule": rule,
+        "period": period,
+        "level": level,
+        "bounds": bounds,
+        "json_type": json_type,
+    }
     contracts = [contract(table, schemas_dir) for table in all_tables(schemas_dir)]
     page = world.get_template("table.md.j2")
     found = {
@@ -122,3 +131,12 @@ def period(promises: dict[str, str]) -> str:
     """How often the table is made, in words."""
     value, _, unit = promises.get("frequency", "").partition(" ")
     return f"every {value} {UNITS.get(unit, unit)}" if value else "with each run"
+
+
+def level(promises: dict[str, str]) -> str:
+    """What readers may count on, in words; "" when nothing is promised."""
+    told = []
+    for name in (each for each in MEASURED if each in promises):
+        value, _, unit = promises[name].partition(" ")
+        told.append(f"{name} {'at most' if name == LATENCY else 'at least'} {value} {UNITS.get(unit, '%')}")
+    return ", ".join(told)

@@ -8,7 +8,8 @@ from jobs.lake.contracts import all_tables, contract
 from jobs.lake.errors import ContractError, UsageError
 from jobs.lake.promises.problem import Problem
 
-BUILT = ("bronze", "silver", "gold")  # ops tables are written by what they are about, not built
+BUILT = ("bronze", "silver", "gold")  # most ops tables are written by what they are about, not built
+MEASURED = "ops"  # some are: where there is a module, there is a contract and a test
 
 
 def check_layout(schemas_dir: Path) -> list[Problem]:
@@ -33,12 +34,15 @@ def _promised(tables: set[str], root: Path) -> Iterator[Problem]:
 
 def _made(tables: set[str], root: Path) -> Iterator[Problem]:
     """Every module that builds a table has that table's contract."""
-    for layer in BUILT:
+    for layer in (*BUILT, MEASURED):
         for module in sorted((root / "jobs" / layer).glob("*.py")):
-            makes_table = "\ndef build(" in module.read_text(encoding="utf-8")
-            if makes_table and f"{layer}.{module.stem}" not in tables:
-                file = f"jobs/{layer}/{module.name}"
+            if "\ndef build(" not in module.read_text(encoding="utf-8"):
+                continue
+            file, test = f"jobs/{layer}/{module.name}", f"tests/jobs/{layer}/test_{module.name}"
+            if f"{layer}.{module.stem}" not in tables:
                 yield Problem(file, "", "builds a table nobody promised", f"write schemas/{layer}/{module.stem}.yaml")
+            elif layer == MEASURED and not (root / test).is_file():
+                yield Problem(file, "", f"{test} is missing", "the path is the name: write it")
 
 
 def _published(tables: set[str], schemas_dir: Path) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from jobs.lake.contracts import Check, Column, Contract, all_tables, contract
 from jobs.lake.errors import ContractError
 from jobs.lake.event_contracts import all_topics
 from jobs.lake.glossary import Term, glossary, read_yaml
+from jobs.lake.promises.levels import wrong_levels
 from jobs.lake.promises.problem import Problem, repeated
 
 VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -116,7 +117,20 @@ def _whole(promised: Contract, schemas_dir: Path) -> Iterator[tuple[str, str, st
         yield "customProperties.family", "is missing", "name the family the table is released with"
     for stray in sorted(set(promised.inputs) - _sources(schemas_dir)):
         yield "customProperties.inputs", f"{stray!r} is no promised table or topic", "correct the name"
+    yield from wrong_levels(promised)
+    yield from _lineage(promised, schemas_dir)
     yield from _names(promised)
+
+
+def _lineage(promised: Contract, schemas_dir: Path) -> Iterator[tuple[str, str, str]]:
+    """What a column is said to be made from is a column of an input."""
+    for column in promised.columns:
+        for source in column.sources:
+            table, _, name = source.rpartition(".")
+            if table not in promised.inputs or table.startswith("topic:"):
+                yield f"column {column.name}", f"is made from {source!r}, of no input table", "name one of the inputs"
+            elif name not in contract(table, schemas_dir).names:
+                yield f"column {column.name}", f"is made from {source!r}, which is not there", "correct the name"
 
 
 def _names(promised: Contract) -> Iterator[tuple[str, str, str]]:

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from jobs.demo import run
-from jobs.demo.follow import AFTERWARDS, DAGS, FAMILIES, Follower
+from jobs.demo.follow import AFTERWARDS, DAGS, FAMILIES, WATCH, Follower
 from jobs.demo.run import Stage, run_demo, send_events
 from jobs.demo.show import show_parts
 from jobs.demo.state import Sent
@@ -111,7 +111,7 @@ def test_the_rest_starts_afterwards_and_is_waited_for(follower, console):
     followed.until_released([followed.begin()], lambda: False, minutes=1)
     before = list(followed.airflow.unpaused)
     rest = followed.begin_the_rest()
-    assert followed.airflow.unpaused == [*before, *AFTERWARDS]
+    assert followed.airflow.unpaused == [*before, *AFTERWARDS, WATCH]
     assert followed.airflow.triggered == ["ingest", *AFTERWARDS]
     followed.until_released(rest, lambda: False, minutes=1, dags=(*DAGS, *AFTERWARDS))
     told = [line.split() for line in printed(console).splitlines()]

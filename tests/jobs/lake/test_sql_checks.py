@@ -79,6 +79,19 @@ WRONG = {  # check -> rows of which exactly one, or one key, is wrong
         {"received": 4, "accepted": 1, "duplicate": 1, "quarantined": 1, "balanced": True},
     ],
     ("ops.books", "conflicts_are_quarantined"): [{"conflict": 2, "quarantined": 1}, {"conflict": 1, "quarantined": 1}],
+    ("ops.lag", "never_ahead"): [
+        {"end_offset": 1, "next_offset": 2, "behind": -1},
+        {"end_offset": 3, "behind": 1, "next_offset": 2},
+    ],
+    ("ops.promises", "kept_is_what_the_numbers_say"): [
+        {"property": "latency", "promised": 9.0, "measured": 10.0, "is_kept": True},
+        {"property": "latency", "promised": 9.0, "measured": 8.0, "is_kept": True},
+        {"property": "quality", "promised": 100.0, "measured": 99.0, "is_kept": False},
+    ],
+    ("ops.costs", "nothing_below_zero"): [
+        {"milliseconds": 1, "rows": 0, "files": -1, "bytes": 0},
+        {"milliseconds": 1, "rows": 0, "files": 0, "bytes": 0},
+    ],
     ("ops.books", "ranges_in_order"): [{"offset_from": 5, "offset_to": 4}, {"offset_from": 5, "offset_to": 5}],
     ("ops.check_results", "severities_known"): [{"severity": "error"}, {"severity": "info"}],
     ("bronze.events", "offsets_not_negative"): [{"offset": -1}, {"offset": 0}],

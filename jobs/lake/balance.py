@@ -1,0 +1,72 @@
+"""Whether the books balance: each line added up anew, each range beginning where the one before it ended.
+
+Nothing is taken on trust: `balanced`, as it was booked, is only one more thing that may be wrong.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from jobs.lake.errors import BooksError
+from jobs.lake.ledger import Ledger
+
+TABLE = "ops.books"
+LOST = "lost_to_retention"  # stands among the reasons, though nothing was refused
+SHOWN = 5
+Line = dict[str, Any]
+Place = tuple[str, str, int]  # topic, topic id, partition
+
+
+def judged(lines: Iterable[Line]) -> Iterator[Line]:
+    """The lines by place and batch, each with its loss told apart (`lost`) and what is wrong with it (`problem`)."""
+    ends: dict[Place, int] = {}
+    for line in sorted(lines, key=lambda line: (*place_of(line), line["ingest_seq"])):
+        reasons = dict(line["reason_counts"] or {})
+        made = line | {"lost": reasons.pop(LOST, 0), "reasons": reasons}
+        wrong = problems(made, ends.get(place_of(line)))
+        ends[place_of(line)] = line["offset_to"]
+        yield made | {"balanced": not wrong, "problem": "; ".join(wrong) or None}
+
+
+def problems(line: Mapping[str, Any], before: int | None) -> list[str]:
+    """What is wrong with one line of the books; `before` is where the partition's last range ended."""
+    wrong = []
+    received, fates = line["received"], line["accepted"] + line["duplicate"] + line["quarantined"]
+    if received != fates:
+        wrong.append(f"received {received}, but accepted + duplicate + quarantined is {fates}")
+    elif not line["balanced"]:
+        wrong.append("was booked as not balanced")
+    if line["conflict"] > line["quarantined"]:
+        wrong.append(f"{line['conflict']} conflicts, but only {line['quarantined']} quarantined")
+    if received > line["offset_to"] - line["offset_from"]:
+        wrong.append(f"received {received} of {line['offset_to'] - line['offset_from']} offsets")
+    lost = line["lost"] if before is not None else 0
+    if before is not None and before + lost != line["offset_from"]:
+        booked = f" and {lost} were lost" if lost else ""
+        wrong.append(f"begins at {line['offset_from']}, but the range before ended at {before}{booked}")
+    return wrong
+
+
+def refuse_difference(ledger: Ledger, since: int) -> None:
+    """BooksError that names every line that is off, from batch `since` on.
+
+    A release passes the newest batch of the release before it: that batch has a line for every partition, so the first
+    new line has one to follow on, and what lies before it was judged then.
+    """
+    import pyarrow.compute as pc
+
+    lines = ledger.read(TABLE, filter=pc.field("ingest_seq") >= since).to_pylist(maps_as_pydicts="strict")
+    off = [f"{words_of(line)}: {line['problem']}" for line in judged(lines) if not line["balanced"]]
+    if off:
+        more = f" | and {len(off) - SHOWN} more" if len(off) > SHOWN else ""
+        raise BooksError(f"{TABLE}: {' | '.join(off[:SHOWN])}{more}. Nothing was released; see docs/runbooks/books.md")
+
+
+def words_of(line: Mapping[str, Any]) -> str:
+    """A line's place in words: views/0 offsets 10–20 (batch 1)."""
+    place, offsets = f"{line['topic']}/{line['partition']}", f"{line['offset_from']}–{line['offset_to']}"
+    return f"{place} offsets {offsets} (batch {line['ingest_seq']})"
+
+
+def place_of(line: Mapping[str, Any]) -> Place:
+    """Where a line's offsets mean something."""
+    return line["topic"], line["topic_id"], line["partition"]

@@ -1,0 +1,45 @@
+"""What a command reads and writes, by the contracts: topics into silver, inputs into staging, staging into gold."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.lake.contracts import all_tables, contract
+from jobs.lake.publications import families, inputs_of
+
+STAGING = "staging."
+TOPIC = "topic:"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Names of the datasets of one command: tables, tables in staging (`staging.gold.…`), topics (`topic:…`)."""
+
+    job: str
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+
+def declared(command: str, target: str, schemas_dir: Path) -> Declared:
+    """The job of a command on a target; one that moves no rows, such as upkeep, reads and writes nothing."""
+    job = f"{target.replace(' ', '_')}.{command.partition(' ')[0]}"
+    if command == "ingest":
+        return _ingest(job, schemas_dir)
+    if target not in families(schemas_dir):
+        return Declared(job)
+    public = families(schemas_dir)[target]
+    staged = tuple(f"{STAGING}{table}" for table in public)
+    inputs = inputs_of(target, schemas_dir)
+    return {
+        "build": Declared(job, inputs, staged),
+        "check": Declared(job, staged),
+        "release": Declared(job, staged, public),
+        "release --retry": Declared(job, inputs, public),
+        "rollback": Declared(job, (), public),
+    }.get(command, Declared(job))
+
+
+def _ingest(job: str, schemas_dir: Path) -> Declared:
+    tables = [contract(table, schemas_dir) for table in all_tables(schemas_dir)]
+    written = [each for each in tables if each.name.startswith(("bronze.", "silver.")) and not each.family]
+    topics = sorted({name for each in written for name in each.inputs if name.startswith(TOPIC)})
+    return Declared(job, tuple(topics), tuple(each.name for each in written))

@@ -1,0 +1,122 @@
+"""What the promises are measured by: waiting for latency, refused records and held days for completeness, checks.
+
+docs/watching.md says it in words.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobs.lake.balance import TABLE as BOOKS
+from jobs.lake.balance import judged
+from jobs.lake.holds import CHECKS, owed
+from jobs.lake.ledger import Ledger
+from jobs.lake.publications import families, inputs_of
+from jobs.lake.settings import Settings
+from jobs.lake.topics import TOPICS
+from jobs.lake.work import touched_days
+from jobs.ops.promises import AVAILABILITY, COMPLETENESS, LATENCY, QUALITY, Key, Measure
+
+LAG = "ops.lag"
+COUNTED = timedelta(hours=24)  # what is told of the books is told of their last day
+RUNBOOKS = "docs/runbooks"
+PAGES = {  # what helps when a promise is broken
+    LATENCY: "late.md",
+    COMPLETENESS: "red-check.md",
+    QUALITY: "red-check.md",
+    AVAILABILITY: "broker.md",
+    (BOOKS, QUALITY): "books.md",
+}
+STREAM_PAGES = {LATENCY: "ingest.md", COMPLETENESS: "quarantine.md"}  # of a table that ingest writes
+
+
+def measures(
+    ledger: Ledger, settings: Settings, freshness: Iterable[Mapping[str, Any]], at: datetime, *, is_broker_up: bool
+) -> dict[Key, Measure]:
+    """Everything that could be measured; what nobody asked to be promised is measured all the same."""
+    import pyarrow.compute as pc
+
+    found = {(LAG, AVAILABILITY): broker(is_broker_up=is_broker_up)}
+    found |= {(row["table"], LATENCY): waited(row) for row in freshness}
+    lines = ledger.read(BOOKS, filter=pc.field("recorded_at") > at - COUNTED).to_pylist(maps_as_pydicts="strict")
+    found[BOOKS, QUALITY] = balanced(lines)
+    found |= {(f"silver.{topic}", COMPLETENESS): accepted(lines, topic) for topic in TOPICS}
+    for family in families(settings.schemas_dir):
+        found |= of_family(ledger, settings, family)
+    return found
+
+
+def runbooks(keys: Iterable[Key], settings: Settings) -> dict[Key, str]:
+    """The page that helps when a promise is broken."""
+    published = {table for tables in families(settings.schemas_dir).values() for table in tables}
+    return {key: f"{RUNBOOKS}/{_page(key, is_published=key[0] in published)}" for key in keys}
+
+
+def broker(*, is_broker_up: bool) -> Measure:
+    """Whether the broker could be asked."""
+    return (
+        Measure(100.0, "the broker answers")
+        if is_broker_up
+        else Measure(0.0, "the broker does not answer, or has no topics")
+    )
+
+
+def waited(row: Mapping[str, Any]) -> Measure:
+    """How long the oldest thing has waited."""
+    since = row["waiting_since"]
+    words = f"waits since {since:%Y-%m-%d %H:%M:%S} UTC" if since else "nothing waits"
+    return Measure(float(row["waiting_seconds"]), words)
+
+
+def balanced(lines: Iterable[dict[str, Any]]) -> Measure:
+    """The share of the books' lines that balance."""
+    wrong = [not line["balanced"] for line in judged(lines)]
+    return Measure(
+        share(len(wrong) - sum(wrong), len(wrong)), f"{sum(wrong)} of {len(wrong)} lines of 24 h do not balance"
+    )
+
+
+def accepted(lines: Iterable[Mapping[str, Any]], topic: str) -> Measure:
+    """The share of a topic's records that made a row or repeat one."""
+    mine = [line for line in lines if line["topic"] == topic]
+    received, refused = (sum(line[name] for line in mine) for name in ("received", "quarantined"))
+    return Measure(share(received - refused, received), f"{refused} of {received} records refused in 24 h")
+
+
+def of_family(ledger: Ledger, settings: Settings, family: str) -> dict[Key, Measure]:
+    """Completeness and quality of a family's tables; nothing before their first check."""
+    import pyarrow.compute as pc
+
+    rows = ledger.read(CHECKS, ["table", "check", "severity"], pc.field("family") == family).to_pylist()
+    known: dict[str, set[str]] = {}
+    for row in rows:
+        if row["severity"] == "critical":
+            known.setdefault(row["table"], set()).add(row["check"])
+    holds = owed(ledger, family)
+    days, _ = touched_days(ledger, inputs_of(family, settings.schemas_dir), -1, 2**62)
+    found: dict[Key, Measure] = {}
+    for table, checks in known.items():
+        failed = {hold.check for hold in holds if hold.table == table}
+        words = f"{', '.join(sorted(failed)) or 'none'} of {len(checks)} critical checks fails"
+        found[table, QUALITY] = Measure(share(len(checks) - len(failed), len(checks)), words)
+        found[table, COMPLETENESS] = released({hold.day for hold in holds}, len(days))
+    return found
+
+
+def released(held: set[Any], days: int) -> Measure:
+    """The share of a family's days that no failed check keeps from its readers; a failure without a day keeps all."""
+    if None in held:
+        return Measure(0.0, "all that is new is held")
+    return Measure(share(days - len(held), days), f"{len(held)} of {days} days are held")
+
+
+def share(part: int, whole: int) -> float:
+    """Percent; all of nothing is 100."""
+    return 100.0 * part / whole if whole else 100.0
+
+
+def _page(key: Key, *, is_published: bool) -> str:
+    name = key[1]
+    if not is_published and name in STREAM_PAGES:
+        return STREAM_PAGES[name]
+    return PAGES.get(key) or PAGES[name]

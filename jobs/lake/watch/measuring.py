@@ -1,0 +1,70 @@
+"""Measuring: lag, freshness and kept promises, from the ledger and the broker; no Spark, and nothing is written."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from jobs.lake import topics
+from jobs.lake.errors import BrokerError
+from jobs.lake.ingest.progress import Progress, progress
+from jobs.lake.ledger import Ledger
+from jobs.lake.promises.levels import levels
+from jobs.lake.settings import Settings
+from jobs.lake.topics import Offsets
+from jobs.lake.watch.judging import measures, runbooks
+from jobs.lake.watch.seeing import seen
+from jobs.ops import freshness, lag, promises
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one measuring found: rows of ops.lag, ops.freshness and ops.promises."""
+
+    at: datetime
+    lag: Rows
+    freshness: Rows
+    promises: Rows
+
+    @property
+    def broken(self) -> Rows:
+        """The promises that were not kept."""
+        return [row for row in self.promises if not row["is_kept"]]
+
+
+def measure(settings: Settings, at: datetime, run_id: str) -> Measured:
+    """Measure all that can be measured now; a broker that does not answer breaks a promise, not the measuring."""
+    ledger = Ledger(settings)
+    behind = measure_lag(settings, progress(ledger), at, run_id)
+    fresh = freshness.build(seen(ledger, settings, behind), at=at, run_id=run_id)
+    found = measures(ledger, settings, fresh, at, is_broker_up=bool(behind))
+    kept = promises.build(levels(settings.schemas_dir), found, runbooks(found, settings), at=at, run_id=run_id)
+    return Measured(at, behind, fresh, kept)
+
+
+def record(ledger: Ledger, measured: Measured) -> None:
+    """Write what was found into the ledger."""
+    for table in ("lag", "freshness", "promises"):
+        if rows := getattr(measured, table):
+            ledger.append(f"ops.{table}", rows)
+
+
+def measure_lag(settings: Settings, reached: Progress, at: datetime, run_id: str) -> Rows:
+    """How far ingest is behind the broker; nothing when the broker does not answer."""
+    if not topics.is_reachable(settings):  # within three seconds: whoever scrapes has little patience
+        return []
+    try:
+        ends = topics.end_offsets(settings)
+        oldest = topics.times_of(settings, unread(ends, reached.next_offsets))
+    except BrokerError:
+        return []
+    return lag.build(ends, reached.next_offsets, oldest, at=at, run_id=run_id)
+
+
+def unread(ends: Offsets, reached: Offsets) -> dict[tuple[str, int], int]:
+    """The first offset not read, of each partition that has more."""
+    starts = {
+        (topic, number): reached.get(topic, {}).get(number, 0) for topic, parts in ends.items() for number in parts
+    }
+    return {place: start for place, start in starts.items() if start < ends[place[0]][place[1]]}

@@ -1,0 +1,1 @@
+"""The ops tables that are measured, one module each: plain values in, rows out."""

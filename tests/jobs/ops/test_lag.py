@@ -1,0 +1,19 @@
+"""ops.lag tells, of every partition the broker has, how much ingest has not read."""
+
+from datetime import UTC, datetime
+
+from jobs.ops.lag import build
+
+AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
+SINCE = datetime(2026, 11, 28, 11, 50, tzinfo=UTC)
+
+
+def test_a_partition_is_behind_by_what_the_books_have_not_and_one_never_read_by_all_it_has():
+    rows = build({"views": {1: 10, 0: 7}, "likes": {0: 3}}, {"views": {0: 7, 1: 4}}, {("views", 1): SINCE}, at=AT,
+                 run_id="r")  # fmt: skip
+    assert [(row["topic"], row["partition"], row["behind"], row["waiting_since"]) for row in rows] == [
+        ("likes", 0, 3, None),
+        ("views", 0, 0, None),
+        ("views", 1, 6, SINCE),
+    ]
+    assert {(row["measured_at"], row["run_id"]) for row in rows} == {(AT, "r")}

@@ -1,0 +1,61 @@
+"""Every red light has its page, every error that somebody must act on names it, and no link leads nowhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from jobs.lake import errors
+from jobs.lake.errors import BooksError, PromiseError, ReelhouseError, UsageError
+from jobs.lake.watch.judging import PAGES, STREAM_PAGES
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "docs" / "runbooks"
+RUNBOOKS = sorted(path.name for path in FOLDER.glob("*.md") if path.name != "README.md")
+DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CODE = [path for folder in ("jobs", "dags") for path in sorted((ROOT / folder).rglob("*.py"))]
+PARTS = ("What it means", "Look at", "Mend", "Prove it")
+KINDS = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, ReelhouseError) and not issubclass(kind, UsageError)
+]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not ReelhouseError], ids=lambda kind: kind.__name__)
+def test_an_error_that_is_not_the_callers_leads_to_its_page(kind: type[ReelhouseError]) -> None:
+    assert kind.runbook in RUNBOOKS
+    assert kind("views/0: no").told == f"views/0: no; see docs/runbooks/{kind.runbook}"
+    assert kind.__name__ in (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+def test_words_that_name_a_page_keep_it_and_a_callers_mistake_carries_its_remedy() -> None:
+    assert BooksError("off; see docs/runbooks/lake.md").told == "off; see docs/runbooks/lake.md"
+    assert UsageError("write 2026-11-22").told == "write 2026-11-22"
+
+
+@pytest.mark.parametrize("page", RUNBOOKS)
+def test_a_page_says_what_it_means_what_to_look_at_how_to_mend_and_how_to_prove_it(page: str) -> None:
+    text = (FOLDER / page).read_text(encoding="utf-8")
+    found = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
+    assert [part for part in found if part in PARTS] == list(PARTS)
+    assert f"({page})" in (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_page_is_named_by_an_error_an_alert_or_a_dag() -> None:
+    named = {kind.runbook for kind in KINDS} | {*PAGES.values(), *STREAM_PAGES.values()}
+    for path in CODE:
+        named |= set(re.findall(r"docs/runbooks/([\w-]+\.md)", path.read_text(encoding="utf-8")))
+    assert sorted(set(RUNBOOKS) - named) == []
+    assert sorted(named - {"", *RUNBOOKS}) == []
+    assert PromiseError.runbook == "promises.md"
+
+
+def test_no_link_of_the_docs_leads_nowhere() -> None:
+    dead = [
+        f"{path.relative_to(ROOT)}: {target}"
+        for path in DOCS
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
+        if "://" not in target and not (path.parent / target).exists()
+    ]
+    assert dead == []
