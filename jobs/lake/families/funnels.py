@@ -9,19 +9,12 @@ from zoneinfo import ZoneInfo
 from jobs.definitions.funnel.checking import read_definitions
 from jobs.definitions.funnel.model import Definition
 from jobs.definitions.funnel.restarts import BEGINNING
+from jobs.lake.backfills.slices import Slice
 from jobs.lake.errors import DefinitionError
-from jobs.lake.families.funnel_refresh import (
-    ATTEMPTS,
-    CONVERSIONS,
-    DAILY,
-    OPENINGS,
-    PATHS,
-    Gold,
-    Level,
-    Silver,
-    rebuild,
-    refresh,
-)
+from jobs.lake.families.backfilled import Backfilled
+from jobs.lake.families.funnel_backfill import remade, swap
+from jobs.lake.families.funnel_refresh import rebuild, refresh
+from jobs.lake.families.funnel_tables import ATTEMPTS, CONVERSIONS, DAILY, OPENINGS, PATHS, Gold, Level, Silver
 from jobs.lake.families.funnel_touched import touched_users, users_of_days
 from jobs.lake.families.inputs import days_again, pinned
 from jobs.lake.holds import owed
@@ -36,8 +29,8 @@ SILVER = (*FACTS, "silver.users", "silver.videos")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def stage(lake: Lake, work: Work) -> Iterator[Staged]:
-    """The tables of the family, one after the other; nothing before the first fact."""
+def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterator[Staged]:
+    """The tables of the family, one after the other; nothing before the first fact. `done`: what a backfill made."""
     definitions = read_definitions(lake.settings.schemas_dir)
     tables = (ATTEMPTS, OPENINGS, DAILY, CONVERSIONS, PATHS)
     silver, gold = Silver(*pinned(lake, work, SILVER)), Gold(*(lake.read(table) for table in tables))
@@ -48,9 +41,18 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     level = Level(work.watermark, work.last_watermark, days)
     if work.full or work.ingest_seq_from < 0 or _is_new(definitions, gold):
         yield from rebuild(silver, gold, definitions, level, lake.keep)
+    elif done:
+        touched = lake.keep(_touched(lake, work, silver, gold, is_unsure=True))
+        yield from swap(silver, gold, definitions, touched, level, done, lake.keep)
     else:
-        touched = lake.keep(_touched(lake, work, silver, gold, extent.new))
+        touched = lake.keep(_touched(lake, work, silver, gold, is_unsure=_is_unsure(lake, work, extent.new)))
         yield from refresh(silver, gold, definitions, touched, level, lake.keep)
+
+
+def stage_slice(lake: Lake, work: Work, one: Slice) -> Iterator[Staged]:
+    """What of the ledger belongs to a slice, all of it, from silver alone."""
+    definitions = read_definitions(lake.settings.schemas_dir)
+    yield from remade(Silver(*pinned(lake, work, SILVER)), definitions, one, lake.keep)
 
 
 @dataclass(frozen=True)
@@ -95,17 +97,24 @@ def _is_new(definitions: Sequence[Definition], gold: Gold) -> bool:
     return any((one.name, one.version) not in hashes for one in definitions)
 
 
-def _touched(lake: Lake, work: Work, silver: Silver, gold: Gold, new: int) -> DataFrame:
+def _touched(lake: Lake, work: Work, silver: Silver, gold: Gold, *, is_unsure: bool) -> DataFrame:
     """Users (unique, `since` their first change) of new rows; and of days asked for by hand, or held back before.
 
-    From the beginning where what is stored cannot tell what was there before: a day is held back (it is not as the last
-    run found it), or an earlier arrival displaced a fact, which perhaps had another time. Each displaced fact is booked
-    on the day it left, too, so there the books have more facts than the `new` ones in silver.
+    From the beginning where it is unsure what the rows that are built on tell of the time before.
     """
     users, days = touched_users(silver, work.ingest_seq_from), days_again(lake, work)
     users = users.unionAll(users_of_days(silver, gold, days)) if days else users
-    ledger = Ledger(lake.settings)
-    _, booked = touched_days(ledger, FACTS, work.ingest_seq_from, work.ingest_seq_to)
-    is_unsure = booked > new or bool(owed(ledger, work.family))
     since = F.min(F.lit(BEGINNING)) if is_unsure else F.min("since")
     return users.groupBy("user_id").agg(since.alias("since"))
+
+
+def _is_unsure(lake: Lake, work: Work, new: int) -> bool:
+    """Whether what is stored cannot tell what was there before.
+
+    Because a day is held back (it is not as the last run found it), or an earlier arrival displaced a fact, which
+    perhaps had another time. Each displaced fact is booked on the day it left, too, so there the books have more facts
+    than the `new` ones in silver.
+    """
+    ledger = Ledger(lake.settings)
+    _, booked = touched_days(ledger, FACTS, work.ingest_seq_from, work.ingest_seq_to)
+    return booked > new or bool(owed(ledger, work.family))
