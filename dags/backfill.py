@@ -2,7 +2,7 @@
 
 **Reads** what the family of its table reads, and the slices it has built before
 **Writes** slices into staging, then all tables of the family as one release
-**On failure** nothing of it is published; run it again and it goes on where it was: docs/backfills.md
+**On failure** nothing of it is published; run it again and it goes on where it was: docs/runbooks/backfill.md
 Skipped means: it is paused or cancelled, or another backfill of the family is at work.
 """
 
@@ -17,7 +17,11 @@ with DAG(
     dag_id="backfill",
     doc_md=__doc__,
     schedule=None,
-    params={"name": Param(type="string", pattern="^[a-z][a-z0-9_]*$", description="A file of infra/backfills, without .yaml.")},
+    params={
+        "name": Param(
+            type="string", pattern="^[a-z][a-z0-9_]*$", description="A file of infra/backfills, without .yaml."
+        )
+    },
     # A long one ends here, and the retry goes on where it was.
     default_args=STANDARD | {"execution_timeout": timedelta(hours=6)},
     deadline=within(24 * 60, "backfill"),

@@ -77,8 +77,7 @@ class Runner:
             if work is None:
                 return Outcome.nothing("every touched day is released")
             manifest = self._stage(work, is_progress=full or not days)
-        words = f"{len(manifest.tables)} tables staged; `reelhouse check {self.family}` is next"
-        return Outcome.staged(manifest, words)
+        return Outcome.staged(manifest, f"staged {manifest.cost}; `reelhouse check {self.family}` is next")
 
     def check(self) -> Outcome:
         """Judge the staging; QualityError when a critical expectation fails, and its days are held."""

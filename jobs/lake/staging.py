@@ -42,6 +42,11 @@ class StagedTable(Paper):
     removed_version: int | None
     contract_version: str
 
+    @property
+    def cost(self) -> str:
+        """`gold.funnel_daily 3 days 420 rows`; without days where rows are merged, added, or all replaced."""
+        return f"{self.table} {f'{len(self.slices)} days ' if self.slices else ''}{self.rows} rows"
+
 
 class Manifest(Paper):
     """What one build staged, from what. `base_run_id` is the run whose release it builds on ("" before the first)."""
@@ -59,6 +64,11 @@ class Manifest(Paper):
     known_from: datetime
     silver_versions: dict[str, int]
     tables: tuple[StagedTable, ...]
+
+    @property
+    def cost(self) -> str:
+        """How much is written anew, in words: days and rows of each table."""
+        return ", ".join(table.cost for table in self.tables) or "nothing"
 
     @property
     def fingerprint(self) -> str:

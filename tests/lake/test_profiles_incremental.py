@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 from deltalake import DeltaTable
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
+from jobs.lake.backfills.slices import UsersSlice
 from jobs.lake.contracts import contract
+from jobs.lake.families.backfilled import Backfilled, is_of
 from jobs.lake.ledger import Ledger
 from jobs.lake.runner import Runner
 from jobs.lake.settings import Settings
-from jobs.lake.work import pending
+from jobs.lake.tables import Lake
+from jobs.lake.work import Work, input_versions, pending
 from tests.jobs.lake.profile_histories import AS_OF, STEPS, Histories, Row
 from tests.jobs.stories import ZONE
 
@@ -49,6 +53,7 @@ class Shop:
 
     settings: Settings
     spark: SparkSession
+    versions: dict[int, dict[str, int]] = field(default_factory=dict)  # of the inputs, after each step
 
     @property
     def ledger(self) -> Ledger:
@@ -67,6 +72,7 @@ class Shop:
         for seq in range(since + 1, step + 1):
             self._book(seq, [row for name in FACTS for row in silver[name] if row["ingest_seq"] == seq])
         self._complete(step)
+        self.versions[step] = input_versions(self.ledger, self.settings, "profiles")
 
     def release(self, hour: int, *, full: bool = False) -> None:
         """Build, check and release whatever waits, family by family."""
@@ -169,6 +175,47 @@ def test_segments_end_with_the_people_of_the_profiles_and_the_tiers_of_the_score
     tiers = Counter(row["value_tier"] for row in step_by_step.rows("gold.user_scores") if row["value_tier"])
     assert {tier: counts["value_tier", tier] for tier in tiers} == tiers
     assert len(tiers) == 3
+
+
+@dataclass
+class Damaged:
+    """A lake in which what the family has published of some users is lost, with inputs as a step left them."""
+
+    shop: Shop
+    family: str
+    lost: UsersSlice
+
+    def lake(self, *, is_hurt: bool) -> Lake:
+        """The lake, hurt or not."""
+        made, read = Lake(self.shop.settings, self.shop.spark), Lake.read
+        if is_hurt:
+            made.read = lambda table, version=None: self._hurt(table, read(made, table, version))  # type: ignore[method-assign]
+        return made
+
+    def work(self, seq_from: int, seq_to: int) -> Work:
+        """A run on the inputs as they were when step `seq_to` was the newest."""
+        versions = self.shop.versions[seq_to]
+        level = pending(self.shop.ledger, self.shop.settings, self.family).watermark
+        return Work(self.family, "backfill", False, (), seq_from, seq_to, level, level, NIGHT, versions)
+
+    def _hurt(self, table: str, rows: DataFrame) -> DataFrame:
+        is_own = contract(table, self.shop.settings.schemas_dir).family == self.family and table != HISTORY
+        return rows.where(~is_of(self.lost)) if is_own else rows
+
+
+@pytest.mark.parametrize("family", ["profiles", "sessions"])
+def test_a_backfill_made_before_the_last_step_restores_its_users_as_they_are_now(
+    family: str, step_by_step: Shop
+) -> None:
+    here, module = Damaged(step_by_step, family, UsersSlice(1, 2)), import_module(f"jobs.lake.families.{family}")
+    *_, before, last = STEPS
+    lake = here.lake(is_hurt=False)
+    made = {s.table: lake.keep(s.frame) for s in module.stage_slice(lake, here.work(-1, before), here.lost)}
+    swap = module.stage(here.lake(is_hurt=True), here.work(before, last), [Backfilled(here.lost, made)])
+    for staged in [each for each in swap if each.table != HISTORY]:
+        assert staged.mode == "replace_all"
+        found = sorted(map(repr, staged.frame.select(*lake.read(staged.table).columns).collect()))
+        assert found == sorted(map(repr, lake.read(staged.table).collect())), staged.table
 
 
 def test_building_everything_anew_changes_no_number_and_no_history(step_by_step: Shop) -> None:

@@ -5,19 +5,20 @@ entity. Tiles are rebuilt for the touched (user, day) only; profiles and interes
 them from the tiles when the business day has moved on.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
+from functools import reduce
 
 from jobs.definitions.as_of import as_of
-from jobs.definitions.local_time import last_instant
+from jobs.definitions.local_time import last_instant, local_date
+from jobs.definitions.sessions import reach
 from jobs.gold import user_days, user_interest_days, user_interests, user_profiles, user_profiles_history
 from jobs.lake.work import Staged
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 USER, PAIR = ["user_id"], ["user_id", "day"]
-DAYS, TOPICS = "gold.user_days", "gold.user_interest_days"
 Keep = Callable[[DataFrame], DataFrame]
 
 
@@ -64,18 +65,12 @@ class Touched:
 
 def rebuild(silver: Silver, history: DataFrame, as_of_day: AsOf, keep: Keep = DataFrame.persist) -> Iterator[Staged]:
     """Everything from silver; only the history is added to. `keep` makes a frame that is used again cheap."""
-    days, topics = (keep(rows) for rows in tiles(silver, as_of_day.zone))
-    yield Staged(DAYS, days, "replace_all")
-    yield Staged(TOPICS, topics, "replace_all")
+    days = user_days.build(silver.views, silver.likes, silver.orders, silver.videos, zone=as_of_day.zone)
+    topics = user_interest_days.build(silver.views, silver.likes, silver.orders, silver.videos, silver.products)
+    days, topics = keep(days), keep(topics)
+    yield Staged("gold.user_days", days, "replace_all")
+    yield Staged("gold.user_interest_days", topics, "replace_all")
     yield from _all_users(silver, history, days, topics, as_of_day, keep)
-
-
-def tiles(silver: Silver, zone: str) -> tuple[DataFrame, DataFrame]:
-    """Rows of user_days and of user_interest_days of everybody whose facts are there, all of whose facts must be."""
-    return (
-        user_days.build(silver.views, silver.likes, silver.orders, silver.videos, zone=zone),
-        user_interest_days.build(silver.views, silver.likes, silver.orders, silver.videos, silver.products),
-    )
 
 
 def refresh(
@@ -85,31 +80,76 @@ def refresh(
     days, topics = keep(_fresh_days(silver, touched, as_of_day.zone)), keep(_fresh_topics(silver, touched))
     old_days = gold.user_days.join(touched.pairs, on=PAIR, how="left_semi")
     old_topics = _in_scope(gold.user_interest_days, touched, how="left_semi")
-    yield _merged(DAYS, days, old_days, PAIR)
-    yield _merged(TOPICS, topics, old_topics, user_interest_days.GRAIN)
-    days_now, topics_now = _tiles_now(gold, touched, days, topics)
+    yield _merged("gold.user_days", days, old_days, PAIR)
+    yield _merged("gold.user_interest_days", topics, old_topics, user_interest_days.GRAIN)
+    days_now = gold.user_days.join(touched.pairs, on=PAIR, how="left_anti").unionByName(days)
+    topics_now = _in_scope(gold.user_interest_days, touched, how="left_anti").unionByName(topics)
     if is_new_day:
         yield from _all_users(silver, gold.user_profiles_history, days_now, topics_now, as_of_day, keep)
     else:
         yield from _some_users(silver, gold, days_now, topics_now, touched.users, as_of_day, keep)
 
 
-def swap(
-    silver: Silver, gold: Gold, touched: Touched, as_of_day: AsOf, keep: Keep = DataFrame.persist
-) -> Iterator[Staged]:
-    """Everything, from tiles some of which are a backfill's, less those that are touched since."""
-    fresh = keep(_fresh_days(silver, touched, as_of_day.zone)), keep(_fresh_topics(silver, touched))
-    days, topics = (keep(tiles) for tiles in _tiles_now(gold, touched, *fresh))
-    yield Staged(DAYS, days, "replace_all")
-    yield Staged(TOPICS, topics, "replace_all")
-    yield from _all_users(silver, gold.user_profiles_history, days, topics, as_of_day, keep)
+def newest_day(silver: Silver) -> DataFrame:
+    """One row, one column: the newest business day any fact is of."""
+    days = [facts.agg(F.max("event_date").alias("day")) for facts in (silver.views, silver.likes, silver.orders)]
+    return _union(days).agg(F.max("day"))
 
 
-def _tiles_now(gold: Gold, touched: Touched, days: DataFrame, topics: DataFrame) -> tuple[DataFrame, DataFrame]:
-    """All tiles: the fresh ones of what is touched, the others as they stand."""
-    untouched = gold.user_days.join(touched.pairs, on=PAIR, how="left_anti")
-    others = _in_scope(gold.user_interest_days, touched, how="left_anti")
-    return untouched.unionByName(days), others.unionByName(topics)
+def first_redescribed_day(silver: Silver, since: int, zone: str) -> DataFrame:
+    """One row, one column: the first day about whose videos or products batches after `since` say something else."""
+    changed = [
+        things.where(F.col("ingest_seq") > since).select("valid_from") for things in (silver.videos, silver.products)
+    ]
+    return _union(changed).agg(F.min(local_date(F.col("valid_from"), zone)))
+
+
+def touched_pairs(silver: Silver, since: int, zone: str, *, redescribed_from: date | None) -> DataFrame:
+    """(user_id, day), perhaps repeated: of new facts, and of facts whose video or product is now known otherwise.
+
+    An act can end the session that would have begun up to 30 minutes later, so it touches the day then, too.
+    """
+    all_facts = (silver.views, silver.likes, silver.orders)
+    pairs = [_pairs(facts.where(F.col("ingest_seq") > since), zone) for facts in all_facts]
+    if redescribed_from:
+        pairs += [_pairs(facts, zone) for facts in _redescribed(silver, since, redescribed_from)]
+    return _union(pairs)
+
+
+def pairs_of_days(silver: Silver, days: Sequence[date], zone: str) -> DataFrame:
+    """(user_id, day), perhaps repeated, of everybody who was there on the days."""
+    return _union(
+        [_pairs(f.where(F.col("event_date").isin(*days)), zone) for f in (silver.views, silver.likes, silver.orders)]
+    )
+
+
+def touched_users(silver: Silver, pairs: DataFrame, since: int) -> DataFrame:
+    """Distinct users of the pairs, and those whose own entity changed."""
+    changed = silver.users.where(F.col("ingest_seq") > since).select(*USER)
+    return pairs.select(*USER).union(changed).distinct()
+
+
+def _pairs(facts: DataFrame, zone: str) -> DataFrame:
+    days = F.array_distinct(F.array("event_date", local_date(reach(F.col("event_time")), zone)))
+    return facts.select("user_id", F.explode(days).alias("day"))
+
+
+def _redescribed(silver: Silver, since: int, start: date) -> Iterator[DataFrame]:
+    """Facts about a video or product at a time of which something new is known."""
+    new = F.col("ingest_seq") > since
+    lines = silver.orders.where("kind = 'paid'").withColumn("product_id", F.explode("lines.product_id"))
+    about = {"video_id": (silver.views, silver.likes), "product_id": (silver.views, silver.likes, lines)}
+    things = {"video_id": silver.videos, "product_id": silver.products}
+    for key, all_facts in about.items():
+        spans = things[key].where(new).select(F.col(key).alias("thing"), "valid_from", "valid_to")
+        for facts in all_facts:
+            recent = facts.where(F.col("event_date") >= F.lit(start))
+            yield recent.join(spans, on=[recent[key] == spans["thing"], _within(recent["event_time"])], how="left_semi")
+
+
+def _within(at: Column) -> Column:
+    until = F.col("valid_to")
+    return (F.col("valid_from") <= at) & (until.isNull() | (at < until))
 
 
 def _fresh_days(silver: Silver, touched: Touched, zone: str) -> DataFrame:
@@ -187,6 +227,10 @@ def _merged(table: str, fresh: DataFrame, old: DataFrame, keys: list[str]) -> St
     """Rows of the scope as they are now; what was in it and is no more is removed."""
     gone = old.select(*keys).join(fresh.select(*keys), on=keys, how="left_anti")
     return Staged(table, fresh, "merge", removed=gone)
+
+
+def _union(frames: Sequence[DataFrame]) -> DataFrame:
+    return reduce(DataFrame.unionAll, frames)
 
 
 def tables(of: type[Silver] | type[Gold]) -> tuple[str, ...]:

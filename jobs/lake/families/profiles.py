@@ -1,31 +1,22 @@
 """The family `profiles`: what a run reads and stages. What it means is in `profile_refresh`."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from datetime import date
 
 from jobs.definitions.local_time import last_complete_day
-from jobs.lake.backfills.slices import Slice
-from jobs.lake.families.backfilled import Backfilled, of_users, with_backfilled
 from jobs.lake.families.inputs import handed_round, only_day, pinned
 from jobs.lake.families.profile_refresh import (
-    DAYS,
-    TOPICS,
     AsOf,
     Gold,
     Keep,
     Silver,
     Touched,
-    rebuild,
-    refresh,
-    swap,
-    tables,
-    tiles,
-)
-from jobs.lake.families.profile_touched import (
     first_redescribed_day,
     newest_day,
     pairs_of_days,
+    rebuild,
+    refresh,
+    tables,
     touched_pairs,
     touched_users,
 )
@@ -33,11 +24,10 @@ from jobs.lake.tables import Lake
 from jobs.lake.work import Staged, Work
 
 
-def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterator[Staged]:
+def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     """The tables of the family, one after the other; write each before asking for the next: it feeds the next.
 
-    Nothing is staged when there is nothing: no fact yet, or no user touched on the same business day. With `done` (what
-    a backfill made) everything is.
+    Nothing is staged when there is nothing: no fact yet, or no user touched on the same business day.
     """
     silver = Silver(*pinned(lake, work, tables(Silver)))
     as_of_day = _as_of(lake, work, silver)
@@ -48,29 +38,10 @@ def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterator[S
         yield from rebuild(silver, lake.read("gold.user_profiles_history"), as_of_day, lake.keep)
         return
     touched = _touched(silver, work, as_of_day.zone, lake.keep)
-    if done:
-        yield from swap(silver, _backfilled(lake, done), touched, as_of_day, lake.keep)
-        return
     is_new_day = last_day != as_of_day.day
     if is_new_day or not touched.users.isEmpty():
         gold = Gold(*(lake.read(table) for table in tables(Gold)))
         yield from refresh(silver, gold, touched, as_of_day, is_new_day=is_new_day, keep=lake.keep)
-
-
-def stage_slice(lake: Lake, work: Work, one: Slice) -> Iterator[Staged]:
-    """All tiles of the slice's users, from silver alone."""
-    silver = Silver(*pinned(lake, work, tables(Silver)))
-    views, likes, orders = (rows.transform(of_users(one)) for rows in (silver.views, silver.likes, silver.orders))
-    mine = replace(silver, views=views, likes=likes, orders=orders)
-    for table, rows in zip((DAYS, TOPICS), tiles(mine, lake.settings.business_zone), strict=True):
-        yield Staged(table, rows, "append")
-
-
-def _backfilled(lake: Lake, done: Sequence[Backfilled]) -> Gold:
-    """The tables as they stand, with the tiles that a backfill made."""
-    gold = Gold(*(lake.read(table) for table in tables(Gold)))
-    days = with_backfilled(DAYS, gold.user_days, done)
-    return replace(gold, user_days=days, user_interest_days=with_backfilled(TOPICS, gold.user_interest_days, done))
 
 
 def _as_of(lake: Lake, work: Work, silver: Silver) -> AsOf | None:

@@ -19,11 +19,13 @@ from jobs.lake.families.profile_refresh import (
     Gold,
     Silver,
     Touched,
+    first_redescribed_day,
     rebuild,
     refresh,
     tables,
+    touched_pairs,
+    touched_users,
 )
-from jobs.lake.families.profile_touched import first_redescribed_day, touched_pairs, touched_users
 from jobs.lake.settings import Settings
 from jobs.lake.work import Staged
 from tests.jobs.lake import profile_oracle as oracle
