@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from jobs.definitions.arrival import by_arrival, nth_arrival, of_first
 
 PLACE = ("kafka_topic_id", "kafka_partition", "kafka_offset")
-CLAIM = ("event_id", "content_hash", *PLACE, "kafka_time", "event_date", "is_new")
+CLAIM = ("event_id", "content_hash", *PLACE, "kafka_time", "day", "subject", "is_new")
 
 
 def judged(claims: DataFrame) -> DataFrame:

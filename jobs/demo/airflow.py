@@ -1,12 +1,13 @@
 """A small client of Airflow's public REST API: unpause, trigger, and follow runs until they end."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import requests
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
-from jobs.lake.errors import ServiceError
+from jobs.lake.errors import ServiceError, SettingsError
 
 TIMEOUT_SECONDS = 20
 ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
@@ -17,10 +18,20 @@ class Airflow:
     """One Airflow, reached at `url`; every call names the address when it fails."""
 
     url: str
+    token_file: Path | None = None
     _session: requests.Session = field(default_factory=requests.Session, repr=False)
 
     def __post_init__(self) -> None:
         self._session.trust_env = False  # loopback needs no proxy
+        if self.token_file:
+            self._session.headers["Authorization"] = f"Bearer {self._token(self.token_file)}"
+
+    @staticmethod
+    def _token(file: Path) -> str:
+        try:
+            return file.read_text(encoding="utf-8").strip()
+        except OSError as missing:
+            raise SettingsError(f"AIRFLOW_TOKEN_FILE: {file} cannot be read: {missing.strerror}") from missing
 
     @retry(
         retry=retry_if_exception_type(requests.ConnectionError),
@@ -35,7 +46,7 @@ class Airflow:
         """One request to `/api/v2`; logs in when asked to."""
         try:
             answer = self._send(method, f"/api/v2{path}", **options)
-            if answer.status_code == requests.codes.unauthorized:
+            if answer.status_code == requests.codes.unauthorized and not self.token_file:
                 token = self._send("GET", "/auth/token").json()["access_token"]
                 self._session.headers["Authorization"] = f"Bearer {token}"
                 answer = self._send(method, f"/api/v2{path}", **options)

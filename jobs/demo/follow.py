@@ -1,7 +1,7 @@
 """Follow Airflow's runs in the terminal until nothing is left unreleased."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from jobs.lake.errors import ServiceError
 
 DAGS = ("ingest", "gold_funnels", "gold_profiles")
 FAMILIES = ("funnels", "profiles")  # what these publish
-AFTERWARDS = ("silver_sessions", "gold_scores")  # nobody waits for them
+AFTERWARDS = ("silver_sessions", "gold_scores")  # begin when these are done, while people look at what they gave
 SECONDS_BETWEEN_LOOKS = 1.0
 COLOURS = {"success": "green", "failed": "red", "running": "cyan", "skipped": "dim", "up_for_retry": "yellow"}
 WORTH_TELLING = {"running", "success", "failed", "skipped", "up_for_retry", "upstream_failed"}
@@ -30,7 +30,7 @@ class Follower:
 
     def begin(self) -> str:
         """Unpause the DAGs, start an ingest by hand, and return that run's id; earlier runs are not followed."""
-        for dag in DAGS:
+        for dag in (*DAGS, *AFTERWARDS):
             self._known |= {(dag, run["dag_run_id"]) for run in self.airflow.runs(dag)}
         for dag in DAGS[1:]:
             self.airflow.unpause(dag)
@@ -38,17 +38,19 @@ class Follower:
         self.airflow.unpause("ingest")
         return run
 
-    def leave_the_rest(self) -> None:
-        """Start what may go on while people look."""
+    def begin_the_rest(self) -> list[str]:
+        """Start what goes on while people look, and return these runs' ids."""
         for dag in AFTERWARDS:
             self.airflow.unpause(dag)
-            self.airflow.trigger(dag)
+        return [self.airflow.trigger(dag) for dag in AFTERWARDS]
 
-    def until_released(self, ingest_run: str, is_unreleased: Callable[[], bool], *, minutes: int) -> None:
-        """Wait until that ingest has ended, no run is at work, and the ledger says nothing is left to release."""
+    def until_released(
+        self, begun: Sequence[str], is_unreleased: Callable[[], bool], *, minutes: int, dags: Sequence[str] = DAGS
+    ) -> None:
+        """Wait until these runs have ended, no run is at work, and the ledger says nothing is left to release."""
         deadline = time.monotonic() + minutes * 60
         with self.console.status("Airflow is at work …"):
-            while not (self._look(ingest_run) and not is_unreleased()):
+            while not (self._look(begun, dags) and not is_unreleased()):
                 if time.monotonic() > deadline:
                     raise ServiceError(
                         f"Airflow has not released everything within {minutes} minutes; look at {self.airflow.url} "
@@ -56,20 +58,20 @@ class Follower:
                     )
                 time.sleep(SECONDS_BETWEEN_LOOKS)
 
-    def _look(self, ingest_run: str) -> bool:
-        """Tell what changed; true when the ingest has ended and no run is queued or running."""
-        quiet, ended = True, False
-        for dag in DAGS:
+    def _look(self, begun: Sequence[str], dags: Sequence[str]) -> bool:
+        """Tell what changed; true when the begun runs have ended and no run is queued or running."""
+        quiet, ended = True, set[str]()
+        for dag in dags:
             for run in reversed(self.airflow.runs(dag)):
                 run_id, state = run["dag_run_id"], run["state"]
                 if (dag, run_id) in self._known:
                     continue
                 quiet &= state in {"success", "failed"}
-                ended |= run_id == ingest_run and state == "success"
+                ended |= {run_id} if state == "success" else set()
                 self._tell(dag, run_id)
                 if state == "failed":
                     raise self._failure(dag, run_id)
-        return quiet and ended
+        return quiet and ended >= set(begun)
 
     def _tell(self, dag: str, run_id: str) -> None:
         for task, state in sorted(self.airflow.tasks(dag, run_id).items()):

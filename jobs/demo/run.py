@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,10 +48,12 @@ def run_demo(settings: Settings, sent: Sent, *, days: int, path: Path | None, mi
     follower = publish(stage, minutes) if is_left else None
     if follower is None:
         console.print("[green]✓[/] all is done: whatever was sent is read, checked and released")
+    rest = follower.begin_the_rest() if follower else []
     show(stage.steps, settings, sent.source, stage.airflow_url)
     if follower is not None:
-        follower.leave_the_rest()
-        console.print(f"\n[dim]{', '.join(AFTERWARDS)} go on; `reelhouse pending` says when they are done[/]")
+        console.print("\n[dim]sessions and scores follow[/]")
+        follower.until_released(rest, lambda: is_unreleased(stage.steps), minutes=minutes, dags=(*DAGS, *AFTERWARDS))
+        console.print("[green]✓[/] nothing is left to read, check or release")
     console.print(f"\nDone in {time.monotonic() - began:.0f} s. [dim]`make down` stops everything.[/]")
 
 
@@ -82,22 +85,22 @@ def send_events(stage: Stage, sent: Sent, days: int, log_path: Path | None) -> b
 
 def publish(stage: Stage, minutes: int) -> Follower:
     """Unpause the DAGs and follow them until the ledger says nothing is left to release; gives who followed them."""
-    airflow = Airflow(stage.airflow_url)
+    airflow = Airflow(stage.airflow_url, stage.settings.airflow_token_file)
     wait_for_dags(airflow)
     follower = Follower(airflow, stage.console, stage.settings.home / "services" / "airflow" / "home" / "logs")
     began = time.monotonic()
-    follower.until_released(follower.begin(), lambda: is_unreleased(stage.steps), minutes=minutes)
+    follower.until_released([follower.begin()], lambda: is_unreleased(stage.steps, FAMILIES), minutes=minutes)
     stage.console.print(f"[green]✓[/] released by Airflow [dim]{time.monotonic() - began:.0f} s[/]")
     return follower
 
 
-def is_unreleased(steps: Steps) -> bool:
-    """What the ledger says of what the demo waits for, not what Airflow says."""
+def is_unreleased(steps: Steps, families: Collection[str] = ()) -> bool:
+    """Whether the ledger, not Airflow, says that some of these families, or any at all, has something left to do."""
     running = steps.start("pending", "pending", "--format", "json")
     printed, _ = running.process.communicate()
     if running.process.returncode:
         raise running.failure(printed, "see the log")
-    return any(row["is_waiting"] for row in json.loads(printed) if row["family"] in FAMILIES)
+    return any(row["is_waiting"] for row in json.loads(printed) if not families or row["family"] in families)
 
 
 def wait_for_dags(airflow: Airflow) -> None:

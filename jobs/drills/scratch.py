@@ -69,6 +69,7 @@ class Scratch:
             lake_uri="",
             key_file=self.folder / "keys" / "pseudonyms.json",
             kafka_bootstrap_servers="",
+            kafka_security_protocol="PLAINTEXT",
             kafka_port=client,
             kafka_controller_port=controller,
             kafka_memory_mb=384,

@@ -5,6 +5,7 @@ first step. Where a product is held, an order of two may open two.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -15,12 +16,13 @@ from jobs.definitions.funnel.in_arrow import Judging
 from jobs.definitions.funnel.in_spark import kernel_events, named_events, with_properties
 from jobs.definitions.funnel.model import Definition
 from jobs.definitions.funnel.restarts import only_from
+from jobs.definitions.funnel.standing import is_of_eve, with_eve
 from jobs.definitions.funnel.vocabulary import ACTS
 from jobs.definitions.people import generation, is_minor
 from jobs.definitions.segments import NONE
 
 EPOCH = "1970-01-01"
-PERSON = {"birth_year": "birth_year", "city_tier": "city_tier", "is_staff": "is_staff"}
+PERSON = {name: name for name in ("birth_year", "city_tier", "member_tier", "is_staff")}
 COLUMNS = (
     "funnel", "funnel_version", "entry_date", "user_id", "hold_key", "entry_event_id", "entry_at",
     "deliberation_event_id", "deliberation_at", "deliberation_date", "entry_count", "reached", "reached_step",
@@ -30,6 +32,14 @@ COLUMNS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Eve:
+    """What tells how people stood before an entry: `signs` of life (user_id, sign_days) and the business zone."""
+
+    signs: DataFrame
+    zone: str
+
+
 def build(outcomes: DataFrame) -> DataFrame:
     """The ledger from what the kernel found."""
     return outcomes.where("reached > 1").withColumn("hold_key", F.coalesce("hold_key", F.lit(NONE))).select(*COLUMNS)
@@ -37,11 +47,12 @@ def build(outcomes: DataFrame) -> DataFrame:
 
 def judge(
     views: DataFrame, likes: DataFrame, orders: DataFrame, videos: DataFrame, users: DataFrame,
-    definitions: Sequence[Definition], restarted: DataFrame | None = None,
+    definitions: Sequence[Definition], restarted: DataFrame | None = None, eve: Eve | None = None,
 ) -> DataFrame:  # fmt: skip
     """Every attempt of every funnel, those that stayed at the first step too, in one pass over the events.
 
-    With `restarted` (jobs/definitions/funnel/restarts.py) those of its users, from their days on.
+    With `restarted` (jobs/definitions/funnel/restarts.py) those of its users, from their days on. `eve` is needed where
+    a definition breaks down by what holds on the eve of an entry (jobs/definitions/funnel/standing.py).
     """
     events = (
         named_events(views, likes, orders, definitions)
@@ -57,6 +68,7 @@ def judge(
         .transform(_with_definition, definitions)
         .transform(_with_times)
         .transform(_with_person, users)
+        .transform(_with_eve, users, eve)
         .transform(_with_breakdowns, definitions)
     )
 
@@ -116,14 +128,20 @@ def _with_person(outcomes: DataFrame, users: DataFrame) -> DataFrame:
         .otherwise(NONE)
     )
     who = generation(F.col("birth_year"), F.col("entry_date"))
-    return known.withColumns({"set_aside": aside, "by_generation": who, "by_city_tier": F.col("city_tier")})
+    said = {f"by_{name}": F.col(name) for name in ("city_tier", "member_tier")}
+    return known.withColumns({"set_aside": aside, "by_generation": who} | said)
+
+
+def _with_eve(outcomes: DataFrame, users: DataFrame, eve: Eve | None) -> DataFrame:
+    return outcomes if eve is None else with_eve(outcomes, users, eve.signs, eve.zone)
 
 
 def _with_breakdowns(outcomes: DataFrame, definitions: Sequence[Definition]) -> DataFrame:
     """What the row's definition breaks down by, as a map from property to value."""
     maps, none = [], F.array().cast("array<string>")
     for definition in definitions:
-        named = [(F.lit(name), F.coalesce(F.col(f"by_{name}"), F.lit(NONE))) for name in definition.broken_down_by]
+        columns = {n: f"eve_{n}" if is_of_eve(n, definition) else f"by_{n}" for n in definition.broken_down_by}
+        named = [(F.lit(name), F.coalesce(F.col(column), F.lit(NONE))) for name, column in columns.items()]
         pairs = [part for pair in named for part in pair]
         maps.append(F.create_map(*pairs).cast("map<string,string>") if pairs else F.map_from_arrays(none, none))
     return outcomes.withColumn("breakdowns", _pick(maps))

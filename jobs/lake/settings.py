@@ -6,7 +6,7 @@ Sources, strongest first: the environment (`REELHOUSE_*`, and the well-known nam
 
 import json
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
@@ -35,6 +35,18 @@ class Settings(BaseSettings):
     kafka_bootstrap_servers: str = Field(
         default="", validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "REELHOUSE_KAFKA_BOOTSTRAP_SERVERS")
     )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT",
+        validation_alias=AliasChoices("KAFKA_SECURITY_PROTOCOL", "REELHOUSE_KAFKA_SECURITY_PROTOCOL"),
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_credentials_file: Path | None = Field(
+        default=None, description="lines username=… and password=…; only its owner should be able to read it"
+    )
+    kafka_ca_file: Path | None = Field(default=None, description="PEM of who vouches for the broker's certificate")
+    kafka_certificate_file: Path | None = Field(
+        default=None, description="PEM with our own key and certificate, for a broker that asks for one"
+    )
     kafka_port: int = 19092
     kafka_controller_port: int = 19093
     kafka_memory_mb: int = 512
@@ -52,6 +64,11 @@ class Settings(BaseSettings):
     )
 
     airflow_url: str = Field(default="", validation_alias=AliasChoices("AIRFLOW_URL", "REELHOUSE_AIRFLOW_URL"))
+    airflow_token_file: Path | None = Field(
+        default=None,
+        validation_alias=AliasChoices("AIRFLOW_TOKEN_FILE", "REELHOUSE_AIRFLOW_TOKEN_FILE"),
+        description="bearer token of an outside Airflow's API; only its owner should be able to read it",
+    )
     airflow_port: int = 18080
 
     max_records_per_batch: int = 500_000
@@ -76,10 +93,13 @@ class Settings(BaseSettings):
             _conf(text)
         return text
 
-    @field_validator("home", "schemas_dir", "jars_dir", mode="after")
+    @field_validator(
+        "home", "schemas_dir", "jars_dir", "key_file",
+        "kafka_credentials_file", "kafka_ca_file", "kafka_certificate_file", "airflow_token_file", mode="after",
+    )  # fmt: skip
     @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        return path.expanduser().absolute()
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return path.expanduser().absolute() if path else None
 
     @classmethod
     def from_env(cls) -> Self:

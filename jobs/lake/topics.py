@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from jobs.lake.broker import client_options, remedy
 from jobs.lake.errors import BrokerError
 from jobs.lake.settings import Settings
 
@@ -89,9 +90,7 @@ def _offsets(settings: Settings, topics: Iterable[str], which: str) -> Offsets:
     from kafka.errors import KafkaError
 
     try:
-        consumer = KafkaConsumer(
-            bootstrap_servers=settings.bootstrap, client_id=CLIENT_ID, bootstrap_timeout_ms=PATIENCE_MS
-        )
+        consumer = KafkaConsumer(**client_options(settings), client_id=CLIENT_ID, bootstrap_timeout_ms=PATIENCE_MS)
         try:
             held = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in topics}
             places = [TopicPartition(topic, number) for topic, numbers in held.items() for number in numbers]
@@ -119,7 +118,7 @@ def _admin(settings: Settings, patience_ms: int = PATIENCE_MS) -> Iterator[Any]:
 
     try:
         admin = KafkaAdminClient(
-            bootstrap_servers=settings.bootstrap,
+            **client_options(settings),
             client_id=CLIENT_ID,
             request_timeout_ms=patience_ms,
             bootstrap_timeout_ms=patience_ms,
@@ -133,5 +132,4 @@ def _admin(settings: Settings, patience_ms: int = PATIENCE_MS) -> Iterator[Any]:
 
 
 def _unreachable(settings: Settings, error: Exception) -> BrokerError:
-    remedy = "check KAFKA_BOOTSTRAP_SERVERS" if settings.kafka_bootstrap_servers else "run `make up`"
-    return BrokerError(f"Kafka at {settings.bootstrap}: {type(error).__name__}: {error}; {remedy}")
+    return BrokerError(f"Kafka at {settings.bootstrap}: {type(error).__name__}: {error}; {remedy(settings)}")

@@ -6,7 +6,7 @@ An event only wakes a run; what there is to do is every touched day not yet rele
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jobs.lake.contracts import contract
 from jobs.lake.holds import Hold, binding, owed, retried_at
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 FACT_TOPICS = ("views", "likes", "orders")
+DISPLACED = "displaced"
 Mode = Literal["replace_slices", "merge", "replace_all", "append"]
 
 
@@ -183,6 +184,15 @@ def touched_days(ledger: Ledger, inputs: Sequence[str], seq_from: int, seq_to: i
     new = (pc.field("ingest_seq") > seq_from) & (pc.field("ingest_seq") <= seq_to) & pc.field("table").isin(inputs)
     lines = ledger.read("ops.touched", ["day", "rows"], new)
     return set(lines["day"].unique().to_pylist()), pc.sum(lines["rows"]).as_py() or 0
+
+
+def displaced_rows(ledger: Ledger, inputs: Sequence[str], seq_from: int, seq_to: int) -> list[dict[str, Any]]:
+    """(day, subject) of the rows of `inputs` that batches in (seq_from, seq_to] took away, perhaps repeated."""
+    import pyarrow.compute as pc
+
+    new = (pc.field("ingest_seq") > seq_from) & (pc.field("ingest_seq") <= seq_to) & pc.field("table").isin(inputs)
+    found = ledger.read("ops.touched", ["day", "subject"], new & (pc.field("cause") == DISPLACED))
+    return list(found.to_pylist())
 
 
 def newest_seqs(ledger: Ledger, inputs: Sequence[str], seq_from: int, seq_to: int) -> dict[date | None, int]:

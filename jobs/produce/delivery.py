@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from jobs.lake.broker import client_options, remedy
 from jobs.lake.errors import BrokerError, TopicError
 from jobs.lake.settings import Settings
 from jobs.lake.topics import topic_ids
@@ -168,7 +169,7 @@ def _connect(settings: Settings, client_id: str) -> "KafkaProducer":
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its troubles come back to us as results
     try:
         return KafkaProducer(
-            bootstrap_servers=settings.bootstrap,
+            **client_options(settings),
             client_id=client_id,
             enable_idempotence=True,
             acks="all",
@@ -200,5 +201,5 @@ def _end(client: "KafkaProducer") -> None:
 
 
 def _silent(settings: Settings, error: Exception) -> BrokerError:
-    remedy = "check KAFKA_BOOTSTRAP_SERVERS" if settings.kafka_bootstrap_servers else "run `make up`"
-    return BrokerError(f"Kafka at {settings.bootstrap} does not answer ({type(error).__name__}); {remedy}")
+    what = f"Kafka at {settings.bootstrap} does not answer ({type(error).__name__})"
+    return BrokerError(f"{what}; {remedy(settings)}")

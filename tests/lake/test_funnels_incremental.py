@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -34,8 +34,10 @@ from tests.lake.funnel_histories import (
     work,
 )
 
-USERS, BATCHES = 150, 3
+USERS, BATCHES = 90, 3
+LAST = BATCHES + 1
 SLICE = DaysSlice((date(2026, 3, 4), date(2026, 3, 5)))
+NEWCOMER = f"k1:{9999:032}"
 CHECKOUT = """
 name: same_day_checkout
 version: 1
@@ -47,6 +49,16 @@ steps:
   - {name: paid,    event: order_paid}
 exclusions: [{event: order_cancelled, between: [ordered, paid]}]
 breakdowns: [scene]
+"""
+STOOD = """
+name: liked_by_standing
+version: 1
+window: 2h
+steps:
+  - {name: watched, event: play}
+  - {name: liked,   event: like}
+breakdowns: [lifecycle, city_tier]
+breakdown_at: profile
 """
 
 
@@ -63,6 +75,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Lake:
     for file in (schemas / "funnels").glob("log_*.yaml"):
         file.unlink()
     (schemas / "funnels" / "same_day_checkout.yaml").write_text(CHECKOUT)
+    (schemas / "funnels" / "liked_by_standing.yaml").write_text(STOOD)
     first = (schemas / "funnels" / "content_to_purchase.yaml").read_text()
     short = [
         line for line in first.splitlines() if not any(step in line for step in ("considered", "ordered", "paid,"))
@@ -72,9 +85,20 @@ def lake(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Lake:
     return Lake(Settings(home=home, schemas_dir=schemas, spark_remote="", spark_master="", spark_memory_mb=1536), spark)
 
 
+Days = dict[str, dict[date, list[str]]]
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """What the ledger's tables had by day before the last release, and which days that wrote."""
+
+    before: Days
+    written: dict[str, tuple[date, ...]]
+
+
 @pytest.fixture(scope="module")
-def grown(lake: Lake) -> Lake:
-    """The lake, filled and released batch by batch."""
+def last_run(lake: Lake) -> LastRun:
+    """The lake filled and released batch by batch; the last one takes facts away from people, and brings late ones."""
     draw = Random(7)
     rows, users, videos = facts(draw, USERS, BATCHES), people(draw, USERS, BATCHES), films(draw, BATCHES)
     for seq in range(1, BATCHES + 1):
@@ -87,15 +111,114 @@ def grown(lake: Lake) -> Lake:
             lake.replace_all(table, frame(lake, table, known), app="in", version=seq)
         first = seq == 1
         release(lake, work(-1 if first else seq - 1, seq, level(seq), None if first else level(seq - 1)), "funnels")
+    displace(lake)
+    come_late(lake)
+    before = {table: by_day(lake.read(table)) for table in TABLES[:2]}
+    staged = release(lake, work(BATCHES, LAST, level(BATCHES), level(BATCHES)), "displaced")
+    return LastRun(before, {one.table: one.slices for one in staged})
+
+
+@pytest.fixture(scope="module")
+def grown(lake: Lake, last_run: LastRun) -> Lake:
+    """The lake after its last release."""
+    assert last_run.written
     return lake
 
 
+def displace(lake: Lake) -> None:
+    """In a batch more, views turn out to be another user's, or of another time; whoever lost one is booked by name."""
+    views = lake.read("silver.views").where(F.col("event_time") < F.lit(START + timedelta(days=3)))
+    early = views.orderBy("event_id").limit(60).persist()
+    someone = F.when(F.hash("event_id") % 2 == 0, F.lit(NEWCOMER)).otherwise(F.col("user_id"))
+    moved = early.withColumns({"event_time": F.expr("event_time + INTERVAL 9 DAYS"), "user_id": someone,
+                               "event_date": F.date_add("event_date", 9), "ingest_seq": F.lit(LAST)})  # fmt: skip
+    lost = {(row["event_date"], row["user_id"]) for row in early.select("event_date", "user_id").collect()}
+    lake.merge("silver.views", moved, ["event_id"], app="displaced", version=LAST)
+    booked = {"ingest_seq": LAST, "table": "silver.views", "cause": "displaced", "rows": 1, "recorded_at": START}
+    Ledger(lake.settings).append("ops.touched", [booked | {"day": day, "subject": whose} for day, whose in lost])
+
+
+def come_late(lake: Lake) -> None:
+    """In the same batch the first days of some users happen again 30 and 400 days ago, and old orders are refunded."""
+    for table in FACTS:
+        lives = lake.read(table).where("ingest_seq = 1 AND crc32(user_id) % 20 = 0")
+        for days in (30, 400):
+            lake.append(table, as_late(lives, days), app=f"{days} days late", version=LAST)
+    paid = lake.read("silver.orders").where("kind = 'paid' AND ingest_seq = 1 AND crc32(user_id) % 20 = 1")
+    refund = as_late(paid, -20).withColumns({"kind": F.lit("refunded"), "refund_fen": F.lit(100).cast("bigint")})
+    lake.append("silver.orders", refund, app="refunds", version=LAST)
+
+
+def as_late(facts: DataFrame, days: int) -> DataFrame:
+    """The same facts so many days earlier, as other events that come in with the last batch."""
+    when = {"event_time": F.expr(f"event_time - INTERVAL '{days}' DAY"), "event_date": F.date_sub("event_date", days)}
+    name = {"event_id": F.concat("event_id", F.lit(f" {days} days ago"))}
+    return facts.withColumns({**when, **name, "ingest_seq": F.lit(LAST).cast("bigint")})
+
+
+def by_day(rows: DataFrame) -> dict[date, list[str]]:
+    """Rows as sorted text, by the day of entry."""
+    found: dict[date, list[str]] = {}
+    for row in rows.collect():
+        found.setdefault(row["entry_date"], []).append(repr(row))
+    return {day: sorted(texts) for day, texts in found.items()}
+
+
+@pytest.fixture(scope="module")
+def full(grown: Lake) -> dict[str, DataFrame]:
+    """The same from silver at once."""
+    return {s.table: s.frame for s in funnels.stage(grown, work(-1, LAST, level(BATCHES), None, full=True))}
+
+
 @pytest.mark.parametrize("table", TABLES)
-def test_small_runs_add_up_to_a_full_rebuild(grown: Lake, table: str) -> None:
-    full = {s.table: s.frame for s in funnels.stage(grown, work(-1, BATCHES, level(BATCHES), None, full=True))}
+def test_small_runs_add_up_to_a_full_rebuild(grown: Lake, full: dict[str, DataFrame], table: str) -> None:
     expected, published = told(full[table].select(*grown.read(table).columns)), told(grown.read(table))
     assert published == expected
     assert len(published) >= 50
+
+
+@pytest.mark.parametrize("table", TABLES[:2])
+def test_late_facts_of_any_age_rewrite_the_days_they_change_and_no_other(
+    grown: Lake, last_run: LastRun, table: str
+) -> None:
+    old, new = last_run.before[table], by_day(grown.read(table))
+    assert last_run.written[table] == tuple(sorted(day for day in {*old, *new} if old.get(day) != new.get(day)))
+    ages = {(START.date() - day).days for day in last_run.written[table]}
+    assert [any(age in near for age in ages) for near in (range(390, 401), range(20, 31))] == [True, True], ages
+    assert len(last_run.written[table]) < len(new)
+
+
+class Damaged(Lake):
+    """The lake with every second user's rows of some days lost, and the sums of those days."""
+
+    def read(self, table: str, version: int | None = None) -> DataFrame:
+        rows = super().read(table, version)
+        if table not in TABLES:
+            return rows
+        is_hurt = F.col("conversion_date" if table == "gold.funnel_conversions" else "entry_date").isin(*SLICE.days)
+        is_lost = F.expr("crc32(user_id) % 2 = 0") if "user_id" in rows.columns else F.lit(True)
+        return rows.where(~(is_hurt & is_lost))
+
+
+def test_a_backfill_made_before_the_last_batches_mends_its_days_and_takes_nothing_new_away(grown: Lake) -> None:
+    lake, early = Damaged(grown.settings, grown.spark), BATCHES - 1
+    stale = replace(work(-1, early, None, None), silver_versions=dict.fromkeys(funnels.SILVER, early))
+    made = {s.table: lake.keep(s.frame) for s in funnels.stage_slice(lake, stale, SLICE)}
+    swap = work(early, LAST, level(BATCHES), level(BATCHES))
+    staged = {s.table: s for s in funnels.stage(lake, swap, [Backfilled(SLICE, made)])}
+    for table in TABLES:
+        column, public = grown.contract(table).slice_column or "", grown.read(table)
+        kept = lake.read(table).where(~F.col(column).isin(*staged[table].slices))
+        assert told(kept.unionByName(staged[table].frame.select(*public.columns))) == told(public), table
+    mine = grown.read(TABLES[0]).where(is_of(SLICE))
+    assert told(made[TABLES[0]].select(*mine.columns)) != told(mine), "later batches have changed days of the slice"
+
+
+@pytest.mark.parametrize("one", [UsersSlice(2, 3), FunnelSlice("checkout", 1)], ids=lambda one: one.name)
+def test_a_slice_is_what_a_full_rebuild_has_of_it(grown: Lake, one: UsersSlice | FunnelSlice) -> None:
+    for staged in funnels.stage_slice(grown, work(-1, LAST, None, None), one):
+        public = grown.read(staged.table)
+        assert told(staged.frame.select(*public.columns)) == told(public.where(is_of(one))), staged.table
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -111,105 +234,20 @@ def test_the_funnels_of_the_histories_have_conversions_some_of_them_undone(grown
         F.sum("conversions_count").alias("done"), F.sum("reversed_conversions_count").alias("undone")
     )  # fmt: skip
     found = {row.funnel: row for row in rows.collect()}
-    assert len(found) == 8
+    assert len(found) == 9
     assert sum(row.done > 0 for row in found.values()) >= 6
     assert sum(row.undone > 0 for row in found.values()) >= 2
 
 
-class Damaged(Lake):
-    """The lake with every second user's rows of some days lost, and the sums of those days."""
-
-    def read(self, table: str, version: int | None = None) -> DataFrame:
-        rows = super().read(table, version)
-        if table not in TABLES:
-            return rows
-        is_hurt = F.col("conversion_date" if table == "gold.funnel_conversions" else "entry_date").isin(*SLICE.days)
-        is_lost = F.expr("crc32(user_id) % 2 = 0") if "user_id" in rows.columns else F.lit(True)
-        return rows.where(~(is_hurt & is_lost))
-
-
-def test_a_backfill_made_before_the_last_batch_mends_its_days_and_takes_nothing_new_away(grown: Lake) -> None:
-    lake, before = Damaged(grown.settings, grown.spark), BATCHES - 1
-    stale = replace(work(-1, before, None, None), silver_versions=dict.fromkeys(funnels.SILVER, before))
-    made = {s.table: lake.keep(s.frame) for s in funnels.stage_slice(lake, stale, SLICE)}
-    swap = work(before, BATCHES, level(BATCHES), level(BATCHES))
-    staged = {s.table: s for s in funnels.stage(lake, swap, [Backfilled(SLICE, made)])}
-    for table in TABLES:
-        column, public = grown.contract(table).slice_column or "", grown.read(table)
-        kept = lake.read(table).where(~F.col(column).isin(*staged[table].slices))
-        assert told(kept.unionByName(staged[table].frame)) == told(public), table
-    mine = grown.read(TABLES[0]).where(is_of(SLICE))
-    assert told(made[TABLES[0]].select(*mine.columns)) != told(mine), "the last batch has changed days of the slice"
-
-
-@pytest.mark.parametrize("one", [UsersSlice(2, 3), FunnelSlice("checkout", 1)], ids=lambda one: one.name)
-def test_a_slice_is_what_a_full_rebuild_has_of_it(grown: Lake, one: UsersSlice | FunnelSlice) -> None:
-    for staged in funnels.stage_slice(grown, work(-1, BATCHES, None, None), one):
-        public = grown.read(staged.table)
-        assert told(staged.frame.select(*public.columns)) == told(public.where(is_of(one))), staged.table
-
-
 def test_a_run_with_nothing_new_writes_nothing(grown: Lake) -> None:
-    assert release(grown, work(BATCHES, BATCHES, level(BATCHES), level(BATCHES)), "again") == []
+    assert release(grown, work(LAST, LAST, level(BATCHES), level(BATCHES)), "again") == []
 
 
 def test_time_alone_ripens_days_without_new_events(grown: Lake) -> None:
     later = START + timedelta(days=40)
-    staged = release(grown, work(BATCHES, BATCHES, later, level(BATCHES)), "later")
+    staged = release(grown, work(LAST, LAST, later, level(BATCHES)), "later")
     assert [one.table for one in staged] == ["gold.funnel_daily"]  # what was done is done, whatever the time
     assert grown.read("gold.funnel_daily").where("open_attempts_count > 0").isEmpty()
-
-
-def test_late_facts_of_any_age_rewrite_the_days_they_change_and_no_other(grown: Lake) -> None:
-    """The first days of some users happen again 30 and 400 days ago, and an old order is refunded."""
-    seq, before = BATCHES + 1, {table: by_day(grown.read(table)) for table in TABLES[:2]}
-    for table in FACTS:
-        lives = grown.read(table).where("ingest_seq = 1 AND crc32(user_id) % 50 = 0")
-        for days in (30, 400):
-            grown.append(table, as_late(lives, days, seq), app=f"{days} days late", version=seq)
-    paid = grown.read("silver.orders").where("kind = 'paid' AND ingest_seq = 1 AND crc32(user_id) % 50 = 1").limit(9)
-    refund = as_late(paid, -20, seq).withColumns({"kind": F.lit("refunded"), "refund_fen": F.lit(100).cast("bigint")})
-    grown.append("silver.orders", refund, app="refunds", version=seq)
-    written = {s.table: s.slices for s in release(grown, work(BATCHES, seq, level(BATCHES), level(BATCHES)), "late")}
-    full = {s.table: s.frame for s in funnels.stage(grown, work(-1, seq, level(BATCHES), None, full=True))}
-    for table, old in before.items():
-        new = by_day(full[table].select(*grown.read(table).columns))
-        assert by_day(grown.read(table)) == new
-        assert written[table] == tuple(sorted(day for day in old.keys() | new.keys() if old.get(day) != new.get(day)))
-        ages = {(START.date() - day).days for day in written[table]}
-        assert [any(low <= age <= low + 8 for age in ages) for low in (390, 20)] == [True, True], ages
-        assert any(age <= 0 for age in ages) == (table == TABLES[0]), "the refund reaches back to the order"
-        assert len(written[table]) < len(new)
-
-
-def by_day(rows: DataFrame) -> dict[date, list[str]]:
-    """Rows as sorted text, by the day of entry."""
-    found: dict[date, list[str]] = {}
-    for row in rows.collect():
-        found.setdefault(row["entry_date"], []).append(repr(row))
-    return {day: sorted(texts) for day, texts in found.items()}
-
-
-def as_late(facts: DataFrame, days: int, seq: int) -> DataFrame:
-    """The same facts so many days earlier, as other events that come in with batch `seq`."""
-    when = {"event_time": F.expr(f"event_time - INTERVAL '{days}' DAY"), "event_date": F.date_sub("event_date", days)}
-    name = {"event_id": F.concat("event_id", F.lit(f" {days} days ago"))}
-    return facts.withColumns({**when, **name, "ingest_seq": F.lit(seq).cast("bigint")})
-
-
-def test_a_fact_that_an_earlier_arrival_moved_away_leaves_nothing_behind(grown: Lake) -> None:
-    seq, views = BATCHES + 2, grown.read("silver.views")
-    early = views.where(F.col("event_time") < F.lit(START + timedelta(days=3))).orderBy("event_id").limit(60).persist()
-    moved = early.withColumns({"event_time": F.expr("event_time + INTERVAL 9 DAYS"),
-                               "event_date": F.date_add("event_date", 9), "ingest_seq": F.lit(seq)})  # fmt: skip
-    days = [row["event_date"] for row in early.select("event_date").union(moved.select("event_date")).collect()]
-    grown.merge("silver.views", moved, ["event_id"], app="displaced", version=seq)
-    booked = {"ingest_seq": seq, "table": "silver.views", "cause": "new_facts", "recorded_at": START}
-    Ledger(grown.settings).append("ops.touched", [booked | {"day": day, "rows": days.count(day)} for day in {*days}])
-    release(grown, work(seq - 1, seq, level(BATCHES), level(BATCHES)), "displaced")
-    full = {s.table: s.frame for s in funnels.stage(grown, work(-1, seq, level(BATCHES), None, full=True))}
-    for table in TABLES[:2]:
-        assert told(full[table].select(*grown.read(table).columns)) == told(grown.read(table)), table
 
 
 def test_a_changed_meaning_needs_a_new_version(grown: Lake, tmp_path: Path) -> None:
@@ -218,4 +256,4 @@ def test_a_changed_meaning_needs_a_new_version(grown: Lake, tmp_path: Path) -> N
     file.write_text(file.read_text().replace("window: 24h", "window: 12h"))
     changed = Lake(grown.settings.model_copy(update={"schemas_dir": schemas}), grown.spark)
     with pytest.raises(DefinitionError, match="version: 2"):
-        list(funnels.stage(changed, work(BATCHES, BATCHES, level(BATCHES), level(BATCHES))))
+        list(funnels.stage(changed, work(LAST, LAST, level(BATCHES), level(BATCHES))))

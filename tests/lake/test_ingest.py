@@ -210,6 +210,22 @@ def test_a_late_fact_touches_its_own_day_only(
     ]
 
 
+def test_who_lost_a_row_to_an_earlier_arrival_is_booked_by_name(settings: Settings, spark: SparkSession) -> None:
+    """A view of u1 and a change of u3 give way to earlier ones of u2 and u4 with the same ids: u1 and u3 lost a row."""
+    log, later = Log(), NOON + timedelta(minutes=5)
+    log.put([record("views", body_of("views", 1, user_id="u1"), at=later)])
+    log.put([record("users", body_of("users", 2, user_id="u3"), at=later)])
+    run(settings, spark, log)
+    lake = Ingest(settings, "read", now, lambda _: spark).lake()
+    losers = {table: lake.read(f"silver.{table}").collect()[0].user_id for table in ("views", "users")}
+    log.put([record("views", body_of("views", 1, user_id="u2"), partition=1)])
+    log.put([record("users", body_of("users", 2, user_id="u4"), partition=1)])
+    lines = run(settings, spark, log).ledger.read("ops.touched").to_pylist()
+    found = {(line["table"], line["subject"]) for line in lines if line["cause"] == "displaced"}
+    assert found == {(f"silver.{table}", whose) for table, whose in losers.items()}
+    assert {row.user_id for row in lake.read("silver.users").collect()}.isdisjoint(losers.values())
+
+
 class TestBeforeAnythingIsRead:
     """What stops a run, with nothing written."""
 

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from importlib import import_module
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.lake.backfills.slices import UsersSlice
 from jobs.lake.contracts import contract
+from jobs.lake.families import sessions
 from jobs.lake.families.backfilled import Backfilled, is_of
 from jobs.lake.ledger import Ledger
 from jobs.lake.runner import Runner
@@ -26,6 +26,8 @@ from tests.jobs.lake.profile_histories import AS_OF, STEPS, Histories, Row
 from tests.jobs.stories import ZONE
 
 FAMILIES = ("profiles", "sessions", "scores")  # scores read profiles
+GROWING = ("profiles", "sessions")  # made little by little
+DISPLACED = 8  # o'clock: the release after facts were taken away
 EXACT = (
     "gold.user_days",
     "gold.user_interest_days",
@@ -35,6 +37,7 @@ EXACT = (
     "silver.sessions",
 )
 HISTORY, SEGMENTS = "gold.user_profiles_history", "gold.segment_daily"
+SESSIONS, HALF = "silver.sessions", UsersSlice(1, 2)
 FACTS = ("views", "likes", "orders")
 NIGHT = datetime(2026, 11, 1, tzinfo=UTC)
 FILLED = {
@@ -53,7 +56,7 @@ class Shop:
 
     settings: Settings
     spark: SparkSession
-    versions: dict[int, dict[str, int]] = field(default_factory=dict)  # of the inputs, after each step
+    versions: dict[str, int] = field(default_factory=dict)  # of the facts, before any was taken away
 
     @property
     def ledger(self) -> Ledger:
@@ -72,11 +75,10 @@ class Shop:
         for seq in range(since + 1, step + 1):
             self._book(seq, [row for name in FACTS for row in silver[name] if row["ingest_seq"] == seq])
         self._complete(step)
-        self.versions[step] = input_versions(self.ledger, self.settings, "profiles")
 
-    def release(self, hour: int, *, full: bool = False) -> None:
+    def release(self, hour: int, which: Sequence[str] = FAMILIES, *, full: bool = False) -> None:
         """Build, check and release whatever waits, family by family."""
-        for family in FAMILIES:
+        for family in which:
             runner = Runner(self.settings, family, f"run-{hour}", lambda _: self.spark)
             for outcome in (runner.build(NIGHT + timedelta(hours=hour), full=full), runner.check(), runner.release()):
                 assert outcome.outcome == "done", (family, outcome.message)
@@ -110,6 +112,20 @@ class Shop:
         self.ledger.append("ops.touched", touched)
         self.ledger.append("ops.books", [known | {"run_id": "r"} | place | counts])
 
+    def displace(self, many: int) -> None:
+        """An earlier arrival gives every so many a view of one user to another, and takes another's away whole."""
+        seq = STEPS[-1] + 1
+        views = sorted(self.rows("silver.views"), key=lambda row: str(row["event_id"]))
+        taken = views[:: len(views) // many]
+        names = ", ".join(f"'{row['event_id']}'" for row in taken)
+        self.ledger.open("silver.views").delete(f"event_id IN ({names})")
+        moved = [row | {"user_id": other["user_id"], "ingest_seq": seq} for row, other in pairwise(taken[::2])]
+        self._put("silver.views", moved)
+        self._book(seq, moved)
+        lost = {(row["user_id"], row["event_date"]) for row in taken}
+        booked = {"ingest_seq": seq, "table": "silver.views", "cause": "displaced", "rows": 1, "recorded_at": NIGHT}
+        self.ledger.append("ops.touched", [booked | {"subject": whose, "day": day} for whose, day in lost])
+
     def _complete(self, step: int) -> None:
         """The source says that the day of the step is over."""
         until = datetime.combine(AS_OF[step] + timedelta(days=1), time(), ZONE).astimezone(UTC)
@@ -119,110 +135,86 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def histories() -> Histories:
-    return Histories(120, seed=11)
-
-
-@pytest.fixture(scope="module")
-def at_once(histories: Histories, tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Shop:
-    """One batch, one release."""
-    shop = _shop(tmp_path_factory.mktemp("at-once"), spark)
-    shop.take_in(histories, STEPS[-1])
-    shop.release(0)
-    return shop
-
-
-@pytest.fixture(scope="module")
-def step_by_step(histories: Histories, tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Shop:
-    """A batch and a release at each step."""
-    shop = _shop(tmp_path_factory.mktemp("step-by-step"), spark)
+def shop(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Shop:
+    """A batch and a release at each step; the last batch takes facts away. Scores follow twice: they are made anew."""
+    shop = Shop(Settings(home=tmp_path_factory.mktemp("step-by-step"), spark_remote="", spark_master=""), spark)
+    histories = Histories(120, seed=11)
     for step in STEPS:
         shop.take_in(histories, step, since=step - 1)
-        shop.release(step)
+        shop.release(step, FAMILIES if step == STEPS[0] else GROWING)
+    shop.versions = input_versions(shop.ledger, shop.settings, "sessions")
+    shop.displace(40)
+    shop.release(DISPLACED)
     return shop
 
 
-@pytest.mark.parametrize("table", EXACT)
-def test_step_by_step_equals_at_once(table: str, at_once: Shop, step_by_step: Shop) -> None:
-    assert len(at_once.rows(table)) >= (60 if table == "gold.user_scores" else 120)
-    assert step_by_step.rows(table) == at_once.rows(table)
+class WithoutHalf(Lake):
+    """The lake with the sessions of half of the users lost."""
+
+    def read(self, table: str, version: int | None = None) -> DataFrame:
+        rows = super().read(table, version)
+        return rows.where(~is_of(HALF)) if table == SESSIONS else rows
 
 
-def test_every_step_leaves_its_mark_in_the_history(step_by_step: Shop) -> None:
-    rows = step_by_step.rows(HISTORY)
-    assert {row["known_from"] for row in rows} == {NIGHT + timedelta(hours=step) for step in STEPS}
+@pytest.fixture(scope="module")
+def grown(shop: Shop) -> dict[str, list[Row]]:
+    """All tables as the small releases left them."""
+    return {table: shop.rows(table) for table in (*EXACT, HISTORY, SEGMENTS)}
+
+
+@pytest.fixture(scope="module")
+def rebuilt(shop: Shop, grown: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """All tables after building everything anew."""
+    shop.release(DISPLACED + 1, full=True)
+    return {table: shop.rows(table) for table in grown}
+
+
+@pytest.mark.parametrize("table", [*EXACT, HISTORY, SEGMENTS])
+def test_small_releases_equal_a_rebuild(table: str, grown: dict[str, list[Row]], rebuilt: dict[str, list[Row]]) -> None:
+    assert len(grown[table]) >= (60 if table == "gold.user_scores" else 120)
+    assert grown[table] == rebuilt[table]
+
+
+def test_a_backfill_of_sessions_made_before_the_last_batches_ends_in_what_they_are_now(shop: Shop) -> None:
+    def work(seq_from: int, seq_to: int, versions: dict[str, int]) -> Work:
+        return Work("sessions", "backfill", False, (), seq_from, seq_to, None, None, NIGHT, versions)
+
+    lake, early = WithoutHalf(shop.settings, shop.spark), STEPS[1]
+    stale = sessions.stage_slice(lake, work(-1, early, shop.versions), HALF)
+    made = {staged.table: lake.keep(staged.frame) for staged in stale}
+    now = input_versions(shop.ledger, shop.settings, "sessions")
+    (staged,) = sessions.stage(lake, work(early, DISPLACED, now), [Backfilled(HALF, made)])
+    columns = lake.contract(SESSIONS).names
+    mine, public = (made[SESSIONS].select(*columns).collect(), Lake(shop.settings, shop.spark).read(SESSIONS))
+    assert staged.mode == "replace_all"
+    assert sorted(map(repr, staged.frame.select(*columns).collect())) == sorted(map(repr, public.collect()))
+    assert sorted(map(repr, mine)) != sorted(map(repr, public.where(is_of(HALF)).collect()))
+
+
+def test_every_step_leaves_its_mark_in_the_history(grown: dict[str, list[Row]]) -> None:
+    rows = grown[HISTORY]
+    assert {row["known_from"] for row in rows} == {NIGHT + timedelta(hours=hour) for hour in (*STEPS, DISPLACED)}
     newest = {row["user_id"]: row for row in sorted(rows, key=lambda row: row["known_from"])}
-    for profile in step_by_step.rows("gold.user_profiles"):
+    for profile in grown["gold.user_profiles"]:
         known = newest[profile["user_id"]]
         assert {name: known[name] for name in profile if name != "as_of_day"} == {
             name: value for name, value in profile.items() if name != "as_of_day"
         }
 
 
-def test_segments_end_with_the_people_of_the_profiles_and_the_tiers_of_the_scores(step_by_step: Shop) -> None:
+def test_segments_end_with_the_people_of_the_profiles_and_the_tiers_of_the_scores(grown: dict[str, list[Row]]) -> None:
     """And their days have no gap, from the first release's to the last one's."""
-    rows = step_by_step.rows(SEGMENTS)
+    rows = grown[SEGMENTS]
     days = {row["as_of_day"] for row in rows}
     assert days == {AS_OF[1] + timedelta(days=n) for n in range(8)}
     counts = Counter[tuple[str, str]]()
     for row in rows:
         if row["as_of_day"] == AS_OF[STEPS[-1]] and row["segment"] != "(outside)":
             counts[row["dimension"], row["segment"]] += row["people_count"]
-    people = [row for row in step_by_step.rows("gold.user_profiles") if not row["is_minor"]]
+    people = [row for row in grown["gold.user_profiles"] if not row["is_minor"]]
     assert {word: n for (name, word), n in counts.items() if name == "generation" and n} == Counter(
         row["generation"] for row in people
     )
-    tiers = Counter(row["value_tier"] for row in step_by_step.rows("gold.user_scores") if row["value_tier"])
+    tiers = Counter(row["value_tier"] for row in grown["gold.user_scores"] if row["value_tier"])
     assert {tier: counts["value_tier", tier] for tier in tiers} == tiers
     assert len(tiers) == 3
-
-
-@dataclass
-class Damaged:
-    """A lake in which what the family has published of some users is lost, with inputs as a step left them."""
-
-    shop: Shop
-    family: str
-    lost: UsersSlice
-
-    def lake(self, *, is_hurt: bool) -> Lake:
-        """The lake, hurt or not."""
-        made, read = Lake(self.shop.settings, self.shop.spark), Lake.read
-        if is_hurt:
-            made.read = lambda table, version=None: self._hurt(table, read(made, table, version))  # type: ignore[method-assign]
-        return made
-
-    def work(self, seq_from: int, seq_to: int) -> Work:
-        """A run on the inputs as they were when step `seq_to` was the newest."""
-        versions = self.shop.versions[seq_to]
-        level = pending(self.shop.ledger, self.shop.settings, self.family).watermark
-        return Work(self.family, "backfill", False, (), seq_from, seq_to, level, level, NIGHT, versions)
-
-    def _hurt(self, table: str, rows: DataFrame) -> DataFrame:
-        is_own = contract(table, self.shop.settings.schemas_dir).family == self.family and table != HISTORY
-        return rows.where(~is_of(self.lost)) if is_own else rows
-
-
-@pytest.mark.parametrize("family", ["profiles", "sessions"])
-def test_a_backfill_made_before_the_last_step_restores_its_users_as_they_are_now(
-    family: str, step_by_step: Shop
-) -> None:
-    here, module = Damaged(step_by_step, family, UsersSlice(1, 2)), import_module(f"jobs.lake.families.{family}")
-    *_, before, last = STEPS
-    lake = here.lake(is_hurt=False)
-    made = {s.table: lake.keep(s.frame) for s in module.stage_slice(lake, here.work(-1, before), here.lost)}
-    swap = module.stage(here.lake(is_hurt=True), here.work(before, last), [Backfilled(here.lost, made)])
-    for staged in [each for each in swap if each.table != HISTORY]:
-        assert staged.mode == "replace_all"
-        found = sorted(map(repr, staged.frame.select(*lake.read(staged.table).columns).collect()))
-        assert found == sorted(map(repr, lake.read(staged.table).collect())), staged.table
-
-
-def test_building_everything_anew_changes_no_number_and_no_history(step_by_step: Shop) -> None:
-    before = {table: step_by_step.rows(table) for table in (*EXACT, HISTORY, SEGMENTS)}
-    step_by_step.release(9, full=True)
-    assert {table: step_by_step.rows(table) for table in before} == before
-
-
-def _shop(home: Path, spark: SparkSession) -> Shop:
-    return Shop(Settings(home=home, spark_remote="", spark_master=""), spark)

@@ -1,4 +1,4 @@
-"""Which kernel is exact for a definition, and which definitions none of them can judge yet."""
+"""Which kernel is exact for a definition, and which definitions have no meaning."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from jobs.definitions.funnel.model import Definition
+from jobs.definitions.funnel.vocabulary import FROM_USERS
 from jobs.lake.errors import DefinitionError
 
 Route = Literal["linear", "search", "unordered"]
@@ -29,12 +30,11 @@ def route(definition: Definition) -> Route:
 
 
 def refuse_what_cannot_be_judged(definition: Definition, refuse: Refuse) -> None:
-    """Raise for combinations that have no meaning, and for those the engine does not know yet."""
+    """Raise for combinations that have no meaning."""
     _refuse_unordered(definition, refuse)
     _refuse_strict(definition, refuse)
-    _refuse_shared_exclusions(definition, refuse)
     if definition.breakdown_at == "profile":
-        raise refuse(("breakdown_at",), "profile is not built yet; write entry, conversion or a step's name")
+        _refuse_beside_profiles(definition, refuse)
 
 
 def _refuse_unordered(definition: Definition, refuse: Refuse) -> None:
@@ -59,11 +59,9 @@ def _refuse_strict(definition: Definition, refuse: Refuse) -> None:
         raise refuse(("optional",), "steps cannot be skipped in mode: strict; remove them or write mode: ordered")
 
 
-def _refuse_shared_exclusions(definition: Definition, refuse: Refuse) -> None:
-    """What fills a step never excludes, but an optional step is filled only once it is known what is excluded."""
-    for index, exclusion in enumerate(definition.exclusions):
-        between = definition.steps[exclusion.after + 1 : exclusion.before]
-        shared = {name for step in between if step.is_optional for name in step.events} & set(exclusion.events)
-        if shared:
-            message = f"{sorted(shared)[0]!r} is also an optional step between the two; leave it out of one of them"
-            raise refuse(("exclusions", index, "event"), message)
+def _refuse_beside_profiles(definition: Definition, refuse: Refuse) -> None:
+    """What people did is no part of their profile."""
+    for name in definition.broken_down_by:
+        if name not in FROM_USERS:
+            words = ", ".join(FROM_USERS)
+            raise refuse(("breakdowns",), f"{name!r} is not of a profile, which has {words}; write breakdown_at: entry")

@@ -238,7 +238,7 @@ def _reversed(mine: pa.Table, lasting: Ints, converted: NDArray[np.bool_], got_a
 def _read_at(definition: Definition, entries: Entries, steps: Ints) -> Ints:
     """The event whose properties the breakdowns are; -1 where the chain has no such step."""
     where = definition.breakdown_at
-    if where == "entry":
+    if where in ("entry", "profile"):
         return np.asarray(entries.row[steps])
     names = [step.name for step in definition.steps]
     place = len(names) - 1 if where == "conversion" else names.index(where)

@@ -78,11 +78,8 @@ def _entries(definition: Definition) -> Iterator[str]:
 
 
 def _read_at(definition: Definition) -> str:
-    return (
-        definition.breakdown_at
-        if definition.breakdown_at in ("entry", "conversion")
-        else f"step {definition.breakdown_at}"
-    )
+    known = {"entry": "entry", "conversion": "conversion", "profile": "beginning of the entry's business day"}
+    return known.get(definition.breakdown_at, f"step {definition.breakdown_at}")
 
 
 def _listed(words: Sequence[str], last: str = "and") -> str:

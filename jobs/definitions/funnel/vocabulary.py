@@ -14,7 +14,7 @@ from pathlib import Path
 TOPIC_PREFIX = {"views": "", "likes": "", "orders": "order_"}  # an order's kind alone ("paid") would say too little
 DERIVED = {"is_valid_view": "boolean", "is_completed_view": "boolean"}  # jobs/definitions/watching.py
 FROM_VIDEOS = {"is_advertisement": "boolean", "content_kind": "string"}  # as of the event's time
-FROM_USERS = ("generation", "city_tier")  # as of the entry; for breakdowns only
+FROM_USERS = ("generation", "city_tier", "member_tier", "lifecycle")  # as of the entry or its eve; for breakdowns only
 FROM_LINES = "product_id"  # of an order, for `hold` only: one for each of its products (order_lines.py)
 ACTS = (  # what people do, and what becomes of their orders: every event but what is merely shown to them
     "play", "product_view", "live_enter", "search", "like", "unlike", "favourite", "unfavourite", "comment", "share",

@@ -12,7 +12,7 @@ from jobs.definitions.funnel.model import Definition
 from jobs.gold import funnel_attempts, funnel_openings
 from jobs.lake.backfills.slices import DaysSlice, FunnelSlice, Slice
 from jobs.lake.families.backfilled import Backfilled, is_of, is_of_any, of_users, with_backfilled
-from jobs.lake.families.funnel_refresh import changed_days, judged_again, of_days, with_again
+from jobs.lake.families.funnel_refresh import changed_days, eve_of, judged_again, of_days, with_again
 from jobs.lake.families.funnel_sums import summed_up
 from jobs.lake.families.funnel_tables import (
     ATTEMPTS,
@@ -31,13 +31,14 @@ from pyspark.sql import functions as F
 
 
 def remade(
-    silver: Silver, definitions: Sequence[Definition], one: Slice, keep: Keep = DataFrame.persist
+    silver: Silver, definitions: Sequence[Definition], one: Slice, zone: str, keep: Keep = DataFrame.persist
 ) -> Iterator[Staged]:
-    """The rows of attempts and openings that belong to the slice, of the funnels there are."""
+    """The rows of attempts and openings that belong to the slice, of the funnels there are; `zone`: the business."""
     facts = [rows.transform(of_users(one)) for rows in silver.facts]
     views, likes, orders = _of_who_was_there(facts, one.days) if isinstance(one, DaysSlice) else facts
     meant = _meant(definitions, one)
-    outcomes = keep(funnel_attempts.judge(views, likes, orders, silver.videos, silver.users, meant))
+    eve = eve_of((views, likes, orders), meant, zone)
+    outcomes = keep(funnel_attempts.judge(views, likes, orders, silver.videos, silver.users, meant, eve=eve))
     for table, rows in ((ATTEMPTS, funnel_attempts.build(outcomes)), (OPENINGS, funnel_openings.build(outcomes))):
         yield Staged(table, rows.where(is_of(one)), "append")
 
@@ -50,7 +51,7 @@ def swap(
 
     Only days of the ledger that differ are written; sums are written of every day the slices are about.
     """
-    restarted, fresh = judged_again(silver, gold, touched, definitions, keep)
+    restarted, fresh = judged_again(silver, gold, touched, definitions, level, keep)
     is_remade = is_of_any([one.slice for one in done]) & is_current(definitions)
     pairs: dict[str, tuple[DataFrame, DataFrame]] = {}
     now: dict[str, DataFrame] = {}

@@ -13,6 +13,7 @@ from functools import reduce
 
 from jobs.definitions.funnel.model import Definition
 from jobs.definitions.funnel.restarts import BEGINNING, FARTHEST_DAYS, from_day_of, recent, restarts
+from jobs.definitions.funnel.standing import is_asked, signs_of_life
 from jobs.gold import funnel_attempts, funnel_conversions, funnel_daily, funnel_openings, funnel_paths
 from jobs.lake.families.funnel_sums import summed_up
 from jobs.lake.families.funnel_tables import (
@@ -38,7 +39,8 @@ def rebuild(
     silver: Silver, gold: Gold, definitions: Sequence[Definition], level: Level, keep: Keep = DataFrame.persist
 ) -> Iterator[Staged]:
     """Everything from silver; rows of versions that have no definition any more stay readable."""
-    outcomes = keep(funnel_attempts.judge(*silver.facts, silver.videos, silver.users, definitions))
+    eve = eve_of(silver.facts, definitions, level.business_zone)
+    outcomes = keep(funnel_attempts.judge(*silver.facts, silver.videos, silver.users, definitions, eve=eve))
     attempts, openings = funnel_attempts.build(outcomes), keep(funnel_openings.build(outcomes))
     is_old = ~is_current(definitions)
     daily = funnel_daily.build(attempts, openings, definitions, level.days, watermark=level.watermark)
@@ -57,7 +59,7 @@ def refresh(
     keep: Keep = DataFrame.persist,
 ) -> Iterator[Staged]:  # fmt: skip
     """Judge the touched users (unique, `since` their first change) again; write the days this, or time, has changed."""
-    restarted, fresh = judged_again(silver, gold, touched, definitions, keep)
+    restarted, fresh = judged_again(silver, gold, touched, definitions, level, keep)
     public = {ATTEMPTS: gold.attempts, OPENINGS: gold.openings}
     marked = {table: with_again(rows, restarted, definitions) for table, rows in public.items()}
     changed = changed_days({t: (marked[t].where("is_again").drop("is_again"), fresh[t]) for t in public})
@@ -69,18 +71,25 @@ def refresh(
 
 
 def judged_again(
-    silver: Silver, gold: Gold, touched: DataFrame, definitions: Sequence[Definition], keep: Keep
+    silver: Silver, gold: Gold, touched: DataFrame, definitions: Sequence[Definition], level: Level, keep: Keep
 ) -> tuple[DataFrame, dict[str, DataFrame]]:
     """From which days on the touched users are judged again (`restarts`), and by table their rows since then."""
     count = touched.count()
     restarted = keep(restarts(handed_round(touched, count), gold.attempts, gold.openings, definitions))
     (earliest,) = restarted.agg(F.min("earliest")).first() or (None,)
     restarted = handed_round(restarted, count)
+    whole = [rows.join(restarted.select(*USER), on=USER, how="left_semi") for rows in silver.facts]
+    eve = eve_of(whole, definitions, level.business_zone)
     views, likes = (_since(facts, earliest).transform(recent, restarted) for facts in (silver.views, silver.likes))
-    # Whole: a refund reaches back to what was paid, whenever that was.
-    orders = silver.orders.join(restarted.select(*USER), on=USER, how="left_semi")
-    outcomes = keep(funnel_attempts.judge(views, likes, orders, silver.videos, silver.users, definitions, restarted))
+    orders = whole[2]  # a refund reaches back to what was paid, whenever that was
+    judged = funnel_attempts.judge(views, likes, orders, silver.videos, silver.users, definitions, restarted, eve)
+    outcomes = keep(judged)
     return restarted, {ATTEMPTS: funnel_attempts.build(outcomes), OPENINGS: keep(funnel_openings.build(outcomes))}
+
+
+def eve_of(facts: Sequence[DataFrame], definitions: Sequence[Definition], zone: str) -> funnel_attempts.Eve | None:
+    """All days on which whoever these facts are of gave a sign of life; None where no definition asks."""
+    return funnel_attempts.Eve(signs_of_life(*facts), zone) if is_asked(definitions) else None
 
 
 def of_days(table: str, rows: DataFrame, days: tuple[date, ...]) -> Iterator[Staged]:

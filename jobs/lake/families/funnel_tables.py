@@ -44,11 +44,12 @@ class Gold:
 
 @dataclass(frozen=True)
 class Level:
-    """How far the streams are complete, now and at the last release; and the days of the data, by zone."""
+    """How far streams are complete, now and at the last release; the days of the data by zone; the business zone."""
 
     watermark: datetime | None
     last_watermark: datetime | None
     days: Mapping[str, Sequence[date]]
+    business_zone: str
 
 
 def is_current(definitions: Sequence[Definition]) -> Column:

@@ -17,7 +17,7 @@ def touched_users(silver: Silver, since: int) -> DataFrame:
     """
     new = F.col("ingest_seq") > since
     frames = [facts.where(new).transform(_at_their_time) for facts in (silver.views, silver.likes)]
-    frames += [_of_touched_orders(silver.orders, new), _from_the_beginning(silver.users.where(new))]
+    frames += [_of_touched_orders(silver.orders, new), from_the_beginning(silver.users.where(new))]
     spans = silver.videos.where(new).select(F.col("video_id").alias("thing"), "valid_from", "valid_to")
     for facts in silver.facts:
         at, until = facts["event_time"], spans["valid_to"]
@@ -37,7 +37,8 @@ def _of_touched_orders(orders: DataFrame, new: Column) -> DataFrame:
     return whole.where("is_touched").select(*USER, "since")
 
 
-def _from_the_beginning(rows: DataFrame) -> DataFrame:
+def from_the_beginning(rows: DataFrame) -> DataFrame:
+    """(user_id, `since`) of rows with users in whom anything may have changed, perhaps repeated."""
     return rows.select(*USER, F.lit(BEGINNING).alias("since"))
 
 
@@ -46,4 +47,4 @@ def users_of_days(silver: Silver, gold: Gold, days: Sequence[date]) -> DataFrame
     near = sorted({day + timedelta(days=step) for day in days for step in (-1, 0, 1)})
     frames = [facts.where(F.col("event_date").isin(*near)).select(*USER) for facts in silver.facts]
     frames += [rows.where(F.col("entry_date").isin(*days)).select(*USER) for rows in (gold.attempts, gold.openings)]
-    return _from_the_beginning(reduce(DataFrame.unionAll, frames))
+    return from_the_beginning(reduce(DataFrame.unionAll, frames))

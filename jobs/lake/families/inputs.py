@@ -1,12 +1,14 @@
-"""What every family reads alike: its inputs as the run was planned on them, and the days it must do again."""
+"""What every family reads alike: its inputs as the run was planned on them, and what it must do again."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date
 
 from jobs.lake.holds import owed
 from jobs.lake.ledger import Ledger
+from jobs.lake.publications import inputs_of
 from jobs.lake.tables import Lake
-from jobs.lake.work import Work
+from jobs.lake.work import Work, displaced_rows
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -30,6 +32,27 @@ def days_again(lake: Lake, work: Work) -> list[date]:
     by_hand = work.ingest_seq_to == work.ingest_seq_from
     held = {hold.day for hold in owed(Ledger(lake.settings), work.family) if hold.day}
     return [day for day in work.days if by_hand or day in held]
+
+
+@dataclass(frozen=True)
+class Displaced:
+    """What the run's batches took away again: rows whose event an earlier arrival has (same id, other content).
+
+    `users` (user_id, day) lost a row of theirs on the day, null when nobody did. Such a row is nowhere to be found, so
+    everything of the user is read again. Whom a lost word about a thing touched cannot be told: `of_things`.
+    """
+
+    users: DataFrame | None
+    of_things: bool
+
+
+def displaced(lake: Lake, work: Work) -> Displaced:
+    """What batches since the last release displaced in the family's inputs, from the ledger."""
+    inputs = inputs_of(work.family, lake.settings.schemas_dir)
+    rows = displaced_rows(Ledger(lake.settings), inputs, work.ingest_seq_from, work.ingest_seq_to)
+    whose = sorted({(row["subject"], row["day"]) for row in rows if row["subject"]})
+    users = lake.spark.createDataFrame(whose, "user_id string, day date") if whose else None
+    return Displaced(users, any(row["subject"] is None for row in rows))
 
 
 def handed_round(names: DataFrame, count: int) -> DataFrame:

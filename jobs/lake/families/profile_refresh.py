@@ -123,6 +123,16 @@ def pairs_of_days(silver: Silver, days: Sequence[date], zone: str) -> DataFrame:
     )
 
 
+def pairs_of_losers(silver: Silver, gold: Gold, losers: DataFrame, zone: str) -> DataFrame:
+    """(user_id, day), perhaps repeated: all days of the `losers` (user_id, day: a fact of theirs was taken away then).
+
+    Days they have facts of, days they are published with, and the days they lost one on.
+    """
+    theirs = [facts.join(losers, on=USER, how="left_semi") for facts in (silver.views, silver.likes, silver.orders)]
+    published = gold.user_days.join(losers, on=USER, how="left_semi").select(*PAIR)
+    return _union([*(_pairs(facts, zone) for facts in theirs), published, losers.select(*PAIR)])
+
+
 def touched_users(silver: Silver, pairs: DataFrame, since: int) -> DataFrame:
     """Distinct users of the pairs, and those whose own entity changed."""
     changed = silver.users.where(F.col("ingest_seq") > since).select(*USER)

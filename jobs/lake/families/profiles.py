@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from jobs.definitions.local_time import last_complete_day
-from jobs.lake.families.inputs import handed_round, only_day, pinned
+from jobs.lake.families.inputs import displaced, handed_round, only_day, pinned
 from jobs.lake.families.profile_refresh import (
     AsOf,
     Gold,
@@ -14,6 +14,7 @@ from jobs.lake.families.profile_refresh import (
     first_redescribed_day,
     newest_day,
     pairs_of_days,
+    pairs_of_losers,
     rebuild,
     refresh,
     tables,
@@ -22,6 +23,7 @@ from jobs.lake.families.profile_refresh import (
 )
 from jobs.lake.tables import Lake
 from jobs.lake.work import Staged, Work
+from pyspark.sql import DataFrame
 
 
 def stage(lake: Lake, work: Work) -> Iterator[Staged]:
@@ -33,14 +35,15 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     as_of_day = _as_of(lake, work, silver)
     if as_of_day is None:
         return
-    last_day = None if work.full or work.ingest_seq_from < 0 else _last_day(lake)
+    lost = displaced(lake, work)
+    last_day = None if work.full or work.ingest_seq_from < 0 or lost.of_things else _last_day(lake)
     if last_day is None:
         yield from rebuild(silver, lake.read("gold.user_profiles_history"), as_of_day, lake.keep)
         return
-    touched = _touched(silver, work, as_of_day.zone, lake.keep)
+    gold = Gold(*(lake.read(table) for table in tables(Gold)))
+    touched = _touched(silver, gold, work, lost.users, as_of_day.zone, lake.keep)
     is_new_day = last_day != as_of_day.day
     if is_new_day or not touched.users.isEmpty():
-        gold = Gold(*(lake.read(table) for table in tables(Gold)))
         yield from refresh(silver, gold, touched, as_of_day, is_new_day=is_new_day, keep=lake.keep)
 
 
@@ -56,13 +59,15 @@ def _last_day(lake: Lake) -> date | None:
     return only_day(lake.read("gold.user_profiles").selectExpr("max(as_of_day)"))
 
 
-def _touched(silver: Silver, work: Work, zone: str, keep: Keep) -> Touched:
+def _touched(silver: Silver, gold: Gold, work: Work, losers: DataFrame | None, zone: str, keep: Keep) -> Touched:
     """Who and what the new batches touched; days asked for by hand (they book no progress) touch all who were there."""
     since = work.ingest_seq_from
     start = only_day(first_redescribed_day(silver, since, zone))
     pairs = touched_pairs(silver, since, zone, redescribed_from=start)
     if work.days and work.ingest_seq_to == since:
         pairs = pairs.union(pairs_of_days(silver, work.days, zone))
+    if losers is not None:
+        pairs = pairs.union(pairs_of_losers(silver, gold, losers, zone))
     pairs = keep(pairs.distinct())
     users = keep(touched_users(silver, pairs, since))
     counted = {row["day"]: row["count"] for row in pairs.groupBy("day").count().collect()}

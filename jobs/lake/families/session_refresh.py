@@ -1,7 +1,8 @@
 """What a run must do to the sessions, as a pure plan: facts and what is published in, what to write out.
 
 New acts can only lengthen sessions and join them (a pause may be filled, never made): whatever new acts and old
-sessions lie within half an hour of each other becomes one. So the spans of those are read again, and nothing else.
+sessions lie within half an hour of each other becomes one. So the spans of those are read again, and nothing else;
+beside them the sessions that may have lost an act, which are cut anew.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -48,25 +49,45 @@ def rebuild(facts: Facts) -> Iterator[Staged]:
 
 
 def refresh(
-    facts: Facts, touched: Facts, known: DataFrame, zone: str, keep: Keep = DataFrame.persist
+    facts: Facts,
+    touched: Facts,
+    known: DataFrame,
+    zone: str,
+    keep: Keep = DataFrame.persist,
+    *,
+    doubted: DataFrame | None = None,
 ) -> Iterator[Staged]:
-    """The days on which a session has become another by the touched facts; nothing when none of them is an own act."""
-    met, fresh = formed_again(facts, touched, known, zone, keep)
+    """The days on which a session has become another by the touched facts, or was `doubted`; nothing when none is.
+
+    `doubted` are rows of `known` that may have lost an act, perhaps repeated.
+    """
+    met, fresh = formed_again(facts, touched, known, zone, keep, doubted)
     days = session_days(fresh, met)
     if days:
         of_days = known.where(F.col("session_date").isin(*days))
         yield Staged(TABLE, now(of_days, met, fresh), "replace_slices", days)
 
 
-def swap(facts: Facts, touched: Facts, known: DataFrame, zone: str, keep: Keep = DataFrame.persist) -> Iterator[Staged]:
+def swap(
+    facts: Facts,
+    touched: Facts,
+    known: DataFrame,
+    zone: str,
+    keep: Keep = DataFrame.persist,
+    *,
+    doubted: DataFrame | None = None,
+) -> Iterator[Staged]:
     """All sessions: those known, some of them from a backfill, less what the touched facts have made of them."""
-    yield Staged(TABLE, now(known, *formed_again(facts, touched, known, zone, keep)), "replace_all")
+    yield Staged(TABLE, now(known, *formed_again(facts, touched, known, zone, keep, doubted)), "replace_all")
 
 
-def formed_again(facts: Facts, touched: Facts, known: DataFrame, zone: str, keep: Keep) -> tuple[DataFrame, DataFrame]:
-    """Known sessions that the touched facts meet, and the sessions that have become of both."""
+def formed_again(
+    facts: Facts, touched: Facts, known: DataFrame, zone: str, keep: Keep, doubted: DataFrame | None
+) -> tuple[DataFrame, DataFrame]:
+    """Known sessions that the touched facts meet or that are doubted, and the sessions that have become of both."""
     acts = keep(acts_of(touched))
-    met = keep(met_by(acts, known))
+    met = met_by(acts, known)
+    met = keep(met if doubted is None else met.unionByName(doubted).dropDuplicates(["user_id", "started_at"]))
     spans = keep(spans_of(acts, met))
     return met, keep(facts.within(spans, days_of(spans, zone)).sessions())
 

@@ -1,13 +1,16 @@
 """The family `sessions`: what a run reads and stages. What it means is in `session_refresh`."""
 
 from collections.abc import Iterator, Sequence
+from datetime import date
+from functools import reduce
 
 from jobs.lake.backfills.slices import Slice
 from jobs.lake.families.backfilled import Backfilled, of_users, with_backfilled
-from jobs.lake.families.inputs import days_again, pinned
+from jobs.lake.families.inputs import days_again, displaced, pinned
 from jobs.lake.families.session_refresh import TABLE, Facts, rebuild, refresh, swap
 from jobs.lake.tables import Lake
 from jobs.lake.work import Staged, Work
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 FACTS = ("silver.views", "silver.likes", "silver.orders")
@@ -22,11 +25,11 @@ def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterator[S
     if work.full or work.ingest_seq_from < 0:
         yield from rebuild(facts)
     else:
-        touched, zone, known = _touched(lake, work, facts), lake.settings.business_zone, lake.read(TABLE)
-        if done:
-            yield from swap(facts, touched, with_backfilled(TABLE, known, done), zone, lake.keep)
-        else:
-            yield from refresh(facts, touched, known, zone, lake.keep)
+        days, known, zone = days_again(lake, work), lake.read(TABLE), lake.settings.business_zone
+        known = with_backfilled(TABLE, known, done) if done else known
+        touched, doubted = _touched(work, facts, days), _doubted(known, days, displaced(lake, work).users)
+        make = swap if done else refresh
+        yield from make(facts, touched, known, zone, lake.keep, doubted=doubted)
 
 
 def stage_slice(lake: Lake, work: Work, one: Slice) -> Iterator[Staged]:
@@ -41,8 +44,15 @@ def _facts(lake: Lake, work: Work) -> Facts:
     return Facts(*pinned(lake, work, FACTS)).where(F.col("ingest_seq") <= work.ingest_seq_to)
 
 
-def _touched(lake: Lake, work: Work, facts: Facts) -> Facts:
+def _doubted(known: DataFrame, days: Sequence[date], losers: DataFrame | None) -> DataFrame | None:
+    """Known sessions that may have lost an act: of the days to do again, and of users an act of whom was displaced."""
+    of_days = known.where(F.col("session_date").isin(*days)) if days else None
+    of_users = known.join(losers, on=["user_id"], how="left_semi") if losers is not None else None
+    found = [rows for rows in (of_days, of_users) if rows is not None]
+    return reduce(DataFrame.unionByName, found) if found else None
+
+
+def _touched(work: Work, facts: Facts, days: Sequence[date]) -> Facts:
     """New facts; and those of days asked for by hand, or held back before and tried again."""
     touched = F.col("ingest_seq") > work.ingest_seq_from
-    days = days_again(lake, work)
     return facts.where(touched | F.col("event_date").isin(*days) if days else touched)

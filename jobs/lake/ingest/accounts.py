@@ -14,6 +14,7 @@ from jobs.lake.ingest.forms import OUTPUTS, role_of, silver_table
 from jobs.lake.ingest.progress import APP, BOOKS
 from jobs.lake.ingest.refusals import QUARANTINE
 from jobs.lake.topics import CONTROL
+from jobs.lake.work import DISPLACED
 
 Place = tuple[str, int]  # topic, partition
 TOUCHED = "ops.touched"
@@ -22,7 +23,10 @@ FACTS_CAUSE, ENTITY_CAUSE = "new_facts", "correction"
 
 @dataclass
 class Accounts:
-    """Counts of one batch by topic and partition, and the days it touched by table."""
+    """Counts of one batch by topic and partition, the days it touched by table, and what lost rows in it.
+
+    `displaced` counts by (table, day, subject) the rows that an earlier arrival took the place of.
+    """
 
     accepted: Counter[Place] = field(default_factory=Counter)
     duplicate: Counter[Place] = field(default_factory=Counter)
@@ -30,6 +34,7 @@ class Accounts:
     quarantined: Counter[Place] = field(default_factory=Counter)
     reasons: dict[Place, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     days: dict[str, Counter[date]] = field(default_factory=lambda: defaultdict(Counter))
+    displaced: Counter[tuple[str, date, str | None]] = field(default_factory=Counter)
 
     def of_topic(self, counts: Counter[Place], topic: str) -> int:
         """A count summed over the partitions of a topic."""
@@ -51,17 +56,17 @@ def taken_in(batch: Batch, contests: dict[str, Contest], statements: Counter[int
                 continue
             accounts.accepted[topic, partition] -= 0 if is_new else n
             (accounts.duplicate if fate == "duplicate" else accounts.conflict)[topic, partition] += n
-        for line in displaced_days(contest):
-            accounts.days[silver_table(topic)][line] += 1
+        for day, subject in displaced(contest):
+            accounts.displaced[silver_table(topic), day, subject] += 1
     for partition, n in statements.items():
         accounts.accepted[CONTROL, partition] += n
     return accounts
 
 
-def displaced_days(contest: Contest) -> list[date]:
-    """The days that lost a row to an earlier arrival."""
+def displaced(contest: Contest) -> list[tuple[date, str | None]]:
+    """(day, subject) of each row that an earlier arrival took the place of."""
     places = contest.places(is_new=False) if contest.displaced else None
-    return [line.event_date for line in places.collect() if line.event_date] if places is not None else []
+    return [(line.day, line.subject) for line in places.collect()] if places is not None else []
 
 
 def facts(batch: Batch, topic: str, accounts: Accounts) -> None:
@@ -114,23 +119,21 @@ def add_quarantined(batch: Batch, accounts: Accounts) -> None:
 
 
 def write_touched(batch: Batch, accounts: Accounts, recorded_at: datetime) -> list[tuple[str, date]]:
-    """Book which days of which tables the batch changed, and return them."""
-    rows = [
-        {
-            "ingest_seq": batch.seq,
-            "table": table,
-            "day": day,
-            "subject": None,
-            "cause": FACTS_CAUSE if role_of(table.partition(".")[2]) == "fact" else ENTITY_CAUSE,
-            "rows": n,
-            "recorded_at": recorded_at,
-        }
+    """Book which days of which tables the batch changed, and whom it took rows from; return the days."""
+    touched: list[tuple[str, date, str | None, str, int]] = [
+        (table, day, None, FACTS_CAUSE if role_of(table.partition(".")[2]) == "fact" else ENTITY_CAUSE, n)
         for table, days in sorted(accounts.days.items())
         for day, n in sorted(days.items())
     ]
+    touched += [(*whose, DISPLACED, n) for whose, n in accounts.displaced.items()]
+    rows = [
+        {"ingest_seq": batch.seq, "table": table, "day": day, "subject": subject, "cause": cause, "rows": n,
+         "recorded_at": recorded_at}
+        for table, day, subject, cause, n in touched
+    ]  # fmt: skip
     if rows:
         batch.ledger.append(TOUCHED, rows, app=APP, version=batch.seq)
-    return [(str(row["table"]), row["day"]) for row in rows]  # type: ignore[misc]
+    return sorted({(table, day) for table, day, *_ in touched})
 
 
 def write_books(batch: Batch, accounts: Accounts, recorded_at: datetime) -> list[dict[str, Any]]:

@@ -122,12 +122,19 @@ def known_claims(batch: Batch, form: Form, ids: "DataFrame", ranges: list[IdRang
     silver = batch.lake.read(table, before).where(near) if near is not None else None
     if silver is None:
         return None
-    dated = F.col("event_date") if form.role == "fact" else F.lit(None).cast("date")
     known = silver.select(
-        "event_id", "content_hash", *PLACE, "kafka_time", dated.alias("event_date"), F.lit(False).alias("is_new")
+        "event_id", "content_hash", *PLACE, "kafka_time", *whose_day(form), F.lit(False).alias("is_new")
     )
     found = batch.keep(known.join(ids, on=["event_id"], how="left_semi"))
     return found.select(*CLAIM) if found.count() else None
+
+
+def whose_day(form: Form) -> list[Column]:
+    """`day` and `subject` (the user's pseudonym; null for things) of a row of silver: whom taking it away touches."""
+    day = F.col("event_date") if form.role == "fact" else F.to_date("valid_from")
+    about_user = form.role == "fact" or form.key_field == "user_id"
+    subject = F.col("user_id") if about_user else F.lit(None).cast("string")
+    return [day.alias("day"), subject.alias("subject")]
 
 
 def within(ranges: list[IdRange], *, dated: bool) -> Column | None:
@@ -160,7 +167,5 @@ def new_claims(batch: Batch, form: Form, contested: "DataFrame") -> "DataFrame":
         records = batch.records(form.topic).withColumn("event_id", header("ce_id"))
         readings = read(records.join(contested, on=["event_id"], how="left_semi"), form)
     rows = (taken if form.role == "fact" else changes)(readings, form, lambda raw_id: raw_id)
-    dated = F.col("event_date") if form.role == "fact" else F.lit(None).cast("date")
-    return rows.select(
-        "event_id", "content_hash", *PLACE, "kafka_time", dated.alias("event_date"), F.lit(True).alias("is_new")
-    )
+    nobody = [F.lit(None).cast("date").alias("day"), F.lit(None).cast("string").alias("subject")]
+    return rows.select("event_id", "content_hash", *PLACE, "kafka_time", *nobody, F.lit(True).alias("is_new"))

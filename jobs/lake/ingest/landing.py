@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 from jobs.bronze.events import build
+from jobs.lake.broker import source_options
 from jobs.lake.ingest.batch import SMALL
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import APP, BRONZE
@@ -38,7 +39,7 @@ def records(lake: Lake, plan: Plan) -> "DataFrame":
     ]
     return (
         lake.spark.read.format("kafka")
-        .option("kafka.bootstrap.servers", lake.settings.bootstrap)
+        .options(**source_options(lake.settings))
         .option("kafka.isolation.level", "read_committed")
         .option("assign", json.dumps({topic: list(parts) for topic, parts in read.items()}))
         .option("startingOffsets", json.dumps(edges[0]))

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from jobs.demo import run
-from jobs.demo.follow import AFTERWARDS, DAGS, Follower
+from jobs.demo.follow import AFTERWARDS, DAGS, FAMILIES, Follower
 from jobs.demo.run import Stage, run_demo, send_events
 from jobs.demo.show import show_parts
 from jobs.demo.state import Sent
@@ -91,7 +91,7 @@ def test_every_change_of_a_task_is_told_once_and_older_runs_never(follower, cons
         {"ingest": [by_hand("success"), OLD], "gold_funnels": [("f", "running", built)]},
         {"ingest": [by_hand("success"), OLD], "gold_funnels": [("f", "success", built | {"funnels.check": "success"})]},
     )
-    followed.until_released(followed.begin(), lambda: False, minutes=1)
+    followed.until_released([followed.begin()], lambda: False, minutes=1)
     told = [re.sub(r" +", " ", line.strip()) for line in printed(console).splitlines()]
     assert told == [
         "ingest ingest running",
@@ -102,17 +102,25 @@ def test_every_change_of_a_task_is_told_once_and_older_runs_never(follower, cons
     assert sorted(followed.airflow.unpaused) == sorted(DAGS)
 
 
-def test_what_nobody_waits_for_starts_afterwards(follower):
+def test_the_rest_starts_afterwards_and_is_waited_for(follower, console):
     """Awake and begun: an asset event that came while a DAG slept starts nothing."""
-    followed = follower({"ingest": [by_hand("success")]})
-    followed.until_released(followed.begin(), lambda: False, minutes=1)
+    of_rest = {dag: [(f"{dag}-by-hand", state, {dag: state})] for dag in AFTERWARDS for state in ("success",)}
+    busy = of_rest | {AFTERWARDS[0]: [(f"{AFTERWARDS[0]}-by-hand", "running", {AFTERWARDS[0]: "running"})]}
+    course = [{"ingest": [by_hand("success")]}] * 2 + [{"ingest": [by_hand("success")]} | busy] * 2
+    followed = follower(*course, {"ingest": [by_hand("success")]} | of_rest)
+    followed.until_released([followed.begin()], lambda: False, minutes=1)
     before = list(followed.airflow.unpaused)
-    followed.leave_the_rest()
+    rest = followed.begin_the_rest()
     assert followed.airflow.unpaused == [*before, *AFTERWARDS]
     assert followed.airflow.triggered == ["ingest", *AFTERWARDS]
+    followed.until_released(rest, lambda: False, minutes=1, dags=(*DAGS, *AFTERWARDS))
+    told = [line.split() for line in printed(console).splitlines()]
+    assert [line for line in told if line[0] == AFTERWARDS[0]] == [
+        [AFTERWARDS[0]] * 2 + [state] for state in ("running", "success")
+    ]
 
 
-def test_a_demo_waits_for_funnels_and_profiles_only(steps, monkeypatch):
+def test_a_demo_shows_funnels_and_profiles_as_soon_as_they_are_there_and_ends_with_the_rest(steps, monkeypatch):
     def said(family: str) -> None:
         rows = [
             {"family": name, "is_waiting": name == family} for name in ("funnels", "profiles", "scores", "sessions")
@@ -123,15 +131,20 @@ def test_a_demo_waits_for_funnels_and_profiles_only(steps, monkeypatch):
     waited = {}
     for family in ("funnels", "profiles", "scores", "sessions"):
         said(family)
-        waited[family] = run.is_unreleased(steps)
-    assert waited == {"funnels": True, "profiles": True, "scores": False, "sessions": False}
+        waited[family] = (run.is_unreleased(steps, FAMILIES), run.is_unreleased(steps))
+    assert waited == {
+        "funnels": (True, True),
+        "profiles": (True, True),
+        "scores": (False, True),
+        "sessions": (False, True),
+    }
 
 
 def test_a_red_task_is_named_with_its_log_and_its_page(follower, tmp_path):
     red = {"funnels.build": "success", "funnels.check": "failed", "funnels.release": "upstream_failed"}
     followed = follower({"ingest": [by_hand("success")], "gold_funnels": [("f", "failed", red)]})
     with pytest.raises(ServiceError) as failure:
-        followed.until_released(followed.begin(), lambda: True, minutes=1)
+        followed.until_released([followed.begin()], lambda: True, minutes=1)
     assert "gold_funnels failed at funnels.check (run f)" in str(failure.value)
     assert f"{tmp_path}/dag_id=gold_funnels" in str(failure.value)
     assert "http://airflow/dags/gold_funnels" in str(failure.value)
@@ -140,7 +153,7 @@ def test_a_red_task_is_named_with_its_log_and_its_page(follower, tmp_path):
 def test_what_is_never_released_is_not_waited_for_for_ever(follower):
     followed = follower({"ingest": [by_hand("success")]})
     with pytest.raises(ServiceError, match="not released everything within 0 minutes; look at http://airflow"):
-        followed.until_released(followed.begin(), lambda: True, minutes=0)
+        followed.until_released([followed.begin()], lambda: True, minutes=0)
 
 
 def test_a_failed_step_names_itself_its_last_words_its_log_and_the_remedy(steps):
@@ -196,6 +209,9 @@ def test_a_part_that_fails_ends_the_one_that_runs_already(steps, monkeypatch):
     assert [one.process.wait(20) is not None for one in started] == [True, True]
 
 
+ALL_OF_IT = ["publish", "begin the rest", "show", "wait for the ['run']"]
+
+
 @pytest.fixture
 def course(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What a demo does beside its steps, which do nothing here."""
@@ -203,8 +219,11 @@ def course(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(Steps, "run", lambda *given, **_: "[]")
     monkeypatch.setattr(Steps, "finish", lambda *given, **_: "[]")
     monkeypatch.setattr(Steps, "start", lambda *given: None)
-    rest = SimpleNamespace(leave_the_rest=lambda: done.append("leave the rest"))
-    monkeypatch.setattr(run, "publish", lambda *given: done.append("publish") or rest)
+    follower = SimpleNamespace(
+        begin_the_rest=lambda: done.append("begin the rest") or ["run"],
+        until_released=lambda begun, *given, **named: done.append(f"wait for the {begun}"),
+    )
+    monkeypatch.setattr(run, "publish", lambda *given: done.append("publish") or follower)
     monkeypatch.setattr(run, "show", lambda *given: done.append("show"))
     return done
 
@@ -212,10 +231,10 @@ def course(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     ("noted", "unread", "unreleased", "expected"),
     [
-        (False, True, True, ["publish", "show", "leave the rest"]),
+        (False, True, True, ALL_OF_IT),
         (True, False, False, ["show"]),
-        (True, True, False, ["publish", "show", "leave the rest"]),
-        (True, False, True, ["publish", "show", "leave the rest"]),
+        (True, True, False, ALL_OF_IT),
+        (True, False, True, ALL_OF_IT),
     ],
 )
 def test_airflow_is_troubled_only_when_something_is_left_to_do(

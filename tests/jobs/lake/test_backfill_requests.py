@@ -24,11 +24,11 @@ REFUSED = {
     ),
     "a table of everybody": (
         {"table": "gold.user_scores"},
-        "table: .*; .* as a whole .*: `reelhouse build scores --full`",
+        "table: .*; .* as a whole: `reelhouse build scores --full`",
     ),
     "a table ingest writes": ({"table": "silver.views"}, "table: .*; ingest alone writes it; `reelhouse replay`"),
     "a table nobody promised": ({"table": "gold.funel"}, "table: no table 'gold.funel' is promised"),
-    "slices of another kind": ({"table": "gold.user_days"}, "slices.by: .*no slices by days; write by: users"),
+    "slices of another kind": ({"table": "silver.sessions"}, "slices.by: .*no slices by days; write by: users"),
     "no kind": ({"slices": {"from": "2026-03-01"}}, "slices: Unable to extract tag"),
     "a day that is none": ({"slices": DAYS | {"to": "2026-02-30"}}, "slices.days.to: "),
     "days backwards": ({"slices": DAYS | {"to": "2026-02-01"}}, "slices: are 0; ask for 1 to 1000"),

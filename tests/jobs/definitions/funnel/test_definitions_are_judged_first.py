@@ -61,10 +61,6 @@ BAD = {  # what to put in place of a line -> what the error must say
         "version: 1", "version: 1\noptional: [carted]\nexclusions: [{event: search, between: [carted, paid]}]",
         "'carted' is optional",
     ),
-    "an exclusion that is an optional step between its two": (
-        "version: 1", "version: 1\noptional: [carted]\nexclusions: [{event: add_to_cart, between: [watched, paid]}]",
-        "is also an optional step between the two; leave it out of one of them",
-    ),
     "a scope of an event nobody knows": (
         "version: 1", "version: 1\nmode: strict\nstrict_scope: [serach]", "did you mean 'search'?",
     ),
@@ -88,7 +84,9 @@ BAD = {  # what to put in place of a line -> what the error must say
         "version: 1", "version: 1\nmode: strict\noptional: [carted]", "cannot be skipped in mode: strict",
     ),
     "a scope without strict": ("version: 1", "version: 1\nstrict_scope: [search]", "for mode: strict only"),
-    "what is not built yet": ("version: 1", "version: 1\nbreakdown_at: profile", "not built yet"),
+    "what is no part of a profile": (
+        "version: 1", "version: 1\nbreakdowns: [lifecycle, scene]\nbreakdown_at: profile", "'scene' is not of a profile"
+    ),
     "no YAML": ("version: 1", "version: [1", "is no YAML"),
 }  # fmt: skip
 
