@@ -20,9 +20,10 @@ from jobs.lake.backfills.journal import Journal, Standing
 from jobs.lake.backfills.planning import facts_of
 from jobs.lake.backfills.request import Request
 from jobs.lake.clock import now
-from jobs.lake.errors import LeaseError, QualityError, StoppedError, UsageError
+from jobs.lake.errors import LeaseError, QualityError, StoppedError, UsageError, WriteError
 from jobs.lake.filling import fill
 from jobs.lake.kill_points import reach
+from jobs.lake.leases import Lease
 from jobs.lake.ledger import as_json
 from jobs.lake.publications import releases
 from jobs.lake.releasing import Outcome
@@ -63,10 +64,10 @@ class Backfill:
     def run(self, at: datetime) -> Outcome:
         """Build what slices are left, then swap; LeaseError while another backfill of the family is at work."""
         refuse_unready(self._pending(), self.where)
-        with self.runner.leases.held(self.lease, self.runner.run_id):
+        with self.runner.leases.held(self.lease, self.runner.run_id) as lease:
             standing = self.journal.open(self.request, self.where, now())
             try:
-                return self._finished(standing) or self._go_on(standing, at)
+                return self._finished(standing) or self._go_on(standing, lease, at)
             except StoppedError as stopped:
                 return Outcome.nothing(str(stopped))
 
@@ -99,17 +100,17 @@ class Backfill:
             raise UsageError(f"{self.where}: {is_now}, not {' or '.join(states)}; see `reelhouse backfill status`")
         return found
 
-    def _go_on(self, standing: Standing, at: datetime) -> Outcome:
+    def _go_on(self, standing: Standing, lease: Lease, at: datetime) -> Outcome:
         slices = self.request.slices.slices()
         areas = areas_of(self.runner.settings, self.runner.family, standing.backfill_id, slices)
         for area in areas:
-            self._look(standing)
+            self._look(standing, lease)
             if not area.is_whole(standing, self.basis):
-                self.told(f"slice {area.number} of {len(areas)}: {self._build(area)}")
+                self.told(f"slice {area.number} of {len(areas)}: {self._build(area, lease)}")
                 reach("backfill.after_slice")
-        return self._swap(standing, areas, at)
+        return self._swap(standing, areas, lease, at)
 
-    def _build(self, area: Area) -> str:
+    def _build(self, area: Area, lease: Lease) -> str:
         """Build one slice and book it; what it was, in words."""
         began, runner, one = time.monotonic(), self.runner, area.slice
         work = self._slice_work(area.backfill_id)
@@ -117,6 +118,7 @@ class Backfill:
         tables = tuple(fill(runner.lake, area.staging, staged, ()) for staged in frames)
         area.staging.put(manifest_of(work, tables, "", is_progress=False))
         reach("backfill.before_booking")
+        self._own(lease)
         rows, seconds = sum(table.rows for table in tables), round(time.monotonic() - began, 3)
         facts = {"basis": self.basis, "rows": rows, "seconds": seconds, "ingest_seq": work.ingest_seq_to}
         facts |= {"slice_name": one.name, "input_rows": facts_of(runner.ledger, runner.family).of(one)}
@@ -139,7 +141,7 @@ class Backfill:
             silver_versions=input_versions(self.runner.ledger, self.runner.settings, self.runner.family),
         )
 
-    def _swap(self, standing: Standing, areas: list[Area], at: datetime) -> Outcome:
+    def _swap(self, standing: Standing, areas: list[Area], lease: Lease, at: datetime) -> Outcome:
         """One release of all slices, and of what came in since the first of them was built."""
         reach("backfill.before_swap")
         since = min(area.manifest.ingest_seq_to for area in areas)
@@ -150,17 +152,17 @@ class Backfill:
             stop=stop_after_delay(PATIENCE_SECONDS),
             reraise=True,
         )
-        outcome = attempts(self._published, standing, areas, since, at)
+        outcome = attempts(self._published, standing, areas, lease, since, at)
         reach("backfill.after_release")
         return self._finished(standing) or outcome
 
-    def _published(self, standing: Standing, areas: list[Area], since: int, at: datetime) -> Outcome:
+    def _published(self, standing: Standing, areas: list[Area], lease: Lease, since: int, at: datetime) -> Outcome:
         runner = replace(self.runner)  # the tables as they are now, not as earlier slices saw them
         done = [area.backfilled(runner) for area in areas]
 
         def look() -> None:
             try:
-                self._look(standing)
+                self._look(standing, lease)
             except StoppedError:
                 runner.staging.clear()
                 raise
@@ -196,14 +198,22 @@ class Backfill:
         clear(self.runner.settings, standing.backfill_id)
         return Outcome.released(found[0], f"{standing.backfill_id} is released")
 
-    def _look(self, standing: Standing) -> None:
-        """StoppedError when it was paused or cancelled meanwhile."""
+    def _look(self, standing: Standing, lease: Lease) -> None:
+        """StoppedError when it was paused or cancelled meanwhile; WriteError when another run has taken over."""
+        self._own(lease)
         present = self.journal.newest(self.request.name)
         if present and present.state == "paused":
             raise StoppedError(f"{present.backfill_id} is paused; `reelhouse backfill resume {self.where}` goes on")
         if present and present.state == "cancelled":
             clear(self.runner.settings, standing.backfill_id)
             raise StoppedError(f"{present.backfill_id} was cancelled; nothing of it was published")
+
+    def _own(self, lease: Lease) -> None:
+        """Go on only while the backfill is ours; not a LeaseError, for nothing is to be waited for."""
+        try:
+            self.runner.leases.check(lease)
+        except LeaseError as lost:
+            raise WriteError(f"{self.where}: {lost}") from lost
 
     def _pending(self) -> Pending:
         return pending(self.runner.ledger, self.runner.settings, self.runner.family)
