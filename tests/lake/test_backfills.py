@@ -126,13 +126,13 @@ def test_a_killed_one_goes_on_and_what_the_live_run_released_meanwhile_is_not_lo
     wrong.ingest(("eve", MONDAY, 1), ("eve", WEDNESDAY, 2))
     live_run(wrong, "live")
     assert counts(wrong) == {MONDAY: 2, TUESDAY: 3, WEDNESDAY: 2}, "the live run went on, on days of the backfill too"
-    wrong.ingest(("bob", MONDAY, 1))  # complete, and not released by anybody when the swap comes
+    wrong.ingest(("bob", TUESDAY, 1), ("bob", TUESDAY, 2))  # complete, and not released when the swap comes
     with killed_at("backfill.before_booking", monkeypatch):
         backfill(wrong).run(NOON)
     told = Told()
     assert backfill(wrong, told=told).run(NOON).outcome == "done"
     assert told.slices == [str(TUESDAY), str(WEDNESDAY)]
-    assert counts(wrong) == {MONDAY: 3, TUESDAY: 2, WEDNESDAY: 2}
+    assert counts(wrong) == {MONDAY: 2, TUESDAY: 4, WEDNESDAY: 2}
     plays = toy_family.days_of(wrong.ledger.read("silver.plays").to_pylist())
     assert wrong.rows(TABLE) == sorted((tuple(row.values()) for row in plays), key=repr)
     assert pending(wrong.ledger, wrong.settings, FAMILY).reasons == ()
