@@ -43,6 +43,16 @@ def publish(family: str) -> None:
     build >> check >> release
 
 
+def backfill() -> None:
+    """Make what a request of infra/backfills names anew, slice by slice, and swap it in."""
+    ReelhouseOperator(
+        task_id="backfill",
+        arguments=["backfill", "run", "infra/backfills/{{ params.name }}.yaml"],
+        pool="lake_backfill",
+        doc_md="Slices beside the live run, then one swap. Red: docs/runbooks/backfill.md",
+    )
+
+
 def upkeep() -> None:
     """Compaction, vacuum and statistics: one task per group of tables, in the pool of its one writer."""
     pools = {"silver": "lake_ingest"} | {family: f"lake_{family}" for family in FAMILIES}

@@ -39,7 +39,7 @@ def check(
     """
     from jobs.lake.contracts import all_tables
     from jobs.lake.event_contracts import all_topics
-    from jobs.lake.promises import events, history, layout, tables
+    from jobs.lake.promises import backfills, events, history, layout, tables
 
     schemas_dir = Settings.from_env().schemas_dir
     before = history.base(schemas_dir.parent, base)
@@ -47,6 +47,7 @@ def check(
         *tables.check_tables(schemas_dir),
         *events.check_events(schemas_dir),
         *layout.check_layout(schemas_dir),
+        *backfills.check_backfills(schemas_dir),
         *history.check_history(schemas_dir, before),
     ]
     if before.note:

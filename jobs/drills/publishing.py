@@ -1,7 +1,8 @@
-"""Drills of what is published: a release that is killed, one day built twice at once."""
+"""Drills of what is published: a killed release, and a backfill that is killed and then run twice at once."""
 
+import json
+from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from jobs.drills.arrivals import plays
 from jobs.drills.evidence import account, ended_well
@@ -10,6 +11,7 @@ from jobs.drills.scratch import Scratch, begin, ended
 from jobs.drills.stage import KILLED
 from jobs.lake.digest import PER_RUN
 from jobs.lake.kill_points import VARIABLE
+from jobs.lake.ledger import Ledger
 from jobs.serve import open_table
 
 FAMILY = "funnels"
@@ -38,18 +40,38 @@ def release_killed(stage: Scratch, report: Report) -> None:
 
 
 def double_backfill(stage: Scratch, report: Report) -> None:
-    """Two people build the same day again at the same moment."""
+    """A backfill is killed half-way, the live run goes on, and then two people take it up at the same moment."""
     first_release(stage, report)
-    old = seen(stage)
-    day = stage.now.astimezone(ZoneInfo(stage.settings.business_zone)).date()
-    twins = [begin(stage.settings, "build", FAMILY, "--slice", day.isoformat()) for _ in range(2)]
-    report.did(f"build {FAMILY} --slice {day} started twice at once")
+    old, file = seen(stage), str(request(stage.folder))
+    killed = stage.run("backfill", "run", file, **{VARIABLE: "backfill.after_slice"})
+    report.did("a backfill of everybody in two slices, killed after the first of them")
+    report.equal("exit code of the killed one", KILLED, killed.code)
+    report.equal("readers see what they saw", True, seen(stage) == old)
+    stage.put(plays(stage.now, range(60, 90), user_id="a newcomer"))
+    ended_well(report, stage.ingest())
+    steps(stage, report, "build", "check", "release")
+    live = seen(stage)
+    report.did("30 views of a newcomer; ingest; funnels built, checked and released beside it")
+    twins = [begin(stage.settings, "backfill", "run", file) for _ in range(2)]
+    report.did("the same backfill started twice at once")
     codes = sorted(ended(twin).code for twin in twins)
-    report.equal("exit codes: one builds, the other is told who does", [0, 4], codes)
-    steps(stage, report, "check", "release")
-    report.did("check, release")
-    report.equal("no number has changed", True, seen(stage) == old)
-    account(stage, report, received=70, accepted=70, duplicate=0, quarantined=0)
+    report.equal("exit codes: one goes on, the other is told who is at work", [0, 4], codes)
+    built = [row["slice_name"] for row in Ledger(stage.settings).read("ops.backfills").to_pylist() if row["slice_name"]]
+    report.equal("slices that were built, each once", ["users 1 of 2", "users 2 of 2"], built)
+    report.equal("nothing of the newcomer is lost", True, seen(stage) == live)
+    steps(stage, report, "build --full", "check", "release")
+    report.did("everything built anew from silver and released")
+    report.equal("which changes no number", True, seen(stage) == live)
+    account(stage, report, received=100, accepted=100, duplicate=0, quarantined=0)
+
+
+def request(folder: Path) -> Path:
+    """A request to judge everybody anew, in two slices."""
+    file = folder / "everybody_again.yaml"
+    slices = {"by": "users", "buckets": 2}
+    asked = {"name": file.stem, "table": SEEN[0], "reason": "A drill.", "owner": "drills", "slices": slices}
+    file.write_text(json.dumps(asked), encoding="utf-8")
+    return file
 
 
 def first_release(stage: Scratch, report: Report) -> None:

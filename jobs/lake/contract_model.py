@@ -56,7 +56,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """All that is promised about one table; `grain` names the columns that identify a row."""
+    """All that is promised about one table; `grain` names the columns that identify a row.
+
+    `backfill` has the kinds of slices it can be made anew by, its family with it (docs/backfills.md).
+    """
 
     name: str
     version: str
@@ -68,6 +71,7 @@ class Contract:
     slice_column: str | None = None
     family: str | None = None
     inputs: tuple[str, ...] = ()
+    backfill: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     limitations: str = ""
     owner: str = ""

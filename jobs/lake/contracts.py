@@ -25,6 +25,7 @@ COMPARISONS = ("mustBe", "mustNotBe", "mustBeGreaterThan", "mustBeGreaterOrEqual
                "mustBeLessOrEqualTo", "mustBeBetween", "mustNotBeBetween")  # fmt: skip
 Write = Literal["append", "replace_slice", "merge", "replace_all"]
 Severity = Literal["critical", "warning", "info"]
+SliceKind = Literal["days", "users", "funnels"]
 
 
 class _Own(BaseModel):
@@ -35,6 +36,7 @@ class _Own(BaseModel):
     inputs: tuple[str, ...] = ()
     family: str = ""
     slice: str = ""
+    backfill: tuple[SliceKind, ...] = ()
 
 
 class _Judged(BaseModel):
@@ -83,6 +85,7 @@ def read_contract(table: str, raw: Any, where: str, terms: dict[str, Term]) -> C
         slice_column=own.slice or None,
         family=own.family or None,
         inputs=own.inputs,
+        backfill=own.backfill,
         checks=tuple(_checks(schema, where)),
         limitations=" ".join(((odcs.description and odcs.description.limitations) or "").split()),
         owner=getattr(odcs.team, "name", None) or "",
@@ -111,7 +114,7 @@ def _own(odcs: OpenDataContractStandard, where: str) -> _Own:
     try:
         return _Own.model_validate(given)
     except ValidationError as bad:
-        raise _refused(bad, f"{where}: customProperties", "ours are write, inputs, family, slice") from bad
+        raise _refused(bad, f"{where}: customProperties", "ours are write, inputs, family, slice, backfill") from bad
 
 
 def _column(prop: SchemaProperty, where: str, terms: dict[str, Term]) -> Column:

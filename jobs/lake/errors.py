@@ -49,6 +49,10 @@ class QueryError(UsageError):
     """A query is misspelt, or asks for what readers may not see or change."""
 
 
+class StoppedError(ReelhouseError):
+    """A backfill was paused or cancelled while it was at work."""
+
+
 class LeaseError(ReelhouseError):
     """Another run holds the lease of this table family or ingest."""
 

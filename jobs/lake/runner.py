@@ -3,11 +3,12 @@
 Each step may be killed anywhere and run again: readers see the family as it was, or as it is afterwards.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from jobs.lake.balance import refuse_difference
@@ -23,12 +24,13 @@ from jobs.lake.publications import families, family_of, latest
 from jobs.lake.releasing import Outcome, release_staging, roll_back
 from jobs.lake.settings import Settings
 from jobs.lake.settling import settle
-from jobs.lake.staging import Manifest, StagedTable, Staging, Verdict
+from jobs.lake.staging import Manifest, Staging, Verdict, manifest_of
 from jobs.lake.work import Staged, Work, contract_versions, plan
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from jobs.lake.families.backfilled import Backfilled
     from jobs.lake.quality import Finding
     from jobs.lake.tables import Lake
 
@@ -76,15 +78,10 @@ class Runner:
             work = self._plan(full, days, at)  # again: another run may just have released it
             if work is None:
                 return Outcome.nothing("every touched day is released")
-            seconds, last = stopwatch(), latest(self.ledger, self.family)
-            self.staging.clear()  # first: a release that was killed must not go on after its commits were undone
-            settle(self.ledger, self._tables, last)
-            tables = tuple(fill(self.lake, self.staging, staged, work.held) for staged in self._staged(work))
-            manifest = self._manifest(work, tables, last.facts.run_id if last else "", is_progress=full or not days)
-            self.staging.put(manifest)
-            reach("build.staged")
+            seconds = stopwatch()
+            manifest = self._stage(work, is_progress=full or not days)
             note_build(self.ledger, self.staging, manifest, seconds(), now())
-        return Outcome.staged(manifest, f"{len(tables)} tables staged; `reelhouse check {self.family}` is next")
+        return Outcome.staged(manifest, f"staged {manifest.cost}; `reelhouse check {self.family}` is next")
 
     def check(self) -> Outcome:
         """Judge the staging; QualityError when a critical expectation fails, and its days are held."""
@@ -97,14 +94,10 @@ class Runner:
         self._refuse_difference()
         with self.leases.held(lease_name(self.family), self.run_id):
             findings = self._judge(manifest)
-            self.ledger.append(CHECKS, [self._as_row(finding, manifest) for finding in findings])
-            refuse_if_blocked(findings)
-            warned = sum(not finding.success for finding in findings)
-            verdict = "warned" if warned else "passed"
-            self.staging.put(Verdict(fingerprint=manifest.fingerprint, verdict=verdict))
-            reach("check.done")
+            verdict = self._pass(findings, manifest)
+        warned = sum(not finding.success for finding in findings)
         words = f"{len(findings)} expectations, {warned} warnings; `reelhouse release {self.family}` is next"
-        return Outcome.staged(manifest, words, verdict)
+        return Outcome.staged(manifest, words, verdict.verdict)
 
     def release(self) -> Outcome:
         """Make the checked staging visible: one commit per public table, then one for the family."""
@@ -121,6 +114,18 @@ class Runner:
         self._refuse_difference()
         with self.leases.held(lease_name(self.family), self.run_id) as lease:
             return release_staging(self, manifest, verdict, lease)
+
+    def publish(self, plan_work: Callable[[], Work], done: "Sequence[Backfilled]", look: Callable[[], None]) -> Outcome:
+        """All three steps under one lease, so that no other run comes between.
+
+        The work is planned when the lease is there; `look` may raise before anything is released.
+        """
+        self._refuse_difference()
+        with self.leases.held(lease_name(self.family), self.run_id) as lease:
+            manifest = self._stage(plan_work(), done, is_progress=True)
+            findings = self._judge(manifest)
+            look()
+            return release_staging(self, manifest, self._pass(findings, manifest), lease)
 
     def retry(self, at: datetime) -> Outcome:
         """Lift what is held and go through all three steps."""
@@ -151,29 +156,18 @@ class Runner:
     def _plan(self, full: bool, days: tuple[date, ...], at: datetime) -> Work | None:
         return plan(self.ledger, self.settings, self.family, full, days, at, self.run_id)
 
-    def _staged(self, work: Work) -> Iterable[Staged]:
-        """The family's own frames, one after the other; each is written before the next is asked for."""
-        module = import_module(f"jobs.lake.families.{self.family}")
-        staged: Iterable[Staged] = module.stage(self.lake, work)
-        return staged
-
-    def _manifest(self, work: Work, tables: tuple[StagedTable, ...], base: str, *, is_progress: bool) -> Manifest:
-        """The papers of a build; days done by hand are not all that waits, so they book no progress."""
-        return Manifest(
-            family=self.family,
-            run_id=work.run_id,
-            base_run_id=base,
-            full=work.full,
-            days=work.days,
-            held=work.held,
-            ingest_seq_from=work.ingest_seq_from,
-            ingest_seq_to=work.ingest_seq_to,
-            released_seq=work.ingest_seq_to if is_progress else work.ingest_seq_from,
-            watermark=work.watermark,
-            known_from=work.known_from,
-            silver_versions=work.silver_versions,
-            tables=tables,
-        )
+    def _stage(self, work: Work, done: "Sequence[Backfilled]" = (), *, is_progress: bool) -> Manifest:
+        """Fill the staging with the family's own frames; each is written before the next is asked for."""
+        last = latest(self.ledger, self.family)
+        self.staging.clear()  # first: a release that was killed must not go on after its commits were undone
+        settle(self.ledger, self._tables, last)
+        stage = family_module(self.family).stage
+        frames: Iterable[Staged] = stage(self.lake, work, done) if done else stage(self.lake, work)
+        tables = tuple(fill(self.lake, self.staging, staged, work.held) for staged in frames)
+        manifest = manifest_of(work, tables, last.facts.run_id if last else "", is_progress=is_progress)
+        self.staging.put(manifest)
+        reach("build.staged")
+        return manifest
 
     def _judge(self, manifest: Manifest) -> "list[Finding]":
         if not manifest.tables:
@@ -186,6 +180,16 @@ class Runner:
             frame = self.read_staged(self.staging.path(staged.table), staged.version)
             findings += gate.judge(lake.contract(staged.table), frame, staged.slices)
         return findings
+
+    def _pass(self, findings: "list[Finding]", manifest: Manifest) -> Verdict:
+        """Book what was found, and the verdict; QualityError when a critical expectation failed."""
+        self.ledger.append(CHECKS, [self._as_row(finding, manifest) for finding in findings])
+        refuse_if_blocked(findings)
+        warned = any(not finding.success for finding in findings)
+        verdict = Verdict(fingerprint=manifest.fingerprint, verdict="warned" if warned else "passed")
+        self.staging.put(verdict)
+        reach("check.done")
+        return verdict
 
     def _as_row(self, finding: "Finding", manifest: Manifest) -> dict[str, object]:
         """A finding as a line of `ops.check_results`."""
@@ -213,6 +217,11 @@ class Runner:
 def runner_of(settings: Settings, target: str, run_id: str) -> Runner:
     """The runner of the family meant by `target`; a run without a name gets one from the clock."""
     return Runner(settings, family_of(target, settings.schemas_dir), run_id or f"by-hand-{now():%Y%m%dT%H%M%S.%fZ}")
+
+
+def family_module(family: str) -> ModuleType:
+    """Where it is written what a run of the family reads and stages."""
+    return import_module(f"jobs.lake.families.{family}")
 
 
 def lease_name(family: str) -> str:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from jobs.lake.errors import WriteError
 from jobs.lake.settings import Settings
-from jobs.lake.work import Mode
+from jobs.lake.work import Mode, Work
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -42,6 +42,11 @@ class StagedTable(Paper):
     removed_version: int | None
     contract_version: str
 
+    @property
+    def cost(self) -> str:
+        """`gold.funnel_daily 3 days 420 rows`; without days where rows are merged, added, or all replaced."""
+        return f"{self.table} {f'{len(self.slices)} days ' if self.slices else ''}{self.rows} rows"
+
 
 class Manifest(Paper):
     """What one build staged, from what. `base_run_id` is the run whose release it builds on ("" before the first)."""
@@ -61,9 +66,33 @@ class Manifest(Paper):
     tables: tuple[StagedTable, ...]
 
     @property
+    def cost(self) -> str:
+        """How much is written anew, in words: days and rows of each table."""
+        return ", ".join(table.cost for table in self.tables) or "nothing"
+
+    @property
     def fingerprint(self) -> str:
         """Changes whenever anything about the staging changes."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
+
+
+def manifest_of(work: Work, tables: tuple[StagedTable, ...], base_run_id: str, *, is_progress: bool) -> Manifest:
+    """The papers of a build; days done by hand are not all that waits, so they book no progress."""
+    return Manifest(
+        family=work.family,
+        run_id=work.run_id,
+        base_run_id=base_run_id,
+        full=work.full,
+        days=work.days,
+        held=work.held,
+        ingest_seq_from=work.ingest_seq_from,
+        ingest_seq_to=work.ingest_seq_to,
+        released_seq=work.ingest_seq_to if is_progress else work.ingest_seq_from,
+        watermark=work.watermark,
+        known_from=work.known_from,
+        silver_versions=work.silver_versions,
+        tables=tables,
+    )
 
 
 class Verdict(Paper):
@@ -85,11 +114,11 @@ class Ticket(Paper):
 
 
 class Staging:
-    """The staging area of one family."""
+    """The staging area of one family; or, under another `area`, what a slice of a backfill is built into."""
 
-    def __init__(self, settings: Settings, family: str) -> None:
+    def __init__(self, settings: Settings, family: str, area: str = "staging") -> None:
         self.family = family
-        self.root = f"{settings.lake_root}/staging"
+        self.root = f"{settings.lake_root}/{area}"
 
     def path(self, table: str) -> str:
         """Where a table is staged."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from random import Random
 from shutil import copytree
@@ -11,8 +12,10 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from jobs.lake.backfills.slices import DaysSlice, FunnelSlice, UsersSlice
 from jobs.lake.errors import DefinitionError
 from jobs.lake.families import funnels
+from jobs.lake.families.backfilled import Backfilled, is_of
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import ROOT, Settings
 from jobs.lake.tables import Lake
@@ -33,6 +36,7 @@ from tests.lake.funnel_histories import (
 
 USERS, BATCHES = 90, 3
 LAST = BATCHES + 1
+SLICE = DaysSlice((date(2026, 3, 4), date(2026, 3, 5)))
 NEWCOMER = f"k1:{9999:032}"
 CHECKOUT = """
 name: same_day_checkout
@@ -81,9 +85,20 @@ def lake(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Lake:
     return Lake(Settings(home=home, schemas_dir=schemas, spark_remote="", spark_master="", spark_memory_mb=1536), spark)
 
 
+Days = dict[str, dict[date, list[str]]]
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """What the ledger's tables had by day before the last release, and which days that wrote."""
+
+    before: Days
+    written: dict[str, tuple[date, ...]]
+
+
 @pytest.fixture(scope="module")
-def grown(lake: Lake) -> Lake:
-    """The lake, filled and released batch by batch; the last one takes facts away from people."""
+def last_run(lake: Lake) -> LastRun:
+    """The lake filled and released batch by batch; the last one takes facts away from people, and brings late ones."""
     draw = Random(7)
     rows, users, videos = facts(draw, USERS, BATCHES), people(draw, USERS, BATCHES), films(draw, BATCHES)
     for seq in range(1, BATCHES + 1):
@@ -97,7 +112,16 @@ def grown(lake: Lake) -> Lake:
         first = seq == 1
         release(lake, work(-1 if first else seq - 1, seq, level(seq), None if first else level(seq - 1)), "funnels")
     displace(lake)
-    release(lake, work(BATCHES, LAST, level(BATCHES), level(BATCHES)), "displaced")
+    come_late(lake)
+    before = {table: by_day(lake.read(table)) for table in TABLES[:2]}
+    staged = release(lake, work(BATCHES, LAST, level(BATCHES), level(BATCHES)), "displaced")
+    return LastRun(before, {one.table: one.slices for one in staged})
+
+
+@pytest.fixture(scope="module")
+def grown(lake: Lake, last_run: LastRun) -> Lake:
+    """The lake after its last release."""
+    assert last_run.written
     return lake
 
 
@@ -114,6 +138,32 @@ def displace(lake: Lake) -> None:
     Ledger(lake.settings).append("ops.touched", [booked | {"day": day, "subject": whose} for day, whose in lost])
 
 
+def come_late(lake: Lake) -> None:
+    """In the same batch the first days of some users happen again 30 and 400 days ago, and old orders are refunded."""
+    for table in FACTS:
+        lives = lake.read(table).where("ingest_seq = 1 AND crc32(user_id) % 20 = 0")
+        for days in (30, 400):
+            lake.append(table, as_late(lives, days), app=f"{days} days late", version=LAST)
+    paid = lake.read("silver.orders").where("kind = 'paid' AND ingest_seq = 1 AND crc32(user_id) % 20 = 1")
+    refund = as_late(paid, -20).withColumns({"kind": F.lit("refunded"), "refund_fen": F.lit(100).cast("bigint")})
+    lake.append("silver.orders", refund, app="refunds", version=LAST)
+
+
+def as_late(facts: DataFrame, days: int) -> DataFrame:
+    """The same facts so many days earlier, as other events that come in with the last batch."""
+    when = {"event_time": F.expr(f"event_time - INTERVAL '{days}' DAY"), "event_date": F.date_sub("event_date", days)}
+    name = {"event_id": F.concat("event_id", F.lit(f" {days} days ago"))}
+    return facts.withColumns({**when, **name, "ingest_seq": F.lit(LAST).cast("bigint")})
+
+
+def by_day(rows: DataFrame) -> dict[date, list[str]]:
+    """Rows as sorted text, by the day of entry."""
+    found: dict[date, list[str]] = {}
+    for row in rows.collect():
+        found.setdefault(row["entry_date"], []).append(repr(row))
+    return {day: sorted(texts) for day, texts in found.items()}
+
+
 @pytest.fixture(scope="module")
 def full(grown: Lake) -> dict[str, DataFrame]:
     """The same from silver at once."""
@@ -125,6 +175,49 @@ def test_small_runs_add_up_to_a_full_rebuild(grown: Lake, full: dict[str, DataFr
     expected, published = told(full[table].select(*grown.read(table).columns)), told(grown.read(table))
     assert published == expected
     assert len(published) >= 50
+
+
+def test_late_facts_of_any_age_rewrite_the_days_they_change_and_no_other(grown: Lake, last_run: LastRun) -> None:
+    ages = set()
+    for table, old in last_run.before.items():
+        new, written = by_day(grown.read(table)), last_run.written[table]
+        assert written == tuple(sorted(day for day in {*old, *new} if old.get(day) != new.get(day))), table
+        assert len(written) < len(new), table
+        ages |= {(START.date() - day).days for day in written}
+    assert [any(age in near for age in ages) for near in (range(390, 401), range(20, 31))] == [True, True], ages
+
+
+class Damaged(Lake):
+    """The lake with every second user's rows of some days lost, and the sums of those days."""
+
+    def read(self, table: str, version: int | None = None) -> DataFrame:
+        rows = super().read(table, version)
+        if table not in TABLES:
+            return rows
+        is_hurt = F.col("conversion_date" if table == "gold.funnel_conversions" else "entry_date").isin(*SLICE.days)
+        is_lost = F.expr("crc32(user_id) % 2 = 0") if "user_id" in rows.columns else F.lit(True)
+        return rows.where(~(is_hurt & is_lost))
+
+
+def test_a_backfill_made_before_the_last_batches_mends_its_days_and_takes_nothing_new_away(grown: Lake) -> None:
+    lake, early = Damaged(grown.settings, grown.spark), BATCHES - 1
+    stale = replace(work(-1, early, None, None), silver_versions=dict.fromkeys(funnels.SILVER, early))
+    made = {s.table: lake.keep(s.frame) for s in funnels.stage_slice(lake, stale, SLICE)}
+    swap = work(early, LAST, level(BATCHES), level(BATCHES))
+    staged = {s.table: s for s in funnels.stage(lake, swap, [Backfilled(SLICE, made)])}
+    for table in TABLES:
+        column, public = grown.contract(table).slice_column or "", grown.read(table)
+        kept = lake.read(table).where(~F.col(column).isin(*staged[table].slices))
+        assert told(kept.unionByName(staged[table].frame.select(*public.columns))) == told(public), table
+    mine = grown.read(TABLES[0]).where(is_of(SLICE))
+    assert told(made[TABLES[0]].select(*mine.columns)) != told(mine), "later batches have changed days of the slice"
+
+
+@pytest.mark.parametrize("one", [UsersSlice(2, 3), FunnelSlice("checkout", 1)], ids=lambda one: one.name)
+def test_a_slice_is_what_a_full_rebuild_has_of_it(grown: Lake, one: UsersSlice | FunnelSlice) -> None:
+    for staged in funnels.stage_slice(grown, work(-1, LAST, None, None), one):
+        public = grown.read(staged.table)
+        assert told(staged.frame.select(*public.columns)) == told(public.where(is_of(one))), staged.table
 
 
 @pytest.mark.parametrize("table", TABLES)

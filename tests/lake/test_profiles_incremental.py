@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from deltalake import DeltaTable
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
+from jobs.lake.backfills.slices import UsersSlice
 from jobs.lake.contracts import contract
+from jobs.lake.families import sessions
+from jobs.lake.families.backfilled import Backfilled, is_of
 from jobs.lake.ledger import Ledger
 from jobs.lake.runner import Runner
 from jobs.lake.settings import Settings
-from jobs.lake.work import pending
+from jobs.lake.tables import Lake
+from jobs.lake.work import Work, input_versions, pending
 from tests.jobs.lake.profile_histories import AS_OF, STEPS, Histories, Row
 from tests.jobs.stories import ZONE
 
@@ -34,6 +38,7 @@ EXACT = (
     "silver.sessions",
 )
 HISTORY, SEGMENTS = "gold.user_profiles_history", "gold.segment_daily"
+SESSIONS, HALF = "silver.sessions", UsersSlice(1, 2)
 FACTS = ("views", "likes", "orders")
 NIGHT = datetime(2026, 11, 1, tzinfo=UTC)
 FILLED = {
@@ -52,6 +57,7 @@ class Shop:
 
     settings: Settings
     spark: SparkSession
+    versions: dict[str, int] = field(default_factory=dict)  # of the facts, before any was taken away
 
     @property
     def ledger(self) -> Ledger:
@@ -137,9 +143,18 @@ def shop(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Shop:
     for step in STEPS:
         shop.take_in(histories, step, since=step - 1)
         shop.release(step, FAMILIES if step == STEPS[0] else GROWING)
+    shop.versions = input_versions(shop.ledger, shop.settings, "sessions")
     shop.displace(40)
     shop.release(DISPLACED)
     return shop
+
+
+class WithoutHalf(Lake):
+    """The lake with the sessions of half of the users lost."""
+
+    def read(self, table: str, version: int | None = None) -> DataFrame:
+        rows = super().read(table, version)
+        return rows.where(~is_of(HALF)) if table == SESSIONS else rows
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +174,22 @@ def rebuilt(shop: Shop, grown: dict[str, list[Row]]) -> dict[str, list[Row]]:
 def test_small_releases_equal_a_rebuild(table: str, grown: dict[str, list[Row]], rebuilt: dict[str, list[Row]]) -> None:
     assert len(grown[table]) >= 60
     assert grown[table] == rebuilt[table]
+
+
+def test_a_backfill_of_sessions_made_before_the_last_batches_ends_in_what_they_are_now(shop: Shop) -> None:
+    def work(seq_from: int, seq_to: int, versions: dict[str, int]) -> Work:
+        return Work("sessions", "backfill", False, (), seq_from, seq_to, None, None, NIGHT, versions)
+
+    lake, early = WithoutHalf(shop.settings, shop.spark), STEPS[1]
+    stale = sessions.stage_slice(lake, work(-1, early, shop.versions), HALF)
+    made = {staged.table: lake.keep(staged.frame) for staged in stale}
+    now = input_versions(shop.ledger, shop.settings, "sessions")
+    (staged,) = sessions.stage(lake, work(early, DISPLACED, now), [Backfilled(HALF, made)])
+    columns = lake.contract(SESSIONS).names
+    mine, public = (made[SESSIONS].select(*columns).collect(), Lake(shop.settings, shop.spark).read(SESSIONS))
+    assert staged.mode == "replace_all"
+    assert sorted(map(repr, staged.frame.select(*columns).collect())) == sorted(map(repr, public.collect()))
+    assert sorted(map(repr, mine)) != sorted(map(repr, public.where(is_of(HALF)).collect()))
 
 
 def test_every_step_leaves_its_mark_in_the_history(grown: dict[str, list[Row]]) -> None:

@@ -18,6 +18,8 @@ import yaml
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame
 
+from jobs.lake.backfills.slices import DaysSlice, Slice
+from jobs.lake.families.backfilled import Backfilled
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import ROOT, Settings
 from jobs.lake.tables import Lake
@@ -29,7 +31,9 @@ FAMILY = "toys"
 TABLES = ("gold.toy_days", "gold.toy_log", "gold.toy_users")
 MONDAY, TUESDAY, WEDNESDAY = date(2026, 11, 16), date(2026, 11, 17), date(2026, 11, 18)
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-LEDGER = ("books", "touched", "watermarks", "publications", "check_results", "runs", "leases", "costs")
+LEDGER = (
+    "books", "touched", "watermarks", "publications", "check_results", "runs", "leases", "costs", "backfills",
+)  # fmt: skip
 
 Columns = dict[str, tuple[str, str]]  # name → (type, privacy)
 PLAYS: Columns = {
@@ -128,7 +132,7 @@ def toys(home: Path, spark: Any) -> Toys:
     write_contract(schemas, "silver.plays", PLAYS, ["play_id"], write="append", slice="event_date")
     write_contract(
         schemas, "gold.toy_days", DAYS, ["event_date"], write="replace_slice", slice="event_date", family=FAMILY,
-        inputs=["silver.plays"], quality=[UNLUCKY, BUSY],
+        inputs=["silver.plays"], quality=[UNLUCKY, BUSY], backfill=["days"],
     )  # fmt: skip
     write_contract(
         schemas, "gold.toy_users", USERS, ["user_id"], write="merge", family=FAMILY, inputs=["silver.plays"],
@@ -172,14 +176,20 @@ def write_contract(
     (schemas / layer / f"{name}.yaml").write_text(yaml.safe_dump(promise))
 
 
-def stage(lake: Lake, work: Work) -> Iterable[Staged]:
+def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterable[Staged]:
     """The toy family: what `jobs.lake.families.<family>.stage` is for the real ones, worked out without Spark."""
-    plays = [
-        row for row in Ledger(lake.settings).read("silver.plays").to_pylist() if row["ingest_seq"] <= work.ingest_seq_to
-    ]
-    days = days_of([row for row in plays if work.full or row["event_date"] in work.days])
+    plays = plays_of(lake, work)
+    new = {row["event_date"] for row in plays if row["ingest_seq"] > work.ingest_seq_from} if done else set()
+    due = {*work.days, *new}
+    days = days_of([row for row in plays if work.full or row["event_date"] in due])
+    for one in done:
+        made = one.rows["gold.toy_days"].toArrow().to_pylist()
+        days += [row for row in made if row["event_date"] not in due]
+        assert isinstance(one.slice, DaysSlice)
+        due |= {*one.slice.days}
     mode: Mode = "replace_all" if work.full else "replace_slices"
-    yield Staged("gold.toy_days", _frame(lake, "gold.toy_days", days), mode, () if work.full else work.days)
+    slices = () if work.full else tuple(sorted(due))
+    yield Staged("gold.toy_days", _frame(lake, "gold.toy_days", days), mode, slices)
     touched = {row["user_id"] for row in plays if row["ingest_seq"] > work.ingest_seq_from}
     users = users_of([row for row in plays if row["user_id"] in touched])
     forgotten = [user for user in users if user["user_id"] == "nobody"]
@@ -190,6 +200,19 @@ def stage(lake: Lake, work: Work) -> Iterable[Staged]:
         {"user_id": user["user_id"], "known_from": work.known_from, "play_count": user["play_count"]} for user in kept
     ]
     yield Staged("gold.toy_log", _frame(lake, "gold.toy_log", log), "append")
+
+
+def stage_slice(lake: Lake, work: Work, one: Slice) -> Iterable[Staged]:
+    """The days of a slice of a backfill."""
+    assert isinstance(one, DaysSlice)
+    days = days_of([row for row in plays_of(lake, work) if row["event_date"] in one.days])
+    yield Staged("gold.toy_days", _frame(lake, "gold.toy_days", days), "append")
+
+
+def plays_of(lake: Lake, work: Work) -> list[Row]:
+    """All plays the work knows of."""
+    rows: list[Row] = Ledger(lake.settings).read("silver.plays").to_pylist()
+    return [row for row in rows if row["ingest_seq"] <= work.ingest_seq_to]
 
 
 def days_of(plays: Sequence[Row]) -> list[Row]:
@@ -233,7 +256,7 @@ def _frame(lake: Lake, table: str, rows: Sequence[Row]) -> DataFrame:
 def installed() -> Iterator[None]:
     """Let the runner find the toy family among the real ones."""
     module = ModuleType(f"jobs.lake.families.{FAMILY}")
-    module.stage = stage  # type: ignore[attr-defined]
+    module.stage, module.stage_slice = stage, stage_slice  # type: ignore[attr-defined]
     sys.modules[module.__name__] = module
     try:
         yield

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from functools import reduce
 
 from jobs.definitions.funnel.restarts import BEGINNING
-from jobs.lake.families.funnel_refresh import USER, Gold, Silver
+from jobs.lake.families.funnel_tables import USER, Gold, Silver
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 

@@ -61,14 +61,35 @@ def refresh(
 
     `doubted` are rows of `known` that may have lost an act, perhaps repeated.
     """
+    met, fresh = formed_again(facts, touched, known, zone, keep, doubted)
+    days = session_days(fresh, met)
+    if days:
+        of_days = known.where(F.col("session_date").isin(*days))
+        yield Staged(TABLE, now(of_days, met, fresh), "replace_slices", days)
+
+
+def swap(
+    facts: Facts,
+    touched: Facts,
+    known: DataFrame,
+    zone: str,
+    keep: Keep = DataFrame.persist,
+    *,
+    doubted: DataFrame | None = None,
+) -> Iterator[Staged]:
+    """All sessions: those known, some of them from a backfill, less what the touched facts have made of them."""
+    yield Staged(TABLE, now(known, *formed_again(facts, touched, known, zone, keep, doubted)), "replace_all")
+
+
+def formed_again(
+    facts: Facts, touched: Facts, known: DataFrame, zone: str, keep: Keep, doubted: DataFrame | None
+) -> tuple[DataFrame, DataFrame]:
+    """Known sessions that the touched facts meet or that are doubted, and the sessions that have become of both."""
     acts = keep(acts_of(touched))
     met = met_by(acts, known)
     met = keep(met if doubted is None else met.unionByName(doubted).dropDuplicates(["user_id", "started_at"]))
     spans = keep(spans_of(acts, met))
-    fresh = keep(facts.within(spans, days_of(spans, zone)).sessions())
-    days = session_days(fresh, met)
-    if days:
-        yield Staged(TABLE, now(known, met, fresh, days), "replace_slices", days)
+    return met, keep(facts.within(spans, days_of(spans, zone)).sessions())
 
 
 def acts_of(facts: Facts) -> DataFrame:
@@ -117,10 +138,9 @@ def session_days(*frames: DataFrame) -> tuple[date, ...]:
     return _days(first)
 
 
-def now(known: DataFrame, met: DataFrame, fresh: DataFrame, days: Sequence[date]) -> DataFrame:
-    """All sessions of the days: those that were not met as they were, the others as they have become."""
-    of_days = known.where(F.col("session_date").isin(*days))
-    kept = of_days.join(met.select("user_id", "started_at"), on=["user_id", "started_at"], how="left_anti")
+def now(known: DataFrame, met: DataFrame, fresh: DataFrame) -> DataFrame:
+    """The known sessions: those that were not met as they were, the others as they have become."""
+    kept = known.join(met.select("user_id", "started_at"), on=["user_id", "started_at"], how="left_anti")
     return kept.unionByName(fresh)
 
 

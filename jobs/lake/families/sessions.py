@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import reduce
 
+from jobs.lake.backfills.slices import Slice
+from jobs.lake.families.backfilled import Backfilled, of_users, with_backfilled
 from jobs.lake.families.inputs import days_again, displaced, pinned
-from jobs.lake.families.session_refresh import TABLE, Facts, rebuild, refresh
+from jobs.lake.families.session_refresh import TABLE, Facts, rebuild, refresh, swap
 from jobs.lake.tables import Lake
 from jobs.lake.work import Staged, Work
 from pyspark.sql import DataFrame
@@ -14,15 +16,27 @@ from pyspark.sql import functions as F
 FACTS = ("silver.views", "silver.likes", "silver.orders")
 
 
-def stage(lake: Lake, work: Work) -> Iterator[Staged]:
-    """The sessions of every day on which one has become another; nothing when no act is new."""
+def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterator[Staged]:
+    """The sessions of every day on which one has become another; nothing when no act is new.
+
+    With `done` (what a backfill made) all sessions there are.
+    """
     facts = _facts(lake, work)
     if work.full or work.ingest_seq_from < 0:
         yield from rebuild(facts)
     else:
         days, known, zone = days_again(lake, work), lake.read(TABLE), lake.settings.business_zone
+        known = with_backfilled(TABLE, known, done) if done else known
         touched, doubted = _touched(work, facts, days), _doubted(known, days, displaced(lake, work).users)
-        yield from refresh(facts, touched, known, zone, lake.keep, doubted=doubted)
+        make = swap if done else refresh
+        yield from make(facts, touched, known, zone, lake.keep, doubted=doubted)
+
+
+def stage_slice(lake: Lake, work: Work, one: Slice) -> Iterator[Staged]:
+    """All sessions of the slice's users, from the facts alone."""
+    facts = _facts(lake, work)
+    mine = Facts(*(rows.transform(of_users(one)) for rows in (facts.views, facts.likes, facts.orders)))
+    yield Staged(TABLE, mine.sessions(), "append")
 
 
 def _facts(lake: Lake, work: Work) -> Facts:
