@@ -29,7 +29,8 @@ FAMILY = "toys"
 TABLES = ("gold.toy_days", "gold.toy_log", "gold.toy_users")
 MONDAY, TUESDAY, WEDNESDAY = date(2026, 11, 16), date(2026, 11, 17), date(2026, 11, 18)
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-LEDGER = ("books", "touched", "watermarks", "publications", "check_results", "runs", "leases")
+LEDGER = ("books", "touched", "watermarks", "publications", "check_results", "runs", "leases",
+          "restatements", "replays")  # fmt: skip
 
 Columns = dict[str, tuple[str, str]]  # name → (type, privacy)
 PLAYS: Columns = {

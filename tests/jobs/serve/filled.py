@@ -10,6 +10,7 @@ from jobs.lake.settings import Settings
 FILLED = {
     "string": "x",
     "bigint": 0,
+    "int": 0,
     "boolean": False,
     "date": date(2026, 6, 7),
     "timestamp": datetime(2026, 6, 8, 1, tzinfo=UTC),
