@@ -149,7 +149,8 @@ def _condition(key: Mapping[str, Any]) -> "Expression | None":
 
 def _what_there_is(settings: Settings, promised: Contract, key: Row) -> str:
     """Which part of a key is not there, and what is in its place."""
-    version, so_far = published_version(settings, promised.name, None, None), {}
+    version = published_version(settings, promised.name, None, None)
+    so_far: Row = {}
     for name, value in key.items():
         there = sorted({row[name] for row in _read(settings, promised, version, [name], so_far)})
         if value not in there:

@@ -36,18 +36,18 @@ DAYS = "gold.toy_days"
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toys]:
     """Four releases and a rollback; the run of the third was killed when all was published and nothing booked."""
-    patch = pytest.MonkeyPatch()
-    for module in (booking, serving):
-        patch.setattr(module, "RESTATED", (DAYS,))
-    patch.setattr(booking, "_explain", lambda _: lambda lake, step, changes: {one.cell: late(one) for one in changes})
     toys = make_toys(tmp_path_factory.mktemp("restated"), None)  # nothing of it takes Spark
-    release_plays(toys, 1, {MONDAY: 2})
-    release_plays(toys, 2, {MONDAY: 3, TUESDAY: 1})
-    release_plays(toys, 3, {MONDAY: 4, TUESDAY: 1}, is_killed=True)
-    release_plays(toys, 4, {MONDAY: 4, TUESDAY: 2})
-    runner(toys, "oops").rollback("2")
-    yield toys
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(booking, "RESTATED", (DAYS,))
+        patch.setattr(booking, "_explain", lambda _: lambda lake, step, changes: {o.cell: late(o) for o in changes})
+        release_plays(toys, 1, {MONDAY: 2})
+        release_plays(toys, 2, {MONDAY: 3, TUESDAY: 1})
+        release_plays(toys, 3, {MONDAY: 4, TUESDAY: 1}, is_killed=True)
+        release_plays(toys, 4, {MONDAY: 4, TUESDAY: 2})
+        runner(toys, "oops").rollback("2")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(serving, "RESTATED", (DAYS,))
+        yield toys
 
 
 def late(change: Change) -> dict[str, int]:
