@@ -114,6 +114,7 @@ def show(
     first: Annotated[str, typer.Option("--from", metavar="DAY", help="First entry day.")] = "",
     last: Annotated[str, typer.Option("--to", metavar="DAY", help="Last entry day.")] = "",
     version: Annotated[int, typer.Option("--version", help="Version of the definition; default the newest.")] = 0,
+    as_of: Annotated[str, typer.Option("--as-of", metavar="ISO", help="As it was published then.")] = "",
     format: Rows = Format.table,
 ) -> None:
     """Show a published funnel: a bar per step, what is still open, and how long people took.
@@ -121,9 +122,10 @@ def show(
     Example: reelhouse funnel show content_to_purchase --by scene --from 2026-11-01
     """
     from jobs.serve.funnel_board import draw, funnel_rows
+    from jobs.serve.instants import as_of_instant
     from jobs.serve.printing import print_rows
 
-    rows = funnel_rows(Settings.from_env(), name, by, first, last, version)
+    rows = funnel_rows(Settings.from_env(), name, by, first, last, version, as_of_instant(as_of))
     if format is Format.json:
         print_rows(rows, list(rows[0]) if rows else [], format)
     else:

@@ -22,6 +22,7 @@ from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import families, family_of, latest
 from jobs.lake.releasing import Outcome, release_staging, roll_back
+from jobs.lake.restating.booking import restate
 from jobs.lake.settings import Settings
 from jobs.lake.settling import settle
 from jobs.lake.staging import Manifest, Staging, Verdict, manifest_of
@@ -113,7 +114,9 @@ class Runner:
             raise WriteError(f"{self.family}: a contract changed since the build; run `reelhouse build {self.family}`")
         self._refuse_difference()
         with self.leases.held(lease_name(self.family), self.run_id) as lease:
-            return release_staging(self, manifest, verdict, lease)
+            outcome = release_staging(self, manifest, verdict, lease)
+            restate(self)
+        return outcome
 
     def publish(self, plan_work: Callable[[], Work], done: "Sequence[Backfilled]", look: Callable[[], None]) -> Outcome:
         """All three steps under one lease, so that no other run comes between.
@@ -138,7 +141,9 @@ class Runner:
     def rollback(self, to: str) -> Outcome:
         """Publish an older release again; the family is held until something changes."""
         with self.leases.held(lease_name(self.family), self.run_id):
-            return roll_back(self, to)
+            outcome = roll_back(self, to)
+            restate(self)
+        return outcome
 
     def read_staged(self, path: str, version: int) -> "DataFrame":
         """Exactly the rows that were staged, whatever was staged since."""

@@ -1,7 +1,7 @@
 """What a reader asked for: refused when there is nothing of the kind, and put into SQL."""
 
 from collections.abc import Collection
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from jobs.lake.errors import SliceError, UsageError
@@ -44,10 +44,11 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def rows_of(settings: Settings, table: str, query: str) -> list[Row]:
-    """The rows of a query over one table, as it is published."""
+def rows_of(settings: Settings, table: str, query: str, as_of: datetime | None = None) -> list[Row]:
+    """The rows of a query over one table, as it is published, or was at `as_of`."""
     from jobs.serve.query import answer
     from jobs.serve.tables import published_version
 
-    rows: list[Row] = answer(settings, query, {table: published_version(settings, table, None, None)}).to_pylist()
+    version = published_version(settings, table, None, None, as_of)
+    rows: list[Row] = answer(settings, query, {table: version}).to_pylist()
     return rows

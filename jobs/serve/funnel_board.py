@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from jobs.definitions.funnel.model import PAIR
 from jobs.lake.settings import Settings
@@ -17,16 +18,19 @@ MEASURES = (
 STEP = ["breakdown_value", "step_number"]
 
 
-def funnel_rows(settings: Settings, name: str, by: str, first: str, last: str, version: int) -> list[Row]:
+def funnel_rows(
+    settings: Settings, name: str, by: str, first: str, last: str, version: int, as_of: datetime | None = None
+) -> list[Row]:
     """One row per value and step, summed over the entry days; UsageError when there is no such funnel or breakdown.
 
+    As it is published, or was at `as_of`.
     `people_count` is of single days, so it is there only when one day is asked for.
     """
     import pyarrow.compute as pc
 
     from jobs.serve.tables import arrow_of, published_version
 
-    daily = arrow_of(settings, DAILY, published_version(settings, DAILY, None, None))
+    daily = arrow_of(settings, DAILY, published_version(settings, DAILY, None, None, as_of))
     refuse_unknown(name, daily["funnel"].unique().to_pylist(), "funnel")
     mine = daily.filter(pc.field("funnel") == name)
     newest = version or pc.max(mine["funnel_version"]).as_py()
@@ -45,7 +49,7 @@ def funnel_rows(settings: Settings, name: str, by: str, first: str, last: str, v
     rows = mine.group_by(STEP).aggregate(sums).sort_by([(part, "ascending") for part in STEP]).to_pylist()
     shown = [_shown(name, newest, by, row) for row in rows]
     if any(row["is_optional"] for row in shown):
-        _add_went_on(settings, shown, first, last)
+        _add_went_on(settings, shown, first, last, as_of)
     return shown
 
 
@@ -60,7 +64,7 @@ def _shown(name: str, version: int, by: str, row: Row) -> Row:
     }  # fmt: skip
 
 
-def _add_went_on(settings: Settings, rows: Sequence[Row], first: str, last: str) -> None:
+def _add_went_on(settings: Settings, rows: Sequence[Row], first: str, last: str, as_of: datetime | None = None) -> None:
     """Fill `went_on` of optional steps: the attempts with this step that got to the next mandatory one (rule 14)."""
     one = rows[0]
     mine = [f"funnel = {quoted(one['funnel'])}", f"funnel_version = {one['version']}", "set_aside = '(none)'"]
@@ -69,7 +73,7 @@ def _add_went_on(settings: Settings, rows: Sequence[Row], first: str, last: str)
         FROM {ATTEMPTS}, (VALUES {optional}) optional(number, after)
         WHERE {" AND ".join([*mine, *entered(first, last)])} AND reached >= after AND step_event_ids[number] IS NOT NULL
         GROUP BY ALL"""  # noqa: S608 (words that are published)
-    counts = {(line["value"], line["number"]): line["n"] for line in rows_of(settings, ATTEMPTS, query)}
+    counts = {(line["value"], line["number"]): line["n"] for line in rows_of(settings, ATTEMPTS, query, as_of)}
     for row in rows:
         if row["is_optional"]:
             row["went_on"] = counts.get((row["value"], row["step_number"]), 0)

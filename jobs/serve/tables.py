@@ -47,24 +47,33 @@ def open_table(
 
 
 def arrow_of(settings: Settings, name: str, version: int) -> "pa.Table":
-    """All rows of one version as Arrow, typed by the contract."""
+    """All rows of one version as Arrow, typed by the contract; UsageError when upkeep has removed its files."""
     from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
 
-    rows = dataset_of(DeltaTable(settings.table_path(name), version=version)).to_table()
+    try:
+        rows = dataset_of(DeltaTable(settings.table_path(name), version=version)).to_table()
+    except (DeltaError, FileNotFoundError) as gone:
+        raise UsageError(f"{name}: files of version {version} are gone; ask for a younger release") from gone
     return rows.cast(_nullable(contract(name, settings.schemas_dir), rows.schema.names))
 
 
-def published_version(settings: Settings, name: str, version: int | None, release: str | None) -> int:
-    """The version readers see; UsageError when there is none, or it never was released."""
+def published_version(
+    settings: Settings, name: str, version: int | None, release: str | None, as_of: datetime | None = None
+) -> int:
+    """The version readers see, or saw at `as_of`; UsageError when there is none, or it never was released."""
     lines = _publications(settings, name)
     if release is not None:
         lines = [line for line in lines if release in (line.release_id, line.release_id.rsplit("-", 1)[1].lstrip("0"))]
     if version is not None:
         lines = [line for line in lines if line.version == version]
+    if as_of is not None:
+        lines = [line for line in lines if line.known_from <= as_of]
     if lines:
         return lines[-1].version
+    when = f" as of {as_of.isoformat()}" if as_of else ""
     wanted = f" in release {release}" * (release is not None) + f" at version {version}" * (version is not None)
-    raise UsageError(f"{name} is not published{wanted}; `reelhouse tables` lists what is")
+    raise UsageError(f"{name} is not published{wanted}{when}; `reelhouse tables` lists what is")
 
 
 def readable(settings: Settings, *, with_silver: bool = False, as_of: datetime | None = None) -> dict[str, int]:

@@ -12,6 +12,8 @@ from pyspark.sql import DataFrame
 
 from jobs.lake.contracts import Contract
 from jobs.lake.families import funnels
+from jobs.lake.ledger import Ledger
+from jobs.lake.publications import Publication, families, publish, release_id, releases
 from jobs.lake.tables import Lake
 from jobs.lake.work import Staged, Work
 
@@ -155,6 +157,32 @@ def release(lake: Lake, task: Work, app: str) -> list[Staged]:
             lake.replace_slices(staged.table, staged.frame, column, staged.slices, app=app, version=task.ingest_seq_to)
         done.append(staged)
     return done
+
+
+def make_public(lake: Lake, task: Work, staged: list[Staged]) -> None:
+    """Publish what `release` wrote, as a release of its own."""
+    ledger, written = Ledger(lake.settings), {one.table: one for one in staged}
+    number = len(releases(ledger, "funnels")) + 1
+    lines = [
+        Publication(
+            release_id=release_id("funnels", number), family="funnels", table=table, version=lake.version(table),
+            slices=written[table].slices if table in written else (), ingest_seq=task.ingest_seq_to,
+            watermark=task.watermark, contract_version="1.0.0", verdict="passed", run_id=f"run-{number}",
+            known_from=START + timedelta(days=30 + number), rows=0,
+        )
+        for table in families(lake.settings.schemas_dir)["funnels"]
+    ]  # fmt: skip
+    publish(ledger, "funnels", number, lines)
+
+
+def book_replays(lake: Lake, event_ids: list[str]) -> None:
+    """Say that these events had been refused, and were sent again."""
+    place = {"patch": "mended", "patch_version": 1, "topic": "likes", "kafka_topic_id": "t", "kafka_partition": 0}
+    rows = [
+        place | {"kafka_offset": number, "event_id": event_id, "run_id": "replay", "recorded_at": START}
+        for number, event_id in enumerate(event_ids)
+    ]
+    Ledger(lake.settings).append("ops.replays", rows)
 
 
 def told(frame: DataFrame) -> list[str]:

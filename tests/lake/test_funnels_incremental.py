@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from shutil import copytree
+from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -17,22 +20,30 @@ from jobs.lake.errors import DefinitionError
 from jobs.lake.families import funnels
 from jobs.lake.families.backfilled import Backfilled, is_of
 from jobs.lake.ledger import Ledger
+from jobs.lake.publications import release_id, releases
+from jobs.lake.restating.booking import restate
+from jobs.lake.restating.cells import RESTATED
+from jobs.lake.runner import Runner
 from jobs.lake.settings import ROOT, Settings
 from jobs.lake.tables import Lake
+from jobs.serve.funnel_board import funnel_rows
 from tests.lake.funnel_histories import (
     FACTS,
     HOURS,
     START,
     TABLES,
+    book_replays,
     facts,
     films,
     frame,
+    make_public,
     people,
     release,
     told,
     versions,
     work,
 )
+from tests.lake.plain_restatements import causes_of, first_steps, plain_changes
 
 USERS, BATCHES = 90, 3
 LAST = BATCHES + 1
@@ -94,6 +105,7 @@ class LastRun:
 
     before: Days
     written: dict[str, tuple[date, ...]]
+    causes: dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -110,17 +122,22 @@ def last_run(lake: Lake) -> LastRun:
             known = [row for name, history in things for row in versions(key, name, history, seq)]
             lake.replace_all(table, frame(lake, table, known), app="in", version=seq)
         first = seq == 1
-        release(lake, work(-1 if first else seq - 1, seq, level(seq), None if first else level(seq - 1)), "funnels")
+        task = work(-1 if first else seq - 1, seq, level(seq), None if first else level(seq - 1))
+        if seq == BATCHES:
+            book_replays(lake, [row["event_id"] for row in rows["silver.likes"] if row["ingest_seq"] == seq][::9])
+        make_public(lake, task, release(lake, task, "funnels"))
+        restate(Runner(lake.settings, "funnels", f"run-{seq}", session=lambda _: lake.spark))
+    causes = causes_of(lake, BATCHES - 1, level(BATCHES - 1))
     displace(lake)
     come_late(lake)
     before = {table: by_day(lake.read(table)) for table in TABLES[:2]}
     staged = release(lake, work(BATCHES, LAST, level(BATCHES), level(BATCHES)), "displaced")
-    return LastRun(before, {one.table: one.slices for one in staged})
+    return LastRun(before, {one.table: one.slices for one in staged}, causes)
 
 
 @pytest.fixture(scope="module")
 def grown(lake: Lake, last_run: LastRun) -> Lake:
-    """The lake after its last release."""
+    """The lake after its last run; what it published was made by the batches before."""
     assert last_run.written
     return lake
 
@@ -236,6 +253,81 @@ def test_the_funnels_of_the_histories_have_conversions_some_of_them_undone(grown
     assert len(found) == 9
     assert sum(row.done > 0 for row in found.values()) >= 6
     assert sum(row.undone > 0 for row in found.values()) >= 2
+
+
+@pytest.fixture(scope="module")
+def restated(grown: Lake) -> list[dict[str, Any]]:
+    """Every line of ops.restatements, once all is published."""
+    return Ledger(grown.settings).read("ops.restatements").to_pylist()
+
+
+@pytest.mark.parametrize("table", [table for table in RESTATED if table in TABLES])
+def test_every_change_of_a_published_number_is_booked(grown: Lake, restated: list[dict[str, Any]], table: str) -> None:
+    """Told apart from a plain comparison of whole tables, release by release."""
+    found = releases(Ledger(grown.settings), "funnels")
+    expected = {
+        (release_id("funnels", after.number), *change)
+        for before, after in pairwise(found)
+        for change in plain_changes(grown, table, before.versions[table], after.versions[table])
+    }
+    names = ("release_id", "row_key", "measure", "old_value", "new_value")
+    assert {tuple(line[name] for name in names) for line in restated if line["table"] == table} == expected
+    assert len(expected) >= 100
+
+
+def test_the_parts_of_a_change_add_up_to_it_and_are_all_explained(restated: list[dict[str, Any]]) -> None:
+    changes: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for line in restated:
+        cell = tuple(line[name] for name in ("release_id", "table", "row_key", "measure"))
+        changes.setdefault(cell, []).append(line)
+    for lines in changes.values():
+        assert len({(line["old_value"], line["new_value"]) for line in lines}) == 1
+        amount = (lines[0]["new_value"] or 0) - (lines[0]["old_value"] or 0)
+        assert sum(line["part"] for line in lines) == amount
+        assert len({line["cause"] for line in lines}) == len(lines)
+    causes = {line["cause"] for line in restated}
+    assert causes == {"replay", "reversal", "late_data", "correction", "on_time", "maturity", "several"}
+    assert sum(len(lines) > 2 for lines in changes.values()) >= 10
+
+
+def test_each_part_is_what_the_people_of_its_cause_did(
+    grown: Lake, last_run: LastRun, restated: list[dict[str, Any]]
+) -> None:
+    """Attempts at the first step, counted per person in plain Python from both ledgers."""
+    before, after = releases(Ledger(grown.settings), "funnels")[-2:]
+    causes = last_run.causes
+    expected: dict[str, Counter[str]] = defaultdict(Counter)
+    for side, sign in ((before, -1), (after, 1)):
+        for key, user, attempts in first_steps(grown, side.versions):
+            expected[key][causes.get(user, "nobody")] += sign * attempts
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for line in restated:
+        is_first = (line["table"], line["measure"]) == ("gold.funnel_daily", "attempts_count")
+        if is_first and line["release_id"] == "funnels-000003" and line["row_key"] in expected:
+            found[line["row_key"]][line["cause"]] = int(line["part"])
+    assert found == {key: {c: n for c, n in parts.items() if n} for key, parts in expected.items() if key in found}
+    assert len(found) >= 20
+    assert len({cause for parts in found.values() for cause in parts}) >= 3
+
+
+def test_a_funnel_is_shown_as_it_was_published_then(grown: Lake) -> None:
+    asked = (grown.settings, "content_to_purchase", "total", "", "", 0)
+    shown = []
+    for made in releases(Ledger(grown.settings), "funnels"):
+        rows = grown.read("gold.funnel_daily", made.versions["gold.funnel_daily"]).where(
+            "funnel = 'content_to_purchase' AND funnel_version = 2 AND breakdown = 'total' AND step_number = 1"
+        )
+        (attempts,) = rows.agg(F.sum("attempts_count")).first() or (None,)
+        assert funnel_rows(*asked, as_of=made.facts.known_from)[0]["attempts"] == attempts
+        shown.append(attempts)
+    assert funnel_rows(*asked)[0]["attempts"] == shown[-1]
+    assert len(set(shown)) == len(shown) == BATCHES
+
+
+def test_restated_twice_is_restated_once(grown: Lake) -> None:
+    version = Ledger(grown.settings).version("ops.restatements")
+    assert restate(Runner(grown.settings, "funnels", "again", session=lambda _: grown.spark)) == 0
+    assert Ledger(grown.settings).version("ops.restatements") == version
 
 
 def test_a_run_with_nothing_new_writes_nothing(grown: Lake) -> None:

@@ -19,6 +19,7 @@ from jobs.lake.errors import BooksError, LeaseError, QualityError, UsageError, W
 from jobs.lake.kill_points import Killed
 from jobs.lake.leases import Leases
 from jobs.lake.publications import latest, published, releases
+from jobs.lake.restating import booking
 from jobs.lake.runner import Runner, lease_name
 from jobs.lake.settings import ROOT
 from jobs.lake.settling import settle
@@ -132,6 +133,9 @@ def test_few_rows_are_staged_as_many_are_but_without_spark(toys, monkeypatch):
 
 @pytest.mark.timeout(1200)
 def test_killed_anywhere_readers_see_the_old_or_the_new_and_a_rerun_ends_in_the_new(toys, monkeypatch):
+    """And what each release changed of the days before is booked once."""
+    monkeypatch.setattr(booking, "RESTATED", ("gold.toy_days",))
+    monkeypatch.setattr(booking, "_explain", lambda _: lambda lake, step, changes: {})
     for number, point in enumerate(KILL_POINTS, start=1):
         before, at = seen(toys), NOON + timedelta(hours=number)
         toys.ingest((f"user-{number}", MONDAY, number), ("ann", TUESDAY, number))
@@ -146,6 +150,10 @@ def test_killed_anywhere_readers_see_the_old_or_the_new_and_a_rerun_ends_in_the_
         assert counts(toys, "gold.toy_days") == {MONDAY: number, TUESDAY: number}, point
         assert counts(toys, "gold.toy_users") == {"ann": number} | {f"user-{n}": 1 for n in range(1, number + 1)}, point
         assert len(seen(toys)["gold.toy_log"]) == 2 * number, point
+    booked = toys.ledger.read("ops.restatements", ["row_key", "old_value", "new_value"]).to_pylist()
+    assert sorted(tuple(line.values()) for line in booked) == [
+        (f'{{"event_date":"{day}"}}', n, n + 1) for day in (MONDAY, TUESDAY) for n in range(1, len(KILL_POINTS))
+    ]
 
 
 def test_what_a_killed_release_left_is_undone_before_the_next_build_reads_it(released, monkeypatch):

@@ -1,0 +1,101 @@
+"""Whose news changed the funnels' numbers, and by how much, as a pure plan: both ledgers in, what each cause did out.
+
+All counts are sums over people. So each cause has its people, and its part is what the rows of these people come to in
+the ledger that is published now, less what they came to in the one before, by the same `build` as the tables.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import reduce
+
+from jobs.definitions.causes import OF_NEWS
+from jobs.definitions.funnel.model import Definition
+from jobs.definitions.news import cause_at, place_of_description, place_of_fact
+from jobs.gold import funnel_conversions, funnel_daily
+from jobs.lake.families.funnel_refresh import USER, Silver
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+BEFORE, AFTER = "before", "after"
+MARK = ":"  # between cause, side and the name of a funnel
+
+
+@dataclass(frozen=True)
+class Ledgers:
+    """gold.funnel_attempts and gold.funnel_openings of one release."""
+
+    attempts: DataFrame
+    openings: DataFrame
+
+
+def people(silver: Silver, since: int, until: int | None, watermark: datetime | None, replayed: DataFrame) -> DataFrame:
+    """(user_id, cause): one row per person with news of batches after `since`, up to `until` if there is such.
+
+    The `watermark` is that of the release before. `replayed` has the `event_id` of records that were sent again. News
+    of a video are news of everybody with facts within what it says.
+    """
+    level = F.lit(watermark).cast("timestamp")
+    new = (
+        F.col("ingest_seq") > since if until is None else (F.col("ingest_seq") > since) & (F.col("ingest_seq") <= until)
+    )
+    sent_again = F.broadcast(replayed.select("event_id").distinct().withColumn("is_replayed", F.lit(True)))
+    facts = [rows.select(*USER, "event_id", "kind", "event_time", "video_id", "ingest_seq") for rows in silver.facts]
+    every = reduce(DataFrame.unionAll, facts)
+    told = every.where(new).join(sent_again, on=["event_id"], how="left")
+    is_replayed = F.coalesce("is_replayed", F.lit(False))
+    frames = [
+        told.select(*USER, place_of_fact(level, is_replayed).alias("place")),
+        silver.users.where(new).select(*USER, place_of_description(level).alias("place")),
+        _of_videos(every, silver.videos.where(new), place_of_description(level)),
+    ]
+    first = reduce(DataFrame.unionAll, frames).groupBy(*USER).agg(F.min("place").alias("place"))
+    return first.select(*USER, cause_at(F.col("place")).alias("cause"))
+
+
+def _of_videos(facts: DataFrame, videos: DataFrame, place: Column) -> DataFrame:
+    """Who has facts within what is newly said of a video."""
+    spans = videos.select("video_id", "valid_from", "valid_to", place.alias("place"))
+    at, until = F.col("event_time"), F.col("valid_to")
+    within = (at >= F.col("valid_from")) & (until.isNull() | (at < until))
+    return facts.join(F.broadcast(spans), on=["video_id"], how="inner").where(within).select(*USER, "place")
+
+
+def daily_parts(
+    before: Ledgers, after: Ledgers, causes: DataFrame, definitions: Sequence[Definition], watermark: datetime | None
+) -> DataFrame:
+    """Rows of gold.funnel_daily of each cause's people alone, then and now, both under the watermark of now."""
+    attempts = _sides(before.attempts, after.attempts, causes)
+    openings = _sides(before.openings, after.openings, causes)
+    daily = funnel_daily.build(attempts, openings, _named(definitions), {}, watermark=watermark)
+    return daily.transform(_told_apart)
+
+
+def conversion_parts(
+    before: Ledgers, after: Ledgers, causes: DataFrame, definitions: Sequence[Definition]
+) -> DataFrame:
+    """Rows of gold.funnel_conversions of each cause's people alone, then and now."""
+    attempts = _sides(before.attempts, after.attempts, causes)
+    return funnel_conversions.build(attempts, _named(definitions), {}).transform(_told_apart)
+
+
+def _sides(before: DataFrame, after: DataFrame, causes: DataFrame) -> DataFrame:
+    """The rows of people with news, as they were and as they are; cause and side lead the name of the funnel."""
+    mine = [
+        rows.join(causes, on=USER, how="inner").withColumn("funnel", F.concat_ws(MARK, "cause", F.lit(side), "funnel"))
+        for side, rows in ((BEFORE, before), (AFTER, after))
+    ]
+    return mine[0].unionByName(mine[1]).drop("cause")
+
+
+def _named(definitions: Sequence[Definition]) -> list[Definition]:
+    """Every definition once for each cause and side, under the names that `_sides` gives."""
+    marks = [(cause, side) for cause in OF_NEWS for side in (BEFORE, AFTER)]
+    return [replace(one, name=MARK.join([*mark, one.name])) for one in definitions for mark in marks]
+
+
+def _told_apart(rows: DataFrame) -> DataFrame:
+    """Cause and side as columns of their own again."""
+    parts = F.split("funnel", MARK)
+    return rows.withColumns({"cause": F.get(parts, F.lit(0)), "side": F.get(parts, F.lit(1)),
+                             "funnel": F.get(parts, F.lit(2))})  # fmt: skip
