@@ -185,6 +185,19 @@ def touched_days(ledger: Ledger, inputs: Sequence[str], seq_from: int, seq_to: i
     return set(lines["day"].unique().to_pylist()), pc.sum(lines["rows"]).as_py() or 0
 
 
+def displaced_facts(ledger: Ledger, seq_from: int, seq_to: int) -> int:
+    """Facts of silver whose place an earlier arrival took, which perhaps had another time, in batches (from, to].
+
+    Each is booked as one accepted less, and once more on the day it left.
+    """
+    import pyarrow.compute as pc
+
+    _, booked = touched_days(ledger, [f"silver.{topic}" for topic in FACT_TOPICS], seq_from, seq_to)
+    new = (pc.field("ingest_seq") > seq_from) & (pc.field("ingest_seq") <= seq_to)
+    accepted = ledger.read("ops.books", ["accepted"], new & pc.field("topic").isin(FACT_TOPICS))["accepted"]
+    return int(booked - (pc.sum(accepted).as_py() or 0)) // 2
+
+
 def newest_seqs(ledger: Ledger, inputs: Sequence[str], seq_from: int, seq_to: int) -> dict[date | None, int]:
     """Day → newest batch after `seq_from` that touched it; under None the newest of all."""
     import pyarrow.compute as pc

@@ -2,6 +2,7 @@
 
 New acts can only lengthen sessions and join them (a pause may be filled, never made): whatever new acts and old
 sessions lie within half an hour of each other becomes one. So the spans of those are read again, and nothing else.
+That does not hold where an act went away, since an earlier arrival took its place: then all is built anew.
 """
 
 from collections.abc import Callable, Iterator, Sequence

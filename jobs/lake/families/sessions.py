@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from jobs.lake.families.inputs import days_again, pinned
 from jobs.lake.families.session_refresh import TABLE, Facts, rebuild, refresh
+from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
-from jobs.lake.work import Staged, Work
+from jobs.lake.work import Staged, Work, displaced_facts
 from pyspark.sql import functions as F
 
 FACTS = ("silver.views", "silver.likes", "silver.orders")
@@ -14,7 +15,9 @@ FACTS = ("silver.views", "silver.likes", "silver.orders")
 def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     """The sessions of every day on which one has become another; nothing when no act is new."""
     facts = _facts(lake, work)
-    if work.full or work.ingest_seq_from < 0:
+    # A fact that gave its place to an earlier arrival is gone from where it was: sessions may shrink or fall apart.
+    is_displaced = displaced_facts(Ledger(lake.settings), work.ingest_seq_from, work.ingest_seq_to) > 0
+    if work.full or work.ingest_seq_from < 0 or is_displaced:
         yield from rebuild(facts)
     else:
         touched, zone = _touched(lake, work, facts), lake.settings.business_zone
