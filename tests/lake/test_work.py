@@ -12,7 +12,7 @@ from jobs.lake.publications import Publication, families, family_of, inputs_of, 
 from jobs.lake.runner import Runner
 from jobs.lake.staging import Manifest, StagedTable
 from jobs.lake.watermark import highest
-from jobs.lake.work import Pending, pending, plan
+from jobs.lake.work import Pending, displaced_facts, pending, plan
 from tests.lake.toys import DAYS, FAMILY, MONDAY, NOON, TABLES, TUESDAY, UNLUCKY, WEDNESDAY, Toys, write_contract
 from tests.lake.toys import toys as make_toys
 
@@ -235,3 +235,16 @@ def forget_contracts() -> None:
     from jobs.lake.contracts import contract
 
     contract.cache_clear()
+
+
+def test_a_displaced_fact_is_told_by_the_books_and_the_touched_days(toys):
+    """Batch 2 brings two views, one of which takes the place of one of batch 1: one accepted, three rows touched."""
+    place = {"topic": "views", "topic_id": "t", "partition": 0, "offset_from": 0, "offset_to": 0, "run_id": "r"}
+    for seq, accepted, rows in ((1, 5, 5), (2, 1, 3), (3, 4, 4)):
+        counts = {"received": accepted, "accepted": accepted, "duplicate": 0, "conflict": 0, "quarantined": 0}
+        book = place | counts | {"ingest_seq": seq, "balanced": True, "recorded_at": NOON}
+        toys.ledger.append("ops.books", [book, book | {"topic": "users", "accepted": 9}])
+        touched = {"ingest_seq": seq, "table": "silver.views", "day": MONDAY, "cause": "new_facts", "rows": rows}
+        toys.ledger.append("ops.touched", [touched | {"recorded_at": NOON}])
+    found = {span: displaced_facts(toys.ledger, *span) for span in ((-1, 1), (1, 2), (2, 3), (-1, 3))}
+    assert found == {(-1, 1): 0, (1, 2): 1, (2, 3): 0, (-1, 3): 1}
