@@ -97,6 +97,11 @@ def test_a_schedule_was_killed_where_it_says(played: Played, name: str) -> None:
     ] == wanted
 
 
+@pytest.mark.parametrize("name", ["stands still until another did its work", "overtaken by another run"])
+def test_whoever_lost_its_lease_was_stopped(played: Played, name: str) -> None:
+    assert [said for said in played.reports[name].done if said.startswith("stopped:") and "was lost" in said] != []
+
+
 def test_each_record_has_the_fate_the_truth_says(played: Played) -> None:
     assert unmet(played.truth) == []
     assert (played.counts.lost, played.counts.doubled, played.counts.unaccounted) == (0, 0, 0)

@@ -7,13 +7,13 @@ from datetime import timedelta
 from shutil import rmtree
 
 from jobs.drills.chance.sandbox import Sandbox
-from jobs.drills.chance.schedule import PRODUCER, Schedule, Step
+from jobs.drills.chance.schedule import Schedule, Step
 from jobs.drills.report import Report
 from jobs.drills.scratch import begin, ended
 from jobs.drills.stage import KILLED
 from jobs.drills.storage import tear
 from jobs.lake.clock import now
-from jobs.lake.errors import LeaseError, ReelhouseError, UsageError, WriteError
+from jobs.lake.errors import LeaseError, UsageError, WriteError
 from jobs.lake.ingest.loop import LEASE
 from jobs.lake.ingest.planning import plan
 from jobs.lake.ingest.progress import BOOKS, progress
@@ -40,10 +40,8 @@ class Play:
 
     def take(self, step: Step) -> None:
         """Take one step."""
-        if step.kind in PRODUCER:
-            self.sandbox.producers.do(step)
-        else:
-            getattr(self, step.kind.replace("-", "_"))(step)
+        act: Callable[[Step], None] | None = getattr(self, step.kind.replace("-", "_"), None)
+        (act or self.sandbox.producers.do)(step)
 
     def ingest(self, step: Step) -> None:
         """Take in all there is, or be killed at a point on the way."""
@@ -207,7 +205,7 @@ def stopped_by_lease(report: Report) -> Iterator[None]:
     """What a run may say that comes back to find another in its place."""
     try:
         yield
-    except ReelhouseError as stopped:
+    except (LeaseError, WriteError) as stopped:
         report.did(f"stopped: {str(stopped)[:120]}")
 
 

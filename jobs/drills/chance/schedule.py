@@ -39,8 +39,9 @@ AT = {
     "upkeep": (1, UPKEEP),
     "torn": (1, TORN),
 }
-# Steps that only somebody asks for: true processes that are truly killed, a minute each.
-BY_HAND = ("sigkill",)
+# Steps that only somebody asks for: a process that is truly killed, a minute each; what docs/reliability.md says of
+# repeats that were judged before the first arrival came.
+BY_HAND = ("sigkill", "usurp")
 
 
 @dataclass(frozen=True)

@@ -56,9 +56,20 @@ class Producers:
         if step.kind in kinds:
             kinds[step.kind](step)
         else:
-            makers = {"send": self._new, "late": self._late, "skew": self._skewed, "poison": self._broken,
-                      "again": self._again, "other": self._other, "earlier": self._earlier}  # fmt: skip
-            self._put(makers[step.kind](step))
+            self._put(self._makers[step.kind](step))
+
+    @property
+    def _makers(self) -> dict[str, Callable[[Step], Iterator[Made]]]:
+        return {
+            "send": self._new,
+            "late": self._late,
+            "skew": self._skewed,
+            "poison": self._broken,
+            "again": self._again,
+            "other": self._other,
+            "earlier": self._earlier,
+            "usurp": self._usurp,
+        }
 
     def _put(self, records: Iterable[Made]) -> None:
         for each in records:
@@ -122,8 +133,15 @@ class Producers:
     def _earlier(self, step: Step) -> Iterator[Made]:
         """Arrivals before ones that have come once, in the other partition, read later; every second says the same."""
         came = Counter(each.event_id for each in self.sent)
-        once = [each for each in self._chosen(replace(step, count=len(self.made))) if came[each.event_id] == 1]
-        for n, each in enumerate(once[: step.count]):
+        known = self._chosen(replace(step, count=len(self.made)))
+        return self._usurping(islice((each for each in known if came[each.event_id] == 1), step.count))
+
+    def _usurp(self, step: Step) -> Iterator[Made]:
+        """The same of any events, repeated before or not: by hand only, see docs/reliability.md."""
+        return self._usurping(self._chosen(step))
+
+    def _usurping(self, chosen: Iterable[Made]) -> Iterator[Made]:
+        for n, each in enumerate(chosen):
             at, partition = each.record.at - HOUR, 1 - each.record.partition
             same = replace(each, record=replace(each.record, at=at, partition=partition))
             yield same if n % 2 else self._changed(each, at, partition)

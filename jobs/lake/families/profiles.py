@@ -20,8 +20,9 @@ from jobs.lake.families.profile_refresh import (
     touched_pairs,
     touched_users,
 )
+from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
-from jobs.lake.work import Staged, Work
+from jobs.lake.work import Staged, Work, displaced_facts
 
 
 def stage(lake: Lake, work: Work) -> Iterator[Staged]:
@@ -33,7 +34,9 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     as_of_day = _as_of(lake, work, silver)
     if as_of_day is None:
         return
-    last_day = None if work.full or work.ingest_seq_from < 0 else _last_day(lake)
+    # A fact that gave its place to an earlier arrival is gone from a day that new facts alone do not name.
+    is_displaced = displaced_facts(Ledger(lake.settings), work.ingest_seq_from, work.ingest_seq_to) > 0
+    last_day = None if work.full or work.ingest_seq_from < 0 or is_displaced else _last_day(lake)
     if last_day is None:
         yield from rebuild(silver, lake.read("gold.user_profiles_history"), as_of_day, lake.keep)
         return
