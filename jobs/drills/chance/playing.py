@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from shutil import rmtree
 
 from jobs.drills.chance.sandbox import Sandbox
@@ -21,7 +20,6 @@ from jobs.lake.kill_points import VARIABLE, Killed, heard
 from jobs.lake.mending import mend, newest_of_log
 from jobs.lake.publications import releases
 from jobs.lake.runner import lease_name
-from jobs.upkeep.files import KEEP_DAYS
 
 
 @dataclass
@@ -71,7 +69,7 @@ class Play:
             self.sandbox.retry()
 
     def upkeep(self, step: Step) -> None:
-        """Compaction and vacuum of every table, or a kill on the way; readers see the same afterwards."""
+        """Compaction of every table, or a kill on the way; readers see the same afterwards."""
         before = self.sandbox.seen()
         self._killed(step.at, self.sandbox.upkeep)
         self.report.equal("what upkeep changes for readers", {}, changes(before, self.sandbox.seen()))
@@ -114,7 +112,7 @@ class Play:
         """Upkeep while an ingest is at work: its tables are refused, the ledger's are tidied beside it."""
 
         def tidy() -> None:
-            self._refused("upkeep of what ingest writes", lambda: self.sandbox.upkeep(timedelta(days=KEEP_DAYS)))
+            self._refused("upkeep of what ingest writes", self.sandbox.upkeep)
 
         self.sandbox.at(step.at, tidy, self.sandbox.ingest)
 

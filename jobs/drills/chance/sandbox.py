@@ -23,6 +23,7 @@ from jobs.lake.releasing import Outcome
 from jobs.lake.runner import Runner
 from jobs.lake.settings import Settings
 from jobs.serve.tables import published_version
+from jobs.upkeep.files import KEEP_DAYS
 from jobs.upkeep.rounds import Round
 
 MEMORY_MB = 1024  # of the Spark of a process that is killed
@@ -96,8 +97,9 @@ class Sandbox:
         """Publish all that waits, also what a rollback held back."""
         return self.runner().retry(now())
 
-    def upkeep(self, keep: timedelta = timedelta(0)) -> None:
-        """A round over every table that leaves nothing small and nothing old."""
+    def upkeep(self) -> None:
+        """A round over every table that leaves no small files; it keeps as many days as the command does."""
+        keep = timedelta(days=KEEP_DAYS)
         turn = Round(self.settings, self.run_id("upkeep"), keep, now(), lambda words: None, COMPACTED_FROM)
         turn.tidy(all_tables(self.settings.schemas_dir))
 
