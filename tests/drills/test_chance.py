@@ -38,7 +38,7 @@ FIXED = {
     ),
     "killed between the tables of a batch": (
         "again=3~2 ingest@ingest.after_views ingest@ingest.after_likes ingest@ingest.after_orders "
-        "ingest@ingest.after_users"
+        "ingest@ingest.after_users ingest"
     ),
     "killed in the ledger": (
         "poison=5~3 ingest@ingest.after_quarantine ingest@ingest.after_touched ingest@ingest.after_watermarks "
@@ -46,7 +46,7 @@ FIXED = {
     ),
     "a process truly killed": "send=4~1 other=3~1 sigkill@ingest.after_views",
     "stands still until another did its work": "gap=3~1 send=3~2 stalled@ingest.after_bronze",
-    "released, and killed on the way": "late=2~9 publish publish@release.before_publications",
+    "released, and killed on the way": "publish late=2~9 ingest publish@release.before_publications",
     "a build truly killed": "earlier=3~5 ingest sigkill@build.staged",
     "overtaken by another run": "skew=2~77 respool=3~2 second@ingest.after_bronze overtaken@release.before",
     "the books are lost, then files are tidied": "unbooked upkeep",
