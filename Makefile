@@ -103,8 +103,8 @@ bench: setup ## measure speed beside its peers; ONLY=B4 SCALE=1 for one at full 
 	@infra/setup.sh bench
 	@.venv/bin/python -m tests.bench $(if $(SAVE),--save)
 
-drill: setup ## faults on purpose, on a lake made for it; NAME= for a certain one
-	@$(REELHOUSE) drill run $(or $(NAME),--all)
+drill: setup ## faults on purpose, on a lake made for it; NAME= for a certain one; RUNS= SEED= for random schedules
+	@$(REELHOUSE) drill $(if $(RUNS)$(SEED),random --seed $(or $(SEED),1) --runs $(or $(RUNS),1),run $(or $(NAME),--all))
 
 fuzz: setup ## more random funnels beside brute force; CASES= how many, SEED= from a certain one
 	@$(if $(CASES),CASES=$(CASES)) $(if $(SEED),SEED=$(SEED)) .venv/bin/python -m tests.jobs.definitions.funnel.fuzz

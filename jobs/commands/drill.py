@@ -12,6 +12,8 @@ PANEL = "Upkeep"
 LISTED = ("drill", "hazards", "story")
 BOOKED = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict", "lost", "balanced")
 RESULT = ("drill", "is_passed", "seconds", "done", "findings", "books", "kept")
+DRAWN = ("seed", "schedule", "family", "is_passed", "seconds", "sent", "lost", "doubled", "unaccounted", "faults",
+         "unmet", "smallest")  # fmt: skip
 app = typer.Typer(no_args_is_help=True, help="Faults on purpose on a scratch lake: what was expected, what was found.")
 
 Rows = Annotated[Format, typer.Option("--format", help="For people, or an array of JSON objects.")]
@@ -66,6 +68,47 @@ def run(
     failed = [result["drill"] for result in results if not result["is_passed"]]
     if failed:
         typer.echo(f"failed: {', '.join(failed)}; see docs/reliability.md", err=True)
+        raise typer.Exit(1)
+
+
+@app.command("random")
+def play_random(
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The first seed.")] = 1,
+    runs: Annotated[int, typer.Option("--runs", min=1, help="How many seeds, from the first on.")] = 10,
+    steps: Annotated[str, typer.Option("--steps", metavar="STEPS", help="These steps in place of drawn ones.")] = "",
+    family: Annotated[str, typer.Option("--family", help="What `--steps` publish: sessions or funnels.")] = "sessions",
+    format: Rows = Format.table,
+) -> None:
+    """Play schedules of faults that are drawn from seeds; exit code 1 when one fails.
+
+    Seeds that passed before are not played again (REELHOUSE_HOME/drills/random.jsonl). A schedule that fails is
+    shrunk to the fewest steps that do, and the command that plays them is printed. One takes about a minute.
+
+    Example: reelhouse drill random --seed 1 --runs 20
+    """
+    from jobs.drills.chance.campaign import added_up, play_seeds, play_steps
+    from jobs.drills.chance.schedule import parse
+    from jobs.serve.printing import print_rows
+
+    def told(words: str) -> None:
+        typer.echo(words, err=format is Format.json)
+
+    home, results = Settings.from_env().home / "drills", []
+    if steps:
+        results.append(play_steps(home, parse(steps, family), told))
+    else:
+        for result in play_seeds(home, range(seed, seed + runs), told):
+            results.append(result)
+            told(f"seed {result['seed']}: {'passed' if result['is_passed'] else 'FAILED'} ({result['seconds']:.0f} s)")
+    if format is Format.json:
+        print_rows(results, DRAWN, format)
+    else:
+        sums, faults = added_up(results)
+        print_rows(faults, ("fault", "times"), format)
+        print_rows([sums], tuple(sums), format)
+    failed = [result for result in results if not result["is_passed"]]
+    if failed:
+        typer.echo(f"failed: {len(failed)} of {len(results)} schedules; see docs/reliability.md", err=True)
         raise typer.Exit(1)
 
 

@@ -9,6 +9,7 @@ from jobs.lake.digest import PER_RUN
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.serve.books import Asked, book_ranges, totals
+from jobs.serve.tables import arrow_of
 
 QUARANTINE = "silver.quarantine"
 BOOKED = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict", "lost", "balanced")
@@ -46,9 +47,9 @@ def doubled(settings: Settings, topic: str) -> int:
     return len(ids) - len(ids.unique())
 
 
-def rows(settings: Settings, table: str) -> list[str]:
-    """The rows of a table without what differs between runs that agree, in a stable order."""
-    found = Ledger(settings).read(table).to_pylist()
+def rows(settings: Settings, table: str, version: int | None = None) -> list[str]:
+    """The rows of a table, or of a version, without what differs between runs that agree, in a stable order."""
+    found = (Ledger(settings).read(table) if version is None else arrow_of(settings, table, version)).to_pylist()
     kept = ({name: value for name, value in row.items() if name not in PER_RUN} for row in found)
     return sorted(repr(row) for row in kept)
 

@@ -72,7 +72,11 @@ def bad_files(found: list[Ailment]) -> list[Path]:
     files = {each.file for each in found}
     files |= {each.file.with_name(HINT) for each in found if each.kind is Kind.checkpoint}
     for torn in (each.file for each in found if each.kind is Kind.newest_commit):
-        files |= {torn.with_suffix(".crc"), torn.with_name(f".{torn.name}.crc")}
+        files |= {
+            torn.with_suffix(".crc"),
+            torn.with_name(f".{torn.stem}.crc.crc"),
+            torn.with_name(f".{torn.name}.crc"),
+        }
     return sorted(file for file in files if file.exists())
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from jobs.lake.broker import client_options, remedy
 from jobs.lake.errors import BrokerError
+from jobs.lake.file_topics import file_topics
 from jobs.lake.settings import Settings
 
 FACTS = ("views", "likes", "orders")
@@ -74,17 +75,23 @@ def ensure_topics(settings: Settings, topics: Iterable[str] = TOPICS) -> list[st
 
 def topic_ids(settings: Settings, topics: Iterable[str] = TOPICS) -> dict[str, str]:
     """The broker's own id of each topic that exists: a re-created topic has a new one."""
+    if (files := file_topics(settings)) is not None:
+        return files.ids(topics)
     with _admin(settings) as admin:
         return {found["name"]: str(found["topic_id"]) for found in _describe(admin, topics)}
 
 
 def begin_offsets(settings: Settings, topics: Iterable[str] = TOPICS) -> Offsets:
     """The first offset still held, by topic and partition."""
+    if (files := file_topics(settings)) is not None:
+        return files.begins(topics)
     return _offsets(settings, topics, "beginning_offsets")
 
 
 def end_offsets(settings: Settings, topics: Iterable[str] = TOPICS) -> Offsets:
     """The offset the next record will get, by topic and partition."""
+    if (files := file_topics(settings)) is not None:
+        return files.ends(topics)
     return _offsets(settings, topics, "end_offsets")
 
 

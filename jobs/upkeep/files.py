@@ -34,10 +34,10 @@ class Tidied:
         return asdict(self)
 
 
-def compact(ledger: Ledger, table: str) -> int:
-    """Write small files together, partition by partition, as one commit; how many files went into larger ones."""
+def compact(ledger: Ledger, table: str, many: int = MANY_SMALL) -> int:
+    """Write small files together, from `many` of them, by partition, as one commit; how many went into larger ones."""
     delta = ledger.open(table)
-    if len([size for size in _sizes(delta) if size < SMALL_BYTES]) < MANY_SMALL:
+    if len([size for size in _sizes(delta) if size < SMALL_BYTES]) < many:
         return 0
     return int(delta.optimize.compact(target_size=TARGET_BYTES, max_concurrent_tasks=2)["numFilesRemoved"])
 

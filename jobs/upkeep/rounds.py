@@ -21,7 +21,7 @@ from jobs.lake.runner import lease_name
 from jobs.lake.settings import Settings
 from jobs.lake.settling import settle
 from jobs.lake.staging import Staging
-from jobs.upkeep.files import Tidied, compact, refresh_log, refuse_too_young, statistics, vacuum
+from jobs.upkeep.files import MANY_SMALL, Tidied, compact, refresh_log, refuse_too_young, statistics, vacuum
 
 SILVER, LEDGER = "silver", "ledger"
 LEASES = "ops.leases"  # overwritten at every heartbeat: one file to read, many to throw away
@@ -37,6 +37,7 @@ class Round:
     keep: timedelta
     now: datetime
     told: Callable[[str], None]
+    many: int = MANY_SMALL  # small files of a table that are worth a commit
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -69,7 +70,7 @@ class Round:
 
     def _plain(self, table: str) -> Tidied:
         """A table whose newest version is what readers see. Appends do not collide with a compaction."""
-        compacted = 0 if table == LEASES else compact(self.ledger, table)
+        compacted = 0 if table == LEASES else compact(self.ledger, table, self.many)
         keep = KEEP_LEASES if table == LEASES else self.keep
         gone = vacuum(self.ledger.open(table), keep)
         refresh_log(self.ledger, table)
@@ -84,7 +85,7 @@ class Round:
             )
             return
         settle(self.ledger, families(self.settings.schemas_dir)[family], last)
-        compacted = {table: compact(self.ledger, table) for table in tables}
+        compacted = {table: compact(self.ledger, table, self.many) for table in tables}
         reach("upkeep.before_publications")
         if any(compacted.values()):
             versions = {table: self.ledger.version(table) for table, files in compacted.items() if files}

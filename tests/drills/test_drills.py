@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from itertools import count
 
 import pytest
 from typer.testing import CliRunner
@@ -17,28 +16,15 @@ from jobs.lake import leases
 from jobs.lake.errors import ServiceError, UsageError
 from jobs.lake.ingest import planning
 from jobs.lake.ingest.control import Statement
-from jobs.lake.tables import Lake
 from tests.drills.conftest import Rehearsal
 
-# tests/lake/test_ingest.py kills at every point already.
+# test_chance.py kills at every point already.
 REHEARSED = ("hour-missing", "topic-re-created", "two-ingests-at-once")
 Patch = pytest.MonkeyPatch
 
 
-def write_under_fresh_names(patch: Patch) -> None:
-    """Delta cannot tell that a killed batch has written to this table before."""
-    numbers, append = count(), Lake.append
-
-    def forgetful(self, table, frame, *, app, **given):
-        fresh = f"{app}-{next(numbers)}" if table == "silver.views" else app
-        append(self, table, frame, app=fresh, **given)
-
-    patch.setattr(Lake, "append", forgetful)
-
-
 # Drill → how its remedy is switched off, and the expectation that then is not met.
 SWITCHES: dict[str, tuple[Callable[[Patch], None], str]] = {
-    "kill-after-write": (write_under_fresh_names, "the books add up"),
     "hour-missing": (
         lambda patch: patch.setattr(Statement, "is_reached", lambda self, read_to: True),
         "views are complete until the missing hour",

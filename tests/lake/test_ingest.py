@@ -1,4 +1,7 @@
-"""Ingest is a function of what lies on the topics: batches, kills, repeats and order of arrival change nothing."""
+"""Ingest is a function of what lies on the topics: batches, repeats and order of arrival change nothing.
+
+Kills are played in tests/drills/test_chance.py.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,10 @@ from jobs.lake.ingest.landing import land
 from jobs.lake.ingest.loop import LEASE, Ingest
 from jobs.lake.ingest.planning import Plan, plan
 from jobs.lake.ingest.progress import progress
-from jobs.lake.ingest.steps import KILL_POINTS, Done
-from jobs.lake.kill_points import VARIABLE, Killed
+from jobs.lake.ingest.steps import Done
 from jobs.lake.leases import Lease
 from jobs.lake.settings import Settings
-from tests.lake.logs import ALL, NOON, Log, Record, body_of, micros, record
+from tests.lake.logs import NOON, Log, Record, body_of, micros, record
 
 SILVER = ("silver.views", "silver.orders", "silver.users", "silver.quarantine")
 COUNTED = ("received", "accepted", "duplicate", "quarantined")
@@ -111,19 +113,6 @@ def test_a_second_run_finds_nothing_and_needs_no_spark(clean: tuple[dict[str, st
     with pytest.MonkeyPatch.context() as patch:
         clean[2].installed(patch)
         assert again.until_caught_up() == []
-
-
-def test_killed_at_each_point_in_turn_it_ends_the_same(
-    settings: Settings, spark: SparkSession, clean: tuple[dict[str, str], Ingest, Log], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One lake, killed on its way at every point: each run goes on from where the one before was cut short."""
-    silent = {f"ingest.after_{topic}" for topic in ALL if topic not in clean[2].parts}
-    for point in (each for each in KILL_POINTS if each not in silent):
-        monkeypatch.setenv(VARIABLE, f"raise:{point}")
-        with pytest.raises(Killed):
-            run(settings, spark, clean[2])
-    monkeypatch.delenv(VARIABLE)
-    assert digests(run(settings, spark, clean[2])) == clean[0]
 
 
 @pytest.mark.parametrize(("seed", "small"), [(1, SMALL), (2, 0)], ids=["kept and read once", "as large batches are"])

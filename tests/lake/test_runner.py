@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
-from pyspark.sql import SparkSession
 
 from jobs.lake import filling, kill_points
 from jobs.lake.errors import BooksError, LeaseError, QualityError, UsageError, WriteError
@@ -292,23 +290,6 @@ def test_the_commits_of_a_release_say_by_whom_and_with_what_verdict(released):
     history = released.ledger.open("gold.toy_days").history(1)[0]
     assert '"run_id": "run-1"' in str(history["userMetadata"])
     assert '"verdict": "passed"' in str(history["userMetadata"])
-
-
-def test_a_killed_process_leaves_a_lease_that_its_rerun_can_take(toys: Toys, spark: SparkSession):
-    toys.ingest(("ann", MONDAY, 5))
-    code = (
-        "from pathlib import Path; from jobs.lake.runner import Runner; from jobs.lake.settings import Settings;"
-        "from tests.lake.toys import NOON, installed; context = installed(); context.__enter__();"
-        f"settings = Settings(home=Path({str(toys.settings.home)!r}),"
-        f"schemas_dir=Path({str(toys.settings.schemas_dir)!r}),"
-        "spark_memory_mb=1024, spark_remote='', spark_master=''); Runner(settings, 'toys', 'doomed').build(NOON)"
-    )
-    environment = {**os.environ, kill_points.VARIABLE: "build.staged", "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, timeout=300, check=False)
-    assert ended.returncode == -signal.SIGKILL
-    assert Leases(toys.ledger).read()[lease_name(FAMILY)].holder.startswith("doomed")
-    publish(toys, "run-2")
-    assert [row[:2] for row in seen(toys)["gold.toy_days"]] == [(MONDAY, 1)]
 
 
 def test_nothing_to_do_is_said_without_starting_spark(tmp_path: Path):

@@ -12,7 +12,7 @@ from jobs.lake.publications import Publication, families, family_of, inputs_of, 
 from jobs.lake.runner import Runner
 from jobs.lake.staging import Manifest, StagedTable
 from jobs.lake.watermark import highest
-from jobs.lake.work import Pending, pending, plan
+from jobs.lake.work import Pending, displaced_rows, pending, plan
 from tests.lake.toys import DAYS, FAMILY, MONDAY, NOON, TABLES, TUESDAY, UNLUCKY, WEDNESDAY, Toys, write_contract
 from tests.lake.toys import toys as make_toys
 
@@ -235,3 +235,14 @@ def forget_contracts() -> None:
     from jobs.lake.contracts import contract
 
     contract.cache_clear()
+
+
+def test_who_lost_a_row_is_told_by_the_ledger_for_the_batches_asked_about(toys):
+    lost = {"table": "silver.views", "day": MONDAY, "cause": "displaced", "rows": 1, "recorded_at": NOON}
+    gained = lost | {"cause": "new_facts", "ingest_seq": 2}
+    rows = [lost | {"ingest_seq": seq, "subject": f"u{seq}"} for seq in (1, 2, 3)]
+    toys.ledger.append("ops.touched", [*rows, gained, rows[0] | {"table": "silver.users", "subject": "u9"}])
+    spans = {(-1, 1): ["u1"], (1, 3): ["u2", "u3"], (3, 4): []}
+    for span, users in spans.items():
+        found = displaced_rows(toys.ledger, ["silver.views"], *span)
+        assert sorted(row["subject"] for row in found) == users

@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 import pytest
+from kafka import KafkaProducer
 
 from jobs.drills.broker import LARGEST, Broker, free_ports
 from jobs.drills.corpus import cases
@@ -20,7 +23,7 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.lake.topics import end_offsets
 from jobs.produce.producer import Producer
-from tests.lake.logs import NOON, body_of
+from tests.lake.logs import NOON, body_of, record
 
 pytestmark = pytest.mark.timeout(600)
 STAMPED = ("event_id", "event_time", "sent_time", "producer")
@@ -162,6 +165,28 @@ def test_what_retention_took_stops_ingest_until_somebody_books_it(shop: Shop, le
     assert sum(line["received"] for line in lines) == left
     assert (shop.views_of(f"read-{left}"), shop.views_of(f"lost-{left}"), shop.views_of(f"left-{left}")) == (9, 0, left)
     assert shop.ingest()["outcome"] == "nothing_to_do"
+
+
+def test_offsets_without_a_record_are_not_counted(shop: Shop) -> None:
+    """A transaction that was aborted, and the markers of those that were not, take offsets of their own."""
+    kept, views = "in a transaction", (body_of("views", n, NOON + timedelta(hours=1)) for n in range(9))
+    sender = KafkaProducer(bootstrap_servers=shop.settings.bootstrap, transactional_id="app:test", acks="all")
+    sender.init_transactions()
+    for is_kept in (True, False, True):
+        sender.begin_transaction()
+        for body in islice(views, 3):
+            sent = record("views", body | {"video_id": kept if is_kept else "aborted"})
+            sender.send("views", key=sent.key, value=sent.value, headers=list(sent.headers or ()), partition=0)
+        if is_kept:
+            sender.commit_transaction()
+        else:
+            sender.flush()
+            sender.abort_transaction()
+    sender.close()
+    told = shop.ingest()
+    lines = [line for line in shop.books() if line["ingest_seq"] in told["batches"] and line["topic"] == "views"]
+    assert sum(line["offset_to"] - line["offset_from"] for line in lines) == 9 + 3
+    assert (sum(line["received"] for line in lines), shop.views_of(kept), shop.views_of("aborted")) == (6, 6, 0)
 
 
 def test_a_broker_that_is_away_is_told_from_bad_data(shop: Shop) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from jobs.bronze.events import build
 from jobs.lake.broker import source_options
+from jobs.lake.file_topics import file_topics
 from jobs.lake.ingest.batch import SMALL
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import APP, BRONZE
@@ -32,6 +33,8 @@ def records(lake: Lake, plan: Plan) -> "DataFrame":
     """The planned ranges as Spark's Kafka source gives them; a range the broker no longer has fails the read."""
     if not plan.size:  # all it has to tell is what was lost
         return lake.spark.createDataFrame([], AS_READ)
+    if (files := file_topics(lake.settings)) is not None:
+        return lake.spark.createDataFrame(list(files.rows(plan.ranges)), AS_READ)
     read = {topic: plan.ranges[topic] for topic in plan.topics_to_read()}
     edges = [
         {topic: {str(n): bounds[side] for n, bounds in parts.items()} for topic, parts in read.items()}

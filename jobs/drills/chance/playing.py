@@ -1,0 +1,217 @@
+"""Playing a schedule: each step on the sandbox, with what must be true right after it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from shutil import rmtree
+
+from jobs.drills.chance.sandbox import Sandbox
+from jobs.drills.chance.schedule import Schedule, Step
+from jobs.drills.report import Report
+from jobs.drills.scratch import begin, ended
+from jobs.drills.stage import KILLED
+from jobs.drills.storage import tear
+from jobs.lake.clock import now
+from jobs.lake.errors import LeaseError, UsageError, WriteError
+from jobs.lake.ingest.loop import LEASE
+from jobs.lake.ingest.planning import plan
+from jobs.lake.ingest.progress import BOOKS, progress
+from jobs.lake.kill_points import VARIABLE, Killed, heard
+from jobs.lake.mending import mend, newest_of_log
+from jobs.lake.publications import releases
+from jobs.lake.runner import lease_name
+
+
+@dataclass
+class Play:
+    """One schedule on one sandbox."""
+
+    sandbox: Sandbox
+    report: Report
+    last_run: str = ""
+
+    def all(self, schedule: Schedule) -> None:
+        """Take every step in its turn."""
+        for step in schedule.steps:
+            self.report.did(str(step))
+            self.take(step)
+
+    def take(self, step: Step) -> None:
+        """Take one step."""
+        act: Callable[[Step], None] | None = getattr(self, step.kind.replace("-", "_"), None)
+        (act or self.sandbox.producers.do)(step)
+
+    def ingest(self, step: Step) -> None:
+        """Take in all there is, or be killed at a point on the way."""
+        self._killed(step.at, self.sandbox.ingest)
+
+    def publish(self, step: Step) -> None:
+        """Build, check and release, or be killed on the way; readers see the old until the release is whole."""
+        self.last_run = self.sandbox.run_id("publish")
+        self._killed(step.at, lambda: self.sandbox.publish(self.last_run), reading=True)
+
+    def cleared(self, step: Step) -> None:
+        """The same run once more, as a cleared task is."""
+        self.sandbox.publish(self.last_run or self.sandbox.run_id("publish"))
+
+    def full(self, step: Step) -> None:
+        """Everything built anew from silver: what was published up to there does not change."""
+        self.sandbox.publish()
+        before = self.sandbox.seen()
+        self.sandbox.publish(full=True)
+        self.report.equal("what a full build changes of what was published", {}, changes(before, self.sandbox.seen()))
+
+    def rollback(self, step: Step) -> None:
+        """The release before the newest is put back, and the newest after it."""
+        if len(releases(self.sandbox.ledger, self.sandbox.family)) > 1:
+            self.sandbox.publish()
+            self.sandbox.runner().rollback("")
+            self.sandbox.retry()
+
+    def upkeep(self, step: Step) -> None:
+        """Compaction of every table, or a kill on the way; readers see the same afterwards."""
+        before = self.sandbox.seen()
+        self._killed(step.at, self.sandbox.upkeep)
+        self.report.equal("what upkeep changes for readers", {}, changes(before, self.sandbox.seen()))
+
+    def second(self, step: Step) -> None:
+        """A second ingest while one is at work: it is refused."""
+        self.sandbox.at(step.at, lambda: self._refused("a second ingest", self.sandbox.ingest), self.sandbox.ingest)
+
+    def twice(self, step: Step) -> None:
+        """A second build of the family while one is at work: it is refused, or finds nothing to do."""
+
+        def build() -> None:
+            self.sandbox.runner().build(now(), full=True)
+
+        self.sandbox.at(step.at, lambda: self._refused("a second build", build), self.sandbox.publish)
+
+    def stalled(self, step: Step) -> None:
+        """An ingest stands still until its lease is gone and another has done all the work; then it goes on."""
+
+        def another() -> None:
+            self.sandbox.expire(LEASE)
+            self.sandbox.ingest()
+
+        self._outlived(lambda: self.sandbox.at(step.at, another, self.sandbox.ingest))
+
+    def overtaken(self, step: Step) -> None:
+        """The same with a run of the family; what the other published stays."""
+        after: list[dict[str, list[str]]] = []
+
+        def another() -> None:
+            self.sandbox.expire(lease_name(self.sandbox.family))
+            self.sandbox.publish()
+            after.append(self.sandbox.seen())
+
+        self._outlived(lambda: self.sandbox.at(step.at, another, self.sandbox.publish))
+        if after:
+            self.report.equal("what the run that was late changes", {}, changes(after[0], self.sandbox.seen()))
+
+    def tidied(self, step: Step) -> None:
+        """Upkeep while an ingest is at work: its tables are refused, the ledger's are tidied beside it."""
+
+        def tidy() -> None:
+            self._refused("upkeep of what ingest writes", self.sandbox.upkeep)
+
+        self.sandbox.at(step.at, tidy, self.sandbox.ingest)
+
+    def built(self, step: Step) -> None:
+        """The family is published while an ingest is in the middle of a batch."""
+        self.sandbox.at(step.at, self.sandbox.publish, self.sandbox.ingest)
+
+    def orphan(self, step: Step) -> None:
+        """The append of a killed run goes on in the server and comes before that of the next, which planned more."""
+        from jobs.lake.ingest.landing import land
+
+        sandbox = self.sandbox
+        sandbox.ingest()
+        sandbox.producers.do(Step("send", step.count, step.pick))
+        orphans = plan(sandbox.settings, progress(sandbox.ledger))
+        sandbox.producers.do(Step("send", step.count, step.pick + 1))
+        sandbox.at("ingest.before_bronze", lambda: land(sandbox.new_ingest().lake(), orphans), sandbox.ingest)
+
+    def unbooked(self, step: Step) -> None:
+        """The newest commit of the books is lost."""
+        if self.sandbox.ledger.version(BOOKS) > 0:
+            newest_of_log(self.sandbox.ledger, BOOKS).unlink()
+
+    def no_books(self, step: Step) -> None:
+        """All books are lost, and written again before anything new comes."""
+        rmtree(self.sandbox.ledger.path(BOOKS), ignore_errors=True)
+        self.sandbox.ingest()
+
+    def torn(self, step: Step) -> None:
+        """The newest commit of a table is cut in half; doctor and repair mend it, or say that it takes a copy."""
+        if self.sandbox.ledger.version(step.at) < 1:
+            return
+        file = newest_of_log(self.sandbox.ledger, step.at)
+        whole = file.read_bytes()
+        tear(file)
+        try:
+            mended = mend(self.sandbox.settings, step.at, self.sandbox.run_id("repair"))
+        except (UsageError, WriteError):
+            mended = None
+        if mended is None:  # hidden by a checkpoint, or older than what can be done again
+            file.write_bytes(whole)
+
+    def sigkill(self, step: Step) -> None:
+        """A process of its own is ended by SIGKILL at a point; its lease stays behind."""
+        command = "ingest" if step.at.startswith("ingest.") else step.at.split(".", 1)[0]
+        words = (command,) if command == "ingest" else (command, self.sandbox.family)
+        done = ended(begin(self.sandbox.settings, *words, **{VARIABLE: step.at}))
+        self.report.equal(f"exit code of `reelhouse {' '.join(words)}`", KILLED, done.code)
+
+    def _killed(self, at: str, work: Callable[[], None], *, reading: bool = False) -> None:
+        """Do some work and be killed at a point of it, if there is one and it comes by."""
+        before = self.sandbox.seen() if reading else {}
+
+        def hear(name: str) -> None:
+            if reading and name != "release.after_publications":
+                self._see(name, before)
+            if name == at:
+                raise Killed(name)
+
+        try:
+            with heard(hear):
+                work()
+        except Killed:
+            self.report.did(f"killed at {at}")
+
+    def _see(self, point: str, before: dict[str, list[str]]) -> None:
+        found = changes(before, self.sandbox.seen())
+        if found:
+            self.report.equal(f"what readers see other than before, at {point}", {}, found)
+
+    def _refused(self, who: str, work: Callable[[], None]) -> None:
+        """Expect somebody to be told that another is at work."""
+        try:
+            work()
+        except LeaseError as refused:
+            self.report.says(who, "is held by", str(refused))
+        else:
+            self.report.equal(f"{who} while another is at work", "refused", "done")
+
+    def _outlived(self, work: Callable[[], object]) -> None:
+        """A run that lost its lease may end, or stop and say that it was lost; it may not fail in another way."""
+        with stopped_by_lease(self.report):
+            work()
+
+
+@contextmanager
+def stopped_by_lease(report: Report) -> Iterator[None]:
+    """What a run may say that comes back to find another in its place."""
+    try:
+        yield
+    except (LeaseError, WriteError) as stopped:
+        report.did(f"stopped: {str(stopped)[:120]}")
+
+
+def changes(before: dict[str, list[str]], after: dict[str, list[str]]) -> dict[str, tuple[int, int]]:
+    """Table → rows that are gone and rows that are new, for tables in which any are."""
+    found = {}
+    for table in sorted(before | after):
+        old, new = set(before.get(table, ())), set(after.get(table, ()))
+        if old != new or len(before.get(table, ())) != len(after.get(table, ())):
+            found[table] = (len(old - new), len(new - old))
+    return found

@@ -1,0 +1,136 @@
+"""A lake and topics in files for one schedule, and the runs that work on them in this process, on a warm Spark."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from jobs.drills.chance.schedule import FAMILIES
+from jobs.drills.chance.sending import Producers
+from jobs.drills.evidence import rows
+from jobs.lake.clock import now
+from jobs.lake.contracts import all_tables
+from jobs.lake.errors import UsageError
+from jobs.lake.file_topics import SCHEME, FileTopics
+from jobs.lake.ingest.loop import Ingest
+from jobs.lake.kill_points import heard
+from jobs.lake.leases import TABLE as LEASES
+from jobs.lake.ledger import Ledger
+from jobs.lake.releasing import Outcome
+from jobs.lake.runner import Runner
+from jobs.lake.settings import Settings
+from jobs.serve.tables import published_version
+from jobs.upkeep.files import KEEP_DAYS
+from jobs.upkeep.rounds import Round
+
+MEMORY_MB = 1024  # of the Spark of a process that is killed
+COMPACTED_FROM = 2  # small files of a table; the lakes of drills are small
+
+
+@dataclass
+class Sandbox:
+    """The stage of a schedule: everything it writes lies under `folder`."""
+
+    folder: Path
+    spark: SparkSession
+    family: str = "sessions"
+    lake: str = "lake"
+    runs: int = 0
+    producers: Producers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.producers = Producers(FileTopics(self.folder / "topics"), self.folder)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Settings of the lake, for this process and those it starts."""
+        return Settings(
+            home=self.folder / self.lake,
+            lake_uri="",
+            key_file=self.folder / "keys.json",
+            kafka_bootstrap_servers=f"{SCHEME}{self.folder / 'topics'}",
+            spark_remote="",
+            spark_master="local[2]",
+            spark_memory_mb=MEMORY_MB,
+            alert_webhook="",
+        )
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The tables, without Spark."""
+        return Ledger(self.settings)
+
+    @cached_property
+    def undisturbed(self) -> "Sandbox":
+        """Another lake on the same topics."""
+        return replace(self, lake="clean")
+
+    def run_id(self, what: str) -> str:
+        """A name for the next run."""
+        self.runs += 1
+        return f"{what}-{self.runs}"
+
+    def ingest(self) -> None:
+        """Take in all there is."""
+        self.new_ingest().until_caught_up()
+
+    def new_ingest(self) -> Ingest:
+        """A run of ingest that has not begun; its session is its own, as in a process of its own."""
+        return Ingest(self.settings, self.run_id("ingest"), now, lambda _: self.spark.newSession())
+
+    def runner(self, run_id: str = "") -> Runner:
+        """A run of the family that has not begun."""
+        name = run_id or self.run_id("publish")
+        return Runner(self.settings, self.family, name, session=lambda _: self.spark.newSession())
+
+    def publish(self, run_id: str = "", *, full: bool = False) -> None:
+        """Build, check and release what is touched, or everything."""
+        runner = self.runner(run_id)
+        runner.build(now(), full=full)
+        runner.check()
+        runner.release()
+
+    def retry(self) -> Outcome:
+        """Publish all that waits, also what a rollback held back."""
+        return self.runner().retry(now())
+
+    def upkeep(self) -> None:
+        """A round over every table that leaves no small files; it keeps as many days as the command does."""
+        keep = timedelta(days=KEEP_DAYS)
+        turn = Round(self.settings, self.run_id("upkeep"), keep, now(), lambda words: None, COMPACTED_FROM)
+        turn.tidy(all_tables(self.settings.schemas_dir))
+
+    def expire(self, lease: str) -> None:
+        """Let a lease run out, as it does when its holder stands still for a minute."""
+        held, version = self.ledger.read_versioned(LEASES)
+        lines = [
+            line | {"expires_at": line["acquired_at"]} if line["name"] == lease else line for line in held.to_pylist()
+        ]
+        self.ledger.replace(LEASES, lines, on_version=version)
+
+    def seen(self) -> dict[str, list[str]]:
+        """What readers get of the family's tables; nothing before the first release."""
+        found = {}
+        for table in FAMILIES[self.family]:
+            try:
+                version = published_version(self.settings, table, None, None)
+            except UsageError:
+                return {}
+            found[table] = rows(self.settings, table, version)
+        return found
+
+    def at(self, point: str, act: Callable[[], None], work: Callable[[], None]) -> bool:
+        """Do `work`; when it first passes `point`, do `act` there. Whether it came by."""
+        passed: list[str] = []
+
+        def hear(name: str) -> None:
+            if name == point and not passed:
+                passed.append(name)
+                act()
+
+        with heard(hear):
+            work()
+        return bool(passed)

@@ -1,0 +1,114 @@
+"""Topics that lie in files in place of a broker: what drills send, read by the same ingest that reads Kafka.
+
+`KAFKA_BOOTSTRAP_SERVERS=file:<folder>`: a folder for each topic, a file of JSON lines for each partition. An offset
+that has no record is a line without one: the gap that a transaction's marker, or compaction, leaves.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from jobs.lake.settings import Settings
+
+SCHEME = "file:"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+Headers = tuple[tuple[str, bytes], ...]
+Offsets = dict[str, dict[int, int]]  # topic → partition → offset
+Row = tuple[bytes | None, bytes | None, str, int, int, datetime, Headers | None]  # as landing.AS_READ
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One record with the time at which it was taken in."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers | None
+    at: datetime
+
+
+@dataclass(frozen=True)
+class FileTopics:
+    """All topics under one folder."""
+
+    folder: Path
+
+    def append(self, topic: str, partition: int, entry: Entry | None) -> int:
+        """Add a record, or a gap for None, at the end of a partition; its offset."""
+        file = self._file(topic, partition)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        offset = self._end(file)
+        with file.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(_packed(entry) if entry else None, separators=(",", ":")) + "\n")
+        return offset
+
+    def ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """The id of each topic that exists."""
+        return {topic: f"file-{topic}" for topic in topics if self._parts(topic)}
+
+    def begins(self, topics: Iterable[str]) -> Offsets:
+        """The first offset of each partition: nothing is ever taken away."""
+        return {topic: dict.fromkeys(parts, 0) for topic in topics if (parts := self._parts(topic))}
+
+    def ends(self, topics: Iterable[str]) -> Offsets:
+        """The offset that the next record will get."""
+        return {
+            topic: {number: self._end(file) for number, file in parts.items()}
+            for topic in topics
+            if (parts := self._parts(topic))
+        }
+
+    def rows(self, ranges: Mapping[str, Mapping[int, tuple[int, int]]]) -> Iterator[Row]:
+        """The records of these ranges of offsets, as Spark's Kafka source gives them."""
+        for topic, parts in ranges.items():
+            for number, (start, end) in parts.items():
+                if end > start:
+                    yield from self._rows(topic, number, start, end)
+
+    def _rows(self, topic: str, partition: int, start: int, end: int) -> Iterator[Row]:
+        lines = self._file(topic, partition).read_text(encoding="utf-8").splitlines()
+        for offset, line in enumerate(lines[start:end], start):
+            packed = json.loads(line)
+            if packed is not None:
+                entry = _entry(packed)
+                yield entry.key, entry.value, topic, partition, offset, entry.at, entry.headers
+
+    def _parts(self, topic: str) -> dict[int, Path]:
+        return {int(file.stem): file for file in sorted((self.folder / topic).glob("*.jsonl"))}
+
+    def _file(self, topic: str, partition: int) -> Path:
+        return self.folder / topic / f"{partition}.jsonl"
+
+    @staticmethod
+    def _end(file: Path) -> int:
+        return file.read_bytes().count(b"\n") if file.exists() else 0
+
+
+def file_topics(settings: Settings) -> FileTopics | None:
+    """The topics in files that the settings name in place of a broker; None for a broker."""
+    where = settings.kafka_bootstrap_servers
+    return FileTopics(Path(where.removeprefix(SCHEME))) if where.startswith(SCHEME) else None
+
+
+def _packed(entry: Entry) -> list[Any]:
+    headers = None if entry.headers is None else [[name, _text(value)] for name, value in entry.headers]
+    return [(entry.at - EPOCH) // MICROSECOND, _text(entry.key), _text(entry.value), headers]
+
+
+def _entry(packed: list[Any]) -> Entry:
+    at, key, value, headers = packed
+    pairs = None if headers is None else tuple((name, _bytes(held) or b"") for name, held in headers)
+    return Entry(_bytes(key), _bytes(value), pairs, EPOCH + at * MICROSECOND)
+
+
+def _text(held: bytes | None) -> str | None:
+    return None if held is None else b64encode(held).decode()
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else b64decode(text)

@@ -1,0 +1,260 @@
+"""Schedules of faults: ten of them on one lake, the truth about each record, and a driver that can fail."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from typer.testing import CliRunner
+
+from jobs.__main__ import build_app
+from jobs.drills.chance import campaign
+from jobs.drills.chance.campaign import RESULTS, Campaign, added_up
+from jobs.drills.chance.fates import ACCEPTED, CONFLICT, DUPLICATE, Sent, fates, tally
+from jobs.drills.chance.playing import Play, changes
+from jobs.drills.chance.sandbox import Sandbox
+from jobs.drills.chance.schedule import FAMILIES, INGEST, PRODUCER, Schedule, draw, parse
+from jobs.drills.chance.shrinking import shrink
+from jobs.drills.chance.verdict import Counts, compare, judge, settle_up
+from jobs.drills.report import Report
+from jobs.lake.errors import UsageError
+from jobs.lake.file_topics import Entry, FileTopics
+from jobs.lake.tables import Lake
+from tests.lake.logs import NOON
+
+Patch = pytest.MonkeyPatch
+
+# Played in this order on one lake, so that each finds what the ones before it left.
+FIXED = {
+    "killed before and after bronze": (
+        "send=6~1 send=3~4 send=2~6 send=4~7 ingest@ingest.before_bronze ingest@ingest.after_bronze"
+    ),
+    "killed between the tables of a batch": (
+        "again=3~2 ingest@ingest.after_views ingest@ingest.after_likes ingest@ingest.after_orders "
+        "ingest@ingest.after_users ingest"
+    ),
+    "killed in the ledger": (
+        "poison=5~3 ingest@ingest.after_quarantine ingest@ingest.after_touched ingest@ingest.after_watermarks "
+        "ingest@ingest.before_books ingest@ingest.after_books"
+    ),
+    "a process truly killed": "send=4~1 other=3~1 sigkill@ingest.after_views",
+    "stands still until another did its work": "gap=3~1 send=3~2 stalled@ingest.after_bronze",
+    "released, and killed on the way": "publish late=2~9 ingest publish@release.before_publications",
+    "a build truly killed": "earlier=3~5 ingest sigkill@build.staged",
+    "overtaken by another run": "skew=2~77 respool=3~2 second@ingest.after_bronze overtaken@release.before",
+    "the books are lost, then files are tidied": "unbooked upkeep",
+    "the log of a table is torn": "send=2~3 ingest torn@silver.views",
+}
+
+
+@dataclass(frozen=True)
+class Played:
+    """What became of the ten schedules."""
+
+    sandbox: Sandbox
+    reports: dict[str, Report]
+    counts: Counts
+    truth: Report
+    clean: Report
+
+
+@pytest.fixture(scope="module")
+def played(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Played:
+    sandbox, reports = Sandbox(tmp_path_factory.mktemp("chance"), spark), {}
+    truth, clean = Report("truth", print), Report("clean", print)
+    for name, words in FIXED.items():
+        reports[name] = Report(name, print)
+        Play(sandbox, reports[name]).all(parse(words))
+    settle_up(sandbox)
+    counts = judge(sandbox, truth)
+    compare(sandbox, clean)
+    return Played(sandbox, reports, counts, truth, clean)
+
+
+def unmet(report: Report) -> list[tuple[str, str]]:
+    return [(finding.expected, finding.found) for finding in report.findings if not finding.is_met]
+
+
+@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.timeout(1800)
+def test_what_must_be_true_right_after_a_fault_is(played: Played, name: str) -> None:
+    assert unmet(played.reports[name]) == []
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_a_schedule_was_killed_where_it_says(played: Played, name: str) -> None:
+    """A point that no run comes by would prove nothing."""
+    wanted = [step.at for step in parse(FIXED[name]).steps if step.kind in ("ingest", "publish") and step.at]
+    assert [
+        said.removeprefix("killed at ") for said in played.reports[name].done if said.startswith("killed")
+    ] == wanted
+
+
+@pytest.mark.parametrize("name", ["stands still until another did its work", "overtaken by another run"])
+def test_whoever_lost_its_lease_was_stopped(played: Played, name: str) -> None:
+    assert [said for said in played.reports[name].done if said.startswith("stopped:") and "was lost" in said] != []
+
+
+def test_each_record_has_the_fate_the_truth_says(played: Played) -> None:
+    assert unmet(played.truth) == []
+    assert (played.counts.lost, played.counts.doubled, played.counts.unaccounted) == (0, 0, 0)
+    assert played.counts.sent == len(played.sandbox.producers.sent) > 40
+
+
+def test_silver_and_what_is_published_are_as_undisturbed(played: Played) -> None:
+    assert unmet(played.clean) == []
+    assert played.sandbox.seen()["silver.sessions"]
+
+
+def test_books_count_records_where_offsets_have_gaps(played: Played) -> None:
+    lines = [line for line in played.sandbox.ledger.read("ops.books").to_pylist() if line["topic"] == "views"]
+    offsets = sum(line["offset_to"] - line["offset_from"] for line in lines)
+    assert offsets - sum(line["received"] for line in lines) == 3  # the gaps of one schedule
+
+
+def write_under_fresh_names(patch: Patch) -> None:
+    """Delta cannot tell that a killed batch has written to this table before."""
+    numbers, append = count(), Lake.append
+
+    def forgetful(self, table, frame, *, app, **given):
+        fresh = f"{app}-{next(numbers)}" if table == "silver.views" else app
+        append(self, table, frame, app=fresh, **given)
+
+    patch.setattr(Lake, "append", forgetful)
+
+
+def test_without_a_remedy_the_driver_is_red_and_finds_the_steps(
+    spark: SparkSession, tmp_path: Path, monkeypatch: Patch
+) -> None:
+    write_under_fresh_names(monkeypatch)
+    monkeypatch.setattr(campaign, "shrink", lambda failing, fails: shrink(failing, fails, tries=1))
+    said: list[str] = []
+    row = Campaign(tmp_path, spark, said.append).one(parse("send=3~1 ingest@ingest.after_views again=2~1"))
+    assert not row["is_passed"]
+    assert row["smallest"] == "send=3~1 ingest@ingest.after_views"
+    assert said[-1].endswith("random --family sessions --steps 'send=3~1 ingest@ingest.after_views'")
+
+
+def test_a_seed_is_a_schedule_and_its_words_are_too() -> None:
+    drawn = [draw(seed) for seed in range(300)]
+    assert drawn == [draw(seed) for seed in range(300)]
+    assert [parse(str(each), each.family) for each in drawn] == drawn
+    kinds = {step.kind for each in drawn for step in each.steps}
+    assert set(PRODUCER) < kinds
+    assert {each.family for each in drawn} == set(FAMILIES)
+    assert {step.at for each in drawn for step in each.steps if step.kind == "ingest"} == {"", *INGEST}
+    acts = {kind.replace("-", "_") for kind in kinds - set(PRODUCER)}
+    assert [act for act in acts if not callable(getattr(Play, act, None))] == []
+
+
+@pytest.mark.parametrize("words", ["sned=3", "send=x", "ingest@", "SEND=3"])
+def test_a_word_that_is_no_step_is_named(words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        parse(f"send=1 {words}")
+
+
+def test_a_family_that_drills_do_not_publish_is_named() -> None:
+    with pytest.raises(UsageError, match="'scores' is none"):
+        parse("send=1", "scores")
+
+
+def test_shrinking_keeps_only_what_fails_and_is_bounded() -> None:
+    schedule, tried = parse("send=1 again=1 upkeep ingest@ingest.after_views late=2 publish ingest"), []
+
+    def fails(fewer: Schedule) -> bool:
+        tried.append(str(fewer))
+        return {"send=1", "ingest@ingest.after_views"} <= set(str(fewer).split())
+
+    assert str(shrink(schedule, fails)) == "send=1 ingest@ingest.after_views"
+    tried.clear()
+    assert str(shrink(schedule, fails, tries=2)) == "send=1 again=1 upkeep ingest@ingest.after_views"
+    assert len(tried) == 2
+
+
+def sent(offset: int, event: str, says: str, minute: int = 0, partition: int = 0, **more: Any) -> Sent:
+    return Sent(("views", partition, offset), NOON + timedelta(minutes=minute), event, says, **more)
+
+
+def test_the_first_arrival_is_accepted_its_like_repeat_it_and_others_are_conflicts() -> None:
+    told = [
+        sent(0, "a", "x", 1), sent(1, "a", "x", 2), sent(2, "a", "y", 2), sent(3, "b", "x", 1),
+        sent(4, "b", "z", 0, partition=1), sent(5, "", "", reasons=("malformed_json",)),
+    ]  # fmt: skip
+    found = {place[2]: fate for place, fate in fates(told).items()}
+    assert found == {0: ACCEPTED, 1: DUPLICATE, 2: CONFLICT, 3: CONFLICT, 4: ACCEPTED, 5: ("malformed_json",)}
+    assert tally(fates(told)) == Counter(
+        {("views", 0, "received"): 5, ("views", 0, "accepted"): 1, ("views", 0, "duplicate"): 1,
+         ("views", 0, "quarantined"): 3, ("views", 1, "received"): 1, ("views", 1, "accepted"): 1}
+    )  # fmt: skip
+
+
+def test_rows_that_came_went_or_are_there_twice_are_changes() -> None:
+    before = {"a": ["1", "2"], "b": ["1"], "c": ["1"]}
+    assert changes(before, {"a": ["1", "3"], "b": ["1"], "c": ["1", "1"]}) == {"a": (1, 1), "c": (0, 0)}
+
+
+def test_topics_in_files_hold_what_was_put_there_and_gaps(tmp_path: Path) -> None:
+    topics = FileTopics(tmp_path)
+    odd = Entry(None, b"\xff\x00", (("a", b""), ("a", b"\x01")), NOON)
+    bare = Entry(b"k", None, None, NOON + timedelta(microseconds=1))
+    assert [topics.append("views", 1, each) for each in (odd, None, bare)] == [0, 1, 2]
+    assert topics.ends(["views", "likes"]) == {"views": {1: 3}}
+    assert topics.begins(["views"]) == {"views": {1: 0}}
+    assert list(topics.ids(["views", "likes"])) == ["views"]
+    assert list(topics.rows({"views": {1: (0, 3)}})) == [
+        (None, b"\xff\x00", "views", 1, 0, odd.at, odd.headers),
+        (b"k", None, "views", 1, 2, bare.at, None),
+    ]
+    assert list(topics.rows({"views": {1: (1, 2)}})) == []
+
+
+@pytest.fixture
+def seeds(tmp_path: Path, monkeypatch: Patch) -> Campaign:
+    """A campaign in which only seed 2 fails, and nothing is really played."""
+    bad = str(draw(2))
+
+    def played(self: Campaign, schedule: Schedule, told: Any) -> tuple[Report, Counts]:
+        report = Report("random", told)
+        report.equal("the seed", True, str(schedule) != bad)
+        return report, Counts(10, 0, 0, 0)
+
+    monkeypatch.setattr(Campaign, "played", played)
+    monkeypatch.setattr(campaign, "warm", lambda home: None)
+    monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
+    return Campaign(tmp_path / "drills", None, lambda words: None)  # type: ignore[arg-type]
+
+
+def test_the_command_adds_up_its_results_and_its_exit_code_tells(seeds: Campaign) -> None:
+    good = CliRunner().invoke(build_app(), ["drill", "random", "--seed", "3", "--runs", "2", "--format", "json"])
+    assert good.exit_code == 0, good.output
+    assert [(row["seed"], row["is_passed"], row["sent"]) for row in json.loads(good.stdout)] == [
+        (3, True, 10), (4, True, 10)]  # fmt: skip
+    bad = CliRunner().invoke(build_app(), ["drill", "random", "--seed", "1", "--runs", "4"])
+    assert bad.exit_code == 1
+    assert f"--steps '{draw(2)}'" in bad.stdout
+    assert "failed: 1 of 4" in bad.stderr
+
+
+def test_seeds_that_passed_are_not_played_again_and_failed_ones_are(seeds: Campaign, monkeypatch: Patch) -> None:
+    seeds.home.mkdir()
+    first = list(seeds.run(range(1, 4)))
+    monkeypatch.setattr(Campaign, "played", lambda self, schedule, told: pytest.fail(f"played {schedule}"))
+    assert list(seeds.run([1, 3])) == [first[0], first[2]]
+    with pytest.raises(pytest.fail.Exception, match="played"):
+        list(seeds.run([2]))
+    assert len((seeds.home / RESULTS).read_text().splitlines()) == 3
+
+
+def test_a_campaign_is_added_up() -> None:
+    row = {"sent": 5, "lost": 0, "doubled": 1, "unaccounted": 0, "seconds": 1.4, "is_passed": False,
+           "faults": {"again": 2, "torn": 1}}  # fmt: skip
+    sums, faults = added_up([row, row | {"is_passed": True, "faults": {"torn": 1}}])
+    assert sums == {"runs": 2, "failed": 1, "sent": 10, "lost": 0, "doubled": 2, "unaccounted": 0, "seconds": 3}
+    assert faults == [{"fault": "again", "times": 2}, {"fault": "torn", "times": 2}]
