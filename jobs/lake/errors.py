@@ -52,6 +52,8 @@ class QueryError(UsageError):
 class StoppedError(ReelhouseError):
     """A backfill was paused or cancelled while it was at work."""
 
+    runbook = "backfill.md"
+
 
 class LeaseError(ReelhouseError):
     """Another run holds the lease of this table family or ingest."""

@@ -13,7 +13,7 @@ from jobs.definitions.causes import OF_NEWS
 from jobs.definitions.funnel.model import Definition
 from jobs.definitions.news import cause_at, place_of_description, place_of_fact
 from jobs.gold import funnel_conversions, funnel_daily
-from jobs.lake.families.funnel_refresh import USER, Silver
+from jobs.lake.families.funnel_tables import USER, Silver
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 

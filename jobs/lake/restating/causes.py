@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from jobs.definitions.causes import ON_TIME, REVERSAL, SEVERAL
 from jobs.lake.families import funnel_causes
-from jobs.lake.families.funnel_refresh import ATTEMPTS, CONVERSIONS, DAILY, OPENINGS, Silver
+from jobs.lake.families.funnel_tables import ATTEMPTS, CONVERSIONS, DAILY, OPENINGS, Silver
 from jobs.lake.families.funnels import SILVER
 from jobs.lake.restating.cells import Cell, Change, key_of, measures
 from jobs.lake.restating.step import Parts, Step
