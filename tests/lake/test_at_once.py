@@ -22,7 +22,7 @@ from tests.lake.toys import FAMILY, MONDAY, TUESDAY, Toys
 from tests.lake.toys import toys as make_toys
 
 WEEK = timedelta(days=7)
-RELEASES = 4
+RELEASES = 2
 BATCHES, ROUND_EVERY = 60, 10
 
 
