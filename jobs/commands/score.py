@@ -30,7 +30,17 @@ def score(
     settings = Settings.from_env()
     folder = truth_folder(settings, truth)
     results = score(settings, folder)
-    print_rows([result.row() for result in results], COLUMNS, format.value)
+    rows = [result.row() for result in results]
+    if format is Format.json:
+        print_rows(rows, COLUMNS, format.value)
+    else:
+        print_rows([row for row in rows if row["figures"] is None], ("check", "compared", "differences"), format.value)
+        print_rows([{"measured": row["check"], "compared": row["compared"], "figure": name, "value": value}
+                    for row in rows for name, value in (row["figures"] or {}).items()],
+                   ("measured", "compared", "figure", "value"), format.value)  # fmt: skip
+        wrong = [{"check": row["check"], "for example": one} for row in rows for one in row["examples"]]
+        if wrong:
+            print_rows(wrong, ("check", "for example"), format.value)
     total = sum(result.differences for result in results)
     said = (
         f"{total:,} differences in {len(results)} checks against {folder}" if total else f"zero differences: {folder}"
