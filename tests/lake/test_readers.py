@@ -181,7 +181,7 @@ def test_a_version_that_was_never_released_is_not_opened(settings):
 
 @pytest.mark.parametrize(
     ("name", "as_", "words"),
-    [("gold.nonsense", "arrow", "'gold.nonsense' is no public table; write one of silver.sessions, gold."),
+    [("gold.nonsense", "arrow", "'gold.nonsense' is no public table; write one of silver.identity_edges, silver"),
      ("bronze.events", "arrow", "'bronze.events' is no public table"),
      (PUBLIC[0], "excel", "as_='excel' is no library we open tables in; write one of duckdb")],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """The SQL checks of contracts can be asked of their tables, and find the row they are there to find."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -9,6 +10,7 @@ from jobs.lake.settings import ROOT
 
 SCHEMAS = ROOT / "schemas"
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
+FOUR, NINE = Decimal(4), Decimal(9)
 OPEN = {"valid_from": NOON, "is_current": True, "is_deleted": False, "is_superseded": False}
 OWN_LAYERS = ("bronze.", "silver.", "ops.")
 ORDER = {"event_id": "019caeb0-7a80-7004-8a5b-0242ac120004", "user_id": "k1:0a", "source_uri": "app:ios"}
@@ -91,6 +93,12 @@ WRONG = {  # check -> rows of which exactly one, or one key, is wrong
     ("ops.costs", "nothing_below_zero"): [
         {"milliseconds": 1, "rows": 0, "files": -1, "bytes": 0},
         {"milliseconds": 1, "rows": 0, "files": 0, "bytes": 0},
+    ],
+    ("ops.backfills", "events_known"): [{"event": "ended"}, {"event": "released"}],
+    ("ops.restatements", "parts_add_up"): [
+        {"release_id": "f-2", "row_key": "{}", "measure": name, "old_value": old, "new_value": NINE, "part": part}
+        for name, old, parts in (("m", FOUR, (FOUR, Decimal(1))), ("n", None, (FOUR, FOUR)))
+        for part in parts
     ],
     ("ops.books", "ranges_in_order"): [{"offset_from": 5, "offset_to": 4}, {"offset_from": 5, "offset_to": 5}],
     ("ops.check_results", "severities_known"): [{"severity": "error"}, {"severity": "info"}],
