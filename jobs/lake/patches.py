@@ -5,10 +5,10 @@ from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.lake.errors import UsageError
+from jobs.lake.reviewed import read_reviewed
 from jobs.lake.settings import ROOT
 
 FOLDER = ROOT / "infra" / "patches"
@@ -104,14 +104,7 @@ def read_patch(name: str, folder: Path = FOLDER) -> Patch:
     known = sorted(each.stem for each in folder.glob("*.yaml"))
     if name not in known:
         raise UsageError(f"no patch {name!r}; {folder} has {', '.join(known) or 'none'}")
-    try:
-        patch = Patch.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except yaml.YAMLError as wrong:
-        raise UsageError(f"{file}: is no YAML: {str(wrong).splitlines()[0]}; see infra/patches/README.md") from wrong
-    except ValidationError as wrong:
-        first = wrong.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{file}: {place}: {first['msg']}; see infra/patches/README.md") from wrong
+    patch = read_reviewed(Patch, file, "see infra/patches/README.md")
     if patch.name != name:
         raise UsageError(f"{file}: name is {patch.name!r}; call it {name!r}, as its file")
     return patch

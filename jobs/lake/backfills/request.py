@@ -5,14 +5,14 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.definitions.funnel.checking import read_definitions
 from jobs.lake.backfills.slices import DaysSlice, FunnelSlice, Slice, UsersSlice
 from jobs.lake.contracts import contract
 from jobs.lake.errors import ContractError, UsageError
 from jobs.lake.publications import families
+from jobs.lake.reviewed import read_reviewed
 from jobs.lake.settings import ROOT
 
 FOLDER = ROOT / "infra" / "backfills"
@@ -86,14 +86,7 @@ def read_request(file: Path, schemas_dir: Path) -> Request:
     if not file.is_file():
         known = ", ".join(path.name for path in sorted(FOLDER.glob("*.yaml")))
         raise UsageError(f"{file}: is not there; infra/backfills has {known or 'none'}")
-    try:
-        request = Request.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except yaml.YAMLError as wrong:
-        raise UsageError(f"{file}: is no YAML: {str(wrong).splitlines()[0]}; {README}") from wrong
-    except ValidationError as wrong:
-        first = wrong.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{file}: {place}: {first['msg']}; {README}") from wrong
+    request = read_reviewed(Request, file, README)
     if request.name != file.stem:
         raise UsageError(f"{file}: name: is {request.name!r}; write {file.stem!r}, as its file")
     refuse_impossible(request, str(file), schemas_dir)
