@@ -78,8 +78,3 @@ def is_valid_play(views: Columns, catalogue: Catalogue) -> Flags:
     is_watched = (views["watch_ms"] >= 3_000) | (views["watch_ms"] * 3 >= views["duration_ms"])
     valid: Flags = is_play & is_watched & ~catalogue.videos["is_ad"][views["video"]]
     return valid
-
-
-def size_of(block: Block) -> int:
-    """True events in a block."""
-    return sum(height(frame) for frame in block.events.values())
