@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import psutil
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from jobs.lake.clock import now
 from jobs.lake.errors import LeaseError
-from jobs.lake.ledger import PATIENCE_SECONDS, Ledger
+from jobs.lake.ledger import Ledger
+from jobs.lake.small_commits import retrying
 
 TABLE = "ops.leases"
 LEASE_SECONDS = 60
@@ -116,15 +116,7 @@ class Leases:
 
     def _swap(self, change: Callable[[dict[str, Lease]], Lease]) -> Lease:
         """Replace one row by what `change` makes of all rows, from exactly the version it saw."""
-        from deltalake.exceptions import CommitFailedError
-
-        attempts = Retrying(
-            retry=retry_if_exception_type(CommitFailedError),
-            wait=wait_random_exponential(multiplier=0.02, max=1),
-            stop=stop_after_delay(PATIENCE_SECONDS),
-            reraise=True,
-        )
-        for attempt in attempts:
+        for attempt in retrying():
             with attempt:
                 rows, version = self.ledger.read_versioned(TABLE)
                 leases = _by_name(rows.to_pylist())

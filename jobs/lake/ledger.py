@@ -8,12 +8,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
-
 from jobs.lake.contracts import contract
 from jobs.lake.errors import ContractError, DamageError, WriteError
 from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
+from jobs.lake.small_commits import retrying
 from jobs.lake.table_properties import properties
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from pyarrow.compute import Expression
 
 Row = Mapping[str, Any]
-
-PATIENCE_SECONDS = 60
 
 
 class Ledger:
@@ -78,7 +75,7 @@ class Ledger:
         if (app is None) != (version is None):
             raise WriteError(f"{table}: give both app and version, or neither")
         data = self._conform(table, rows)
-        for attempt in self._retrying(table):
+        for attempt in retrying():
             with attempt:
                 return self._append_once(table, data, app, version)
         raise WriteError(f"{table}: no attempt was made")
@@ -120,7 +117,7 @@ class Ledger:
         from deltalake import DeltaTable
 
         described = contract(table, self.settings.schemas_dir)
-        for attempt in self._retrying(table):
+        for attempt in retrying():
             with attempt:
                 return DeltaTable.create(
                     self.path(table),
@@ -157,17 +154,6 @@ class Ledger:
         names = list(columns or schema.names)
         rows = dataset_of(delta).to_table(columns=names, filter=filter)
         return rows.cast(pa.schema([schema.field(name) for name in names]))
-
-    def _retrying(self, table: str) -> Retrying:
-        """Try again while others commit to the same table, for a minute at most."""
-        from deltalake.exceptions import CommitFailedError
-
-        return Retrying(
-            retry=retry_if_exception_type(CommitFailedError),
-            wait=wait_random_exponential(multiplier=0.02, max=1),
-            stop=stop_after_delay(PATIENCE_SECONDS),
-            reraise=True,
-        )
 
 
 def as_json(value: Any) -> str:

@@ -29,6 +29,7 @@ from jobs.lake.publications import (
     releases,
 )
 from jobs.lake.settling import restore, settle
+from jobs.lake.small_commits import FEW_ROWS, SmallCommit, is_small, rows_at
 from jobs.lake.staging import Manifest, StagedTable, Staging, Ticket, Verdict
 from jobs.lake.work import complete_seq
 
@@ -164,12 +165,13 @@ def roll_back(runner: "Runner", to: str) -> Outcome:
 
 def _commit(runner: "Runner", staged: StagedTable, manifest: Manifest, verdict: Verdict, ticket: Ticket) -> None:
     """The one commit of one table, unless it is there; any commit of another writer stops the release."""
-    lake, table, app = runner.lake, staged.table, app_of(manifest.family)
-    if lake.txn_version(table, app) >= ticket.number:
+    table, app = staged.table, app_of(manifest.family)
+    public = runner.ledger.open(table)
+    if (public.transaction_version(app) or 0) >= ticket.number:
         return
-    if lake.version(table) != ticket.base[table]:
+    if public.version() != ticket.base[table]:
         raise WriteError(
-            f"{table}: another writer committed version {lake.version(table)} under this release (it started from "
+            f"{table}: another writer committed version {public.version()} under this release (it started from "
             f"{ticket.base[table]}); run `reelhouse build {manifest.family}` again"
         )
     metadata = {
@@ -178,25 +180,52 @@ def _commit(runner: "Runner", staged: StagedTable, manifest: Manifest, verdict: 
         "contract_version": staged.contract_version,
         "verdict": verdict.verdict,
     }
-    _write(runner, staged, app, ticket.number, json.dumps(metadata, sort_keys=True))
+    if not _is_empty(staged):
+        note = json.dumps(metadata, sort_keys=True)
+        is_few = staged.rows <= FEW_ROWS and (staged.mode != "merge" or is_small(public))
+        write = _write_few if is_few else _write_many
+        write(runner, staged, SmallCommit(table, public, app, ticket.number, note))
 
 
-def _write(runner: "Runner", staged: StagedTable, app: str, version: int, metadata: str) -> None:
-    """Replace, merge or append, as the family said."""
+def _is_empty(staged: StagedTable) -> bool:
+    """Whether a table was staged without anything to write."""
+    if staged.mode == "replace_slices":
+        return not staged.slices
+    return staged.mode != "replace_all" and not staged.rows and staged.removed_version is None
+
+
+def _write_few(runner: "Runner", staged: StagedTable, commit: SmallCommit) -> None:
+    """Replace, merge or append, as the family said, without Spark."""
+    staging, promised = runner.staging, contract(staged.table, runner.settings.schemas_dir)
+    rows = rows_at(staging.path(staged.table), staged.version)
+    if staged.mode == "replace_slices":
+        commit.replace_slices(rows, promised.slice_column or "", staged.slices)
+    elif staged.mode == "replace_all":
+        commit.replace_all(rows)
+    elif staged.mode == "append":
+        commit.append(rows)
+    else:
+        version = staged.removed_version
+        removed = None if version is None else rows_at(staging.removed_path(staged.table), version)
+        commit.merge(rows, promised.grain, removed)
+
+
+def _write_many(runner: "Runner", staged: StagedTable, commit: SmallCommit) -> None:
+    """The same by Spark."""
     lake, table = runner.lake, staged.table
     frame = runner.read_staged(runner.staging.path(table), staged.version)
-    promised = lake.contract(table)
-    if staged.mode == "replace_slices" and staged.slices:
+    promised, app, number, note = lake.contract(table), commit.app, commit.version, commit.metadata
+    if staged.mode == "replace_slices":
         column = promised.slice_column or ""
-        lake.replace_slices(table, frame, column, staged.slices, app=app, version=version, metadata=metadata)
+        lake.replace_slices(table, frame, column, staged.slices, app=app, version=number, metadata=note)
     elif staged.mode == "replace_all":
-        lake.replace_all(table, frame, app=app, version=version, metadata=metadata)
-    elif staged.mode == "append" and staged.rows:
-        lake.append(table, frame, app=app, version=version, metadata=metadata)
-    elif staged.mode == "merge" and (staged.rows or staged.removed_version is not None):
+        lake.replace_all(table, frame, app=app, version=number, metadata=note)
+    elif staged.mode == "append":
+        lake.append(table, frame, app=app, version=number, metadata=note)
+    else:
         path = runner.staging.removed_path(table)
         removed = None if staged.removed_version is None else runner.read_staged(path, staged.removed_version)
-        lake.merge(table, frame, promised.grain, app=app, version=version, metadata=metadata, removed=removed)
+        lake.merge(table, frame, promised.grain, app=app, version=number, metadata=note, removed=removed)
 
 
 def _lines(

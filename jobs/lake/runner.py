@@ -147,7 +147,7 @@ class Runner:
 
     def read_staged(self, path: str, version: int) -> "DataFrame":
         """Exactly the rows that were staged, whatever was staged since."""
-        return self.lake.spark.read.format("delta").option("versionAsOf", version).load(path)
+        return self.lake.read_at(path, version)
 
     @property
     def _tables(self) -> tuple[str, ...]:

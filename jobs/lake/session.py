@@ -20,6 +20,8 @@ SESSION_CONF = {
     "spark.sql.ansi.enabled": "true",
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.sources.partitionOverwriteMode": "static",
+    # Files read by name (jobs/lake/plain_scan.py) are looked up here: a job for it costs more than 200 of them.
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "200",
     # Lists collected by user or order: the default turns to sorting after 128 of them.
     "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "20000",
 }

@@ -14,7 +14,9 @@ from pyspark.sql import functions as F
 
 from jobs.lake.contracts import Contract, contract
 from jobs.lake.errors import ContractError, WriteError
+from jobs.lake.plain_scan import PlainScan
 from jobs.lake.settings import Settings
+from jobs.lake.small_commits import commit_few, is_small
 from jobs.lake.table_properties import properties
 
 if TYPE_CHECKING:
@@ -80,10 +82,17 @@ class Lake:
     def read(self, table: str, version: int | None = None) -> DataFrame:
         """The rows of a table, as of a version if one is given; a table not made yet is made and is empty."""
         self.ensure(table)
+        return self.read_at(self.path(table), version)
+
+    def read_at(self, path: str, version: int | None = None) -> DataFrame:
+        """The rows of the Delta table that lies at a path, as of a version if one is given."""
+        from deltalake import DeltaTable
+
+        scan = PlainScan(path, DeltaTable(path, version=version))
+        if scan.is_safe:
+            return scan.frame(self.spark)
         reader = self.spark.read.format("delta")
-        if version is not None:
-            reader = reader.option("versionAsOf", version)
-        return reader.load(self.path(table))
+        return (reader if version is None else reader.option("versionAsOf", version)).load(path)
 
     @staticmethod
     def keep(frame: DataFrame) -> DataFrame:
@@ -96,6 +105,13 @@ class Lake:
     def append(self, table: str, frame: DataFrame, *, app: str, version: int, metadata: str | None = None) -> None:
         """Add rows, once per (app, version)."""
         self._write(table, frame, "append", app, version, {}, metadata)
+
+    def append_few(self, table: str, frame: DataFrame, *, app: str, version: int, metadata: str) -> None:
+        """The same for so few rows that this process may hold them."""
+        self._claim(table, app, version)
+        rows = self.conform(table, frame).toArrow()
+        self.ensure(table)
+        commit_few(table, self.path(table), app, version, metadata, lambda commit: commit.append(rows))
 
     def replace_slices(
         self,
@@ -154,6 +170,19 @@ class Lake:
         finally:
             self.spark.catalog.dropTempView(view)
 
+    def merge_few(
+        self, table: str, frame: DataFrame, keys: Sequence[str], *, app: str, version: int, metadata: str,
+        removed: DataFrame | None = None,
+    ) -> None:  # fmt: skip
+        """As `merge`, for so few rows that this process may hold them; a table that is not small is left to Spark."""
+        if not self._is_small(table):
+            self.merge(table, frame, keys, app=app, version=version, metadata=metadata, removed=removed)
+            return
+        self._claim(table, app, version)
+        rows = self.conform(table, frame).toArrow()
+        gone = None if removed is None else removed.select(*keys).toArrow()
+        commit_few(table, self.path(table), app, version, metadata, lambda commit: commit.merge(rows, keys, gone))
+
     def conform(self, table: str, frame: DataFrame) -> DataFrame:
         """The frame in the contract's columns, order and types; ContractError names what is missing or unpromised."""
         promised = self.contract(table)
@@ -208,6 +237,12 @@ class Lake:
         finally:
             for key in conf:
                 self.spark.conf.unset(key)
+
+    def _is_small(self, table: str) -> bool:
+        from deltalake import DeltaTable
+
+        self.ensure(table)
+        return is_small(DeltaTable(self.path(table)))
 
     def _log(self, table: str) -> "DeltaTable":
         from deltalake import DeltaTable

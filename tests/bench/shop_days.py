@@ -103,13 +103,13 @@ class Shop:
 
 def take_in(lake: Lake, shop: Shop, late_percent: int | None, *, seq: int) -> None:
     """Batch 1 (all that came in long ago) or 2 (the small one), with its papers, as ingest leaves them."""
-    small = shop.is_small_batch(late_percent)
-    rows = lake.spark.read.parquet(str(shop.file)).where(small if seq == 2 else ~small)
+    small, every = shop.is_small_batch(late_percent), lake.spark.read.parquet(str(shop.file))
+    rows = every.where(small if seq == 2 else ~small)
     for topic in FACTS:
         table = f"silver.{topic}"
         lake.append(table, _filled(lake, table, rows.where(F.col("topic") == topic), seq), app="bench", version=seq)
     if seq == 1:
-        _put_things(lake, rows)
+        _put_things(lake, every)  # also those that only the small batch speaks of: it brings facts and nothing else
     days = [row["event_date"] for row in rows.select("event_date").distinct().collect()]
     _book(Ledger(lake.settings), sorted(days), seq, shop.new_from if seq == 1 else shop.new_until)
 

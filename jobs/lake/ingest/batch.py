@@ -1,5 +1,6 @@
 """One batch on its way from bronze to silver: what every step of it needs."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.reading import read
 from jobs.lake.ingest.planning import Plan
-from jobs.lake.ingest.progress import BRONZE
+from jobs.lake.ingest.progress import APP, BRONZE
 from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
 
@@ -40,6 +41,11 @@ class Batch:
     def topics(self) -> list[str]:
         """The topics that have records in the batch."""
         return sorted({topic for topic, _ in self.received})
+
+    @property
+    def note(self) -> str:
+        """What a commit says of its batch, for whoever resumes it."""
+        return json.dumps({"ingest_seq": self.seq, "run_id": self.run_id})
 
     def count(self, topic: str) -> int:
         """Records of a topic in the batch."""
@@ -76,6 +82,11 @@ class Batch:
         """A frame that several steps read, worked out once; let go at the end of the batch."""
         self.kept.append(frame.persist())
         return self.kept[-1]
+
+    def append(self, table: str, rows: "DataFrame") -> None:
+        """The batch's rows of a table, in one commit that carries its number."""
+        write = self.lake.append_few if self.is_small else self.lake.append
+        write(table, rows, app=APP, version=self.seq, metadata=self.note)
 
     def let_go(self) -> None:
         """Free what was kept."""

@@ -23,10 +23,8 @@ AS_READ = (
 def land(lake: Lake, plan: Plan) -> None:
     """Read what the plan names and append it as batch `plan.ingest_seq`."""
     rows = build(records(lake, plan), topic_ids=plan.topic_ids, ingest_seq=plan.ingest_seq)
-    if plan.size <= SMALL:  # few files; a large batch keeps one for each partition
-        rows = rows.coalesce(lake.settings.spark_cores)
-    noted = json.dumps(plan.note(), separators=(",", ":"))
-    lake.append(BRONZE, rows, app=APP, version=plan.ingest_seq, metadata=noted)
+    append = lake.append_few if plan.size <= SMALL else lake.append
+    append(BRONZE, rows, app=APP, version=plan.ingest_seq, metadata=json.dumps(plan.note(), separators=(",", ":")))
 
 
 def records(lake: Lake, plan: Plan) -> "DataFrame":

@@ -16,8 +16,7 @@ from jobs.definitions.firsts import PLACE
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.contests import Contest
 from jobs.lake.ingest.forms import form, silver_table
-from jobs.lake.ingest.progress import APP, BRONZE
-from jobs.lake.ingest.writing import noted
+from jobs.lake.ingest.progress import BRONZE
 from jobs.silver import quarantine
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def write_quarantine(batch: Batch, contests: dict[str, Contest], missing: dict[s
             parts.append(quarantine.conflicts(judged.verdicts, topic=topic, ingest_seq=batch.seq))
     if parts:
         rows = reduce(lambda one, other: one.unionByName(other), parts).where(F.size("reasons") > 0)
-        batch.lake.append(QUARANTINE, rows, app=APP, version=batch.seq, metadata=noted(batch))
+        batch.append(QUARANTINE, rows)
 
 
 def left_over(batch: Batch, how: Form, contest: Contest) -> "DataFrame":

@@ -1,6 +1,5 @@
 """A batch's rows into the silver tables, each table in one commit that carries the batch's number."""
 
-import json
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -28,13 +27,14 @@ def write_facts(batch: Batch, form: Form, contest: Contest, ranges: list[IdRange
     table = silver_table(form.topic)
     build = import_module(f"jobs.silver.{form.topic}").build
     rows = build(firsts(batch, form, contest), form=form, pseudonym=batch.pseudonym)
-    note = noted(batch)
     if not contest.displaced:
-        batch.lake.append(table, rows, app=APP, version=batch.seq, metadata=note)
+        batch.append(table, rows)
         return
     days = sorted({each.day.isoformat() for each in ranges if each.day is not None})
     bounds = f"t.id_date BETWEEN DATE'{days[0]}' AND DATE'{days[-1]}'"
-    batch.lake.merge(table, rows, ["event_id", "id_date"], app=APP, version=batch.seq, metadata=note, bounds=bounds)
+    batch.lake.merge(
+        table, rows, ["event_id", "id_date"], app=APP, version=batch.seq, metadata=batch.note, bounds=bounds
+    )
 
 
 def write_entities(batch: Batch, form: Form, contest: Contest) -> None:
@@ -45,7 +45,7 @@ def write_entities(batch: Batch, form: Form, contest: Contest) -> None:
     before = version_before(batch.ledger, table, APP, batch.seq)
     known = batch.lake.read(table, before if before >= 0 else None)
     if before < 1:  # nothing is there that a change could alter
-        batch.lake.append(table, build(new, known), app=APP, version=batch.seq, metadata=noted(batch))
+        batch.append(table, build(new, known))
         return
     displaced = contest.places(is_new=False)
     keys, removed = new.select(key), None
@@ -55,10 +55,5 @@ def write_entities(batch: Batch, form: Form, contest: Contest) -> None:
         removed = gone.join(new.select(key, "event_id"), on=[key, "event_id"], how="left_anti")
         known = without(known, displaced)
     rows = build(new, known.join(keys.distinct(), on=[key], how="left_semi"))
-    lake = batch.lake
-    lake.merge(table, rows, [key, "event_id"], app=APP, version=batch.seq, metadata=noted(batch), removed=removed)
-
-
-def noted(batch: Batch) -> str:
-    """What a commit says of its batch, for whoever resumes it."""
-    return json.dumps({"ingest_seq": batch.seq, "run_id": batch.run_id})
+    merge = batch.lake.merge_few if batch.is_small else batch.lake.merge
+    merge(table, rows, [key, "event_id"], app=APP, version=batch.seq, metadata=batch.note, removed=removed)

@@ -1,0 +1,151 @@
+"""Commits of few rows by delta-rs: the same commit that Spark would make, in tens of milliseconds and without a JVM.
+
+Spark's writes rebuild the table's state by jobs of their own, before and after, whatever the rows (docs/adr/0019).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from jobs.lake.errors import WriteError
+from jobs.lake.scanning import dataset_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from deltalake import CommitProperties, DeltaTable
+    from tenacity import Retrying
+
+FEW_ROWS = 100_000  # as Arrow some tens of megabytes
+SMALL_BYTES = 64 * 2**20  # of a table whose rows are looked at one by one
+GONE = "_is_removed"
+PATIENCE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class SmallCommit:
+    """One commit to a table, once per (app, version), which the caller has looked up; `metadata` is what it notes."""
+
+    table: str
+    delta: "DeltaTable"
+    app: str
+    version: int
+    metadata: str
+
+    def append(self, rows: "pa.Table") -> None:
+        """Add rows."""
+        from deltalake import write_deltalake
+
+        write_deltalake(self.delta, self._conform(rows), mode="append", commit_properties=self._properties)
+
+    def replace_all(self, rows: "pa.Table") -> None:
+        """Put rows in place of all."""
+        from deltalake import write_deltalake
+
+        write_deltalake(self.delta, self._conform(rows), mode="overwrite", commit_properties=self._properties)
+
+    def replace_slices(self, rows: "pa.Table", column: str, slices: Sequence[date]) -> None:
+        """Put rows in place of those of some days; WriteError for a row of another day."""
+        import pyarrow.compute as pc
+        from deltalake import write_deltalake
+
+        strangers = set(pc.unique(rows[column]).to_pylist()) - set(slices)
+        if strangers:
+            raise WriteError(f"{self.table}: rows of {', '.join(map(str, sorted(strangers)))} are not in the slices")
+        days = ", ".join(f"'{day.isoformat()}'" for day in sorted(set(slices)))
+        write_deltalake(
+            self.delta, self._conform(rows), mode="overwrite", predicate=f"{column} IN ({days})",
+            commit_properties=self._properties,
+        )  # fmt: skip
+
+    def merge(self, rows: "pa.Table", keys: Sequence[str], removed: "pa.Table | None") -> None:
+        """Insert or replace rows by key; those with the keys of `removed`, none of them in `rows`, go."""
+        import pyarrow as pa
+
+        source = _marked(self._conform(rows), gone=False)
+        if removed is not None:
+            gone = _marked(removed.select(list(keys)), gone=True)
+            source = pa.concat_tables([_nullable(source), _nullable(gone)], promote_options="permissive")
+        on = " AND ".join(f"t.{key} = s.{key}" for key in keys)
+        columns = {name: f"s.{name}" for name in rows.schema.names}
+        (
+            self.delta.merge(source, on, source_alias="s", target_alias="t", commit_properties=self._properties)
+            .when_matched_delete(f"s.{GONE}")
+            .when_matched_update(columns)
+            .when_not_matched_insert(columns, f"NOT s.{GONE}")
+            .execute()
+        )
+
+    @property
+    def _properties(self) -> "CommitProperties":
+        from deltalake import CommitProperties, Transaction
+
+        return CommitProperties(
+            custom_metadata={"userMetadata": self.metadata},
+            app_transactions=[Transaction(self.app, self.version)],
+            max_commit_retries=0,  # a redo would be on a version that nobody looked at
+        )
+
+    def _conform(self, rows: "pa.Table") -> "pa.Table":
+        """In the columns and types of the table; WriteError for a null where it has none."""
+        import pyarrow as pa
+
+        schema = pa.schema(self.delta.schema().to_arrow())
+        try:
+            return rows.select(schema.names).cast(schema)
+        except (ValueError, pa.ArrowInvalid) as wrong:
+            raise WriteError(f"{self.table}: rows do not fit the table: {wrong}") from wrong
+
+
+def commit_few(
+    table: str, path: str, app: str, version: int, metadata: str, write: "Callable[[SmallCommit], None]"
+) -> None:
+    """Make the commit unless it is there, anew when others commit meanwhile."""
+    from deltalake import DeltaTable
+
+    for attempt in retrying():
+        with attempt:
+            delta = DeltaTable(path)
+            done = delta.transaction_version(app)
+            if done is None or done < version:
+                write(SmallCommit(table, delta, app, version, metadata))
+
+
+def retrying() -> "Retrying":
+    """Try again while others commit to the same table, for a minute at most."""
+    from deltalake.exceptions import CommitFailedError
+    from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+    return Retrying(
+        retry=retry_if_exception_type(CommitFailedError),
+        wait=wait_random_exponential(multiplier=0.02, max=1),
+        stop=stop_after_delay(PATIENCE_SECONDS),
+        reraise=True,
+    )
+
+
+def is_small(delta: "DeltaTable") -> bool:
+    """Whether a table, opened with its files, is small enough to be looked through."""
+    import pyarrow as pa
+
+    sizes = pa.table(delta.get_add_actions())["size_bytes"]
+    return sum(int(size) for size in sizes.to_pylist()) <= SMALL_BYTES
+
+
+def rows_at(path: str, version: int) -> "pa.Table":
+    """The rows of the Delta table at a path, as of a version."""
+    from deltalake import DeltaTable
+
+    return dataset_of(DeltaTable(path, version=version)).to_table()
+
+
+def _nullable(rows: "pa.Table") -> "pa.Table":
+    import pyarrow as pa
+
+    return rows.cast(pa.schema([field.with_nullable(True) for field in rows.schema]))
+
+
+def _marked(rows: "pa.Table", *, gone: bool) -> "pa.Table":
+    import pyarrow as pa
+
+    return rows.append_column(GONE, pa.array([gone] * rows.num_rows, pa.bool_()))
