@@ -1,8 +1,12 @@
 """Filling: a family's frames written into its staging tables, which are made anew for every build."""
 
+import json
 from collections.abc import Collection
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 from jobs.lake.errors import SliceError
 from jobs.lake.staging import StagedTable, Staging
@@ -11,6 +15,7 @@ from jobs.lake.work import Staged
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
+    from deltalake.transaction import AddAction, RemoveAction
     from pyspark.sql import DataFrame
 
     from jobs.lake.tables import Lake
@@ -64,9 +69,31 @@ def _filled(frame: "DataFrame", some: "pa.Table | None", schema: "pa.Schema", pa
     fresh = _made_anew(path, schema)
     if some is not None and some.num_rows < FEW_ROWS:
         write_deltalake(fresh, some.cast(schema), mode="append")
+    elif urlsplit(path).scheme:  # where a rename is a copy, files are written once and under their last names
+        frame.write.format("delta").mode("append").save(path)
     else:
-        frame.write.format("delta").mode("append").save(path)  # to nothing: Delta looks for no files to remove
+        fresh.create_write_transaction(_written(frame, Path(path)), "append", schema)
     return DeltaTable(path)
+
+
+def _written(frame: "DataFrame", folder: Path) -> "list[AddAction | RemoveAction]":
+    """The rows as Parquet files in a folder of their own below the table's, and what its log says of them."""
+    import pyarrow.parquet as pq
+    from deltalake.transaction import AddAction
+
+    home = folder / f"rows-{uuid4().hex}"
+    frame.write.parquet(str(home))
+    return [
+        AddAction(
+            path=file.relative_to(folder).as_posix(),
+            size=file.stat().st_size,
+            partition_values={},
+            modification_time=file.stat().st_mtime_ns // 1_000_000,
+            data_change=True,
+            stats=json.dumps({"numRecords": pq.read_metadata(file).num_rows}),
+        )
+        for file in sorted(home.glob("*.parquet"))
+    ]
 
 
 def _made_anew(path: str, schema: "pa.Schema") -> "DeltaTable":

@@ -5,6 +5,7 @@ a second for a table of a dozen files, in every query that touches it; more than
 (docs/adr/0019). Where files are many that work pays, so such tables are left to Delta.
 """
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructType
+from pyspark.sql.types import StructField, StructType
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -41,7 +42,8 @@ class PlainScan:
 
     def frame(self, spark: SparkSession) -> DataFrame:
         """The rows, in the columns and types of the log."""
-        schema = StructType.fromJson(_json(self.delta))
+        log = StructType.fromJson(json.loads(self.delta.schema().to_json()))
+        schema = StructType([StructField(each.name, each.dataType) for each in log])  # as files: any may be null
         if not self._files:
             return spark.createDataFrame([], schema)
         reader = spark.read.schema(schema).option("basePath", self.path)
@@ -54,10 +56,4 @@ class PlainScan:
 
 def is_inside(name: str) -> bool:
     """Whether a file of the log lies under its table, with a name that needs no decoding."""
-    return "%" not in name and not name.startswith("/") and not urlsplit(name).scheme
-
-
-def _json(delta: "DeltaTable") -> dict[str, object]:
-    import json
-
-    return dict(json.loads(delta.schema().to_json()))
+    return not ("%" in name or name.startswith(("/", "..")) or urlsplit(name).scheme)
