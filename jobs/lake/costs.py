@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -51,18 +51,29 @@ def _of_batch(ledger: Ledger, table: str, seq: int) -> Iterator[Written]:
     for commit in ledger.open(table).history(FEW) if ledger.exists(table) else ():
         note = json.loads(commit.get("userMetadata") or "{}")
         if note.get("ingest_seq") == seq:
-            metrics = commit.get("operationMetrics") or {}
-            yield Written(_first(metrics, FILES), _first(metrics, BYTES))
+            yield _written(ledger.path(table), commit)
 
 
-def _first(metrics: dict[str, Any], names: Iterable[str]) -> int:
-    return next((int(metrics[name]) for name in names if name in metrics), 0)
+def _written(path: str, commit: Mapping[str, Any]) -> Written:
+    """What Spark noted of its commit; delta-rs notes no bytes, so of its (small) ones the log is asked."""
+    metrics, version = commit.get("operationMetrics") or {}, int(commit["version"])
+    files, size = (next((int(metrics[name]) for name in names if name in metrics), None) for names in (FILES, BYTES))
+    if files is not None and size is not None:
+        return Written(files, size)
+    before, after = _sizes(path, version - 1), _sizes(path, version)
+    new = [size for name, size in after.items() if name not in before]
+    return Written(len(new), sum(new))
 
 
 def _staged(path: str, version: int) -> Written:
+    sizes = _sizes(path, version).values()
+    return Written(len(sizes), sum(sizes))
+
+
+def _sizes(path: str, version: int) -> dict[str, int]:
+    """Bytes of each file of a version."""
     import pyarrow as pa
     from deltalake import DeltaTable
 
-    actions = pa.table(DeltaTable(path, version=version).get_add_actions(flatten=True))
-    sizes = actions["size_bytes"].to_pylist()
-    return Written(len(sizes), sum(sizes))
+    actions = pa.table(DeltaTable(path, version=version).get_add_actions())
+    return dict(zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True))

@@ -47,7 +47,8 @@ class PlainScan:
         if not self._files:
             return spark.createDataFrame([], schema)
         reader = spark.read.schema(schema).option("basePath", self.path)
-        return reader.parquet(*[f"{self.path}/{name}" for name in self._files])
+        rows = reader.parquet(*[f"{self.path}/{name}" for name in self._files])
+        return rows.select(*schema.names)  # of files, Spark puts the columns a table is partitioned by last
 
     @cached_property
     def _files(self) -> list[str]:

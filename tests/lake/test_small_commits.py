@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import DataFrame
 
 from jobs.lake import plain_scan
@@ -50,6 +50,7 @@ def test_both_writers_leave_the_same_rows_notes_and_transactions(toys: Toys, tmp
         assert delta.transaction_version("a") == 2
         assert [commit.get("userMetadata") for commit in delta.history()] == [NOTE, NOTE, None]
         by_delta = lake.spark.read.format("delta").load(lake.path(USERS))
+        assert by_delta.columns == lake.read(USERS).columns
         assert sorted(map(str, by_delta.collect())) == sorted(map(str, lake.read(USERS).collect()))
 
 
@@ -126,6 +127,14 @@ def test_what_is_more_than_a_few_plain_files_is_left_to_delta(
     DeltaTable(path).alter.set_table_properties({"delta.enableDeletionVectors": vectors})
     assert plain_scan.PlainScan(path, DeltaTable(path)).is_safe is is_plain
     assert sorted(row.user_id for row in toys.lake.read(USERS).collect()) == ["ann", "cid"]
+
+
+def test_columns_keep_their_order_where_a_table_is_partitioned(toys: Toys, tmp_path: Path) -> None:
+    rows = pa.table({"event_date": [MONDAY, TUESDAY], "user_id": ["ann", "bob"], "play_count": [1, 2]})
+    write_deltalake(tmp_path / "parted", rows, partition_by="event_date")
+    found = toys.lake.read_at(str(tmp_path / "parted"))
+    assert found.columns == rows.column_names
+    assert [tuple(row) for row in found.where("event_date = '2026-11-17'").collect()] == [(TUESDAY, "bob", 2)]
 
 
 @pytest.mark.parametrize("name", ["../other/part-0.parquet", "/tmp/part-0.parquet", "s3://b/part-0.parquet", "a%20b"])

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake.exceptions import TableNotFoundError
 
 from jobs.lake.errors import UsageError
 from jobs.lake.holds import CHECKS, lift, make_good
@@ -184,7 +185,7 @@ def test_our_spark_is_there_before_great_expectations_looks_for_one(toys, monkey
         ingest_seq_to=1, released_seq=1, watermark=None, known_from=NOON, silver_versions={}, tables=(staged,),
     )  # fmt: skip
     runner.staging.put(manifest)
-    with pytest.raises(AttributeError):  # there is no Spark behind either
+    with pytest.raises(TableNotFoundError):  # nothing lies in staging
         runner.check()
     assert opened == ["session", "gate"]
 
