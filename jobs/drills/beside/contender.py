@@ -57,13 +57,6 @@ def _plain(value: Any) -> Any:
     return micros(value) if isinstance(value, datetime) else value
 
 
-def polls(ends: Mapping[int, int], read: Mapping[int, int]) -> Iterator[tuple[int, tuple[int, int]]]:
-    """The ranges of offsets that are new, by partition."""
-    for number, end in ends.items():
-        if end > read.get(number, 0):
-            yield number, (read.get(number, 0), end)
-
-
 @contextmanager
 def dying(of: type[BaseException]) -> Iterator[None]:
     """Expect a block to be ended by an exception; RuntimeError when it goes through, for then nothing was killed."""

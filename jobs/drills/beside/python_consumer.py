@@ -5,7 +5,7 @@ A record that it cannot read is told to the log and passed by, as loops of this 
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
-from jobs.drills.beside.contender import TOPIC, TOPICS, Found, dying, polls, rows_of
+from jobs.drills.beside.contender import TOPIC, TOPICS, Found, dying, rows_of
 from jobs.lake.file_topics import FileTopics
 from jobs.lake.kill_points import Killed, heard, reach
 
@@ -36,6 +36,13 @@ def parsed(value: bytes | None, at: datetime) -> pa.RecordBatch | None:
         return None
 
 
+def unread(ends: Mapping[int, int], read: Mapping[int, int]) -> Iterator[tuple[int, tuple[int, int]]]:
+    """The ranges of offsets that are new, by partition."""
+    for number, end in ends.items():
+        if end > read.get(number, 0):
+            yield number, (read.get(number, 0), end)
+
+
 @dataclass
 class PythonConsumer:
     """One consumer, its table and the offsets of its group under `folder`."""
@@ -46,7 +53,7 @@ class PythonConsumer:
     def run(self) -> None:
         """Poll, write and commit until there is nothing new."""
         topics = FileTopics(self.folder / TOPICS)
-        while ranges := dict(polls(topics.ends([TOPIC])[TOPIC], self._committed())):
+        while ranges := dict(unread(topics.ends([TOPIC])[TOPIC], self._committed())):
             polled = [parsed(value, at) for _, value, _, _, _, at, _ in topics.rows({TOPIC: ranges})]
             rows = [row for row in polled if row is not None]
             reach(BEFORE_WRITE)
