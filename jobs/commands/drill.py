@@ -14,6 +14,7 @@ BOOKED = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict
 RESULT = ("drill", "is_passed", "seconds", "done", "findings", "books", "kept")
 DRAWN = ("seed", "schedule", "family", "is_passed", "seconds", "sent", "lost", "doubled", "unaccounted", "faults",
          "unmet", "smallest")  # fmt: skip
+COMPARED = ("what", "contender", "sent", "lost", "doubled", "wrong", "unaccounted", "waiting", "stopped")
 app = typer.Typer(no_args_is_help=True, help="Faults on purpose on a scratch lake: what was expected, what was found.")
 
 Rows = Annotated[Format, typer.Option("--format", help="For people, or an array of JSON objects.")]
@@ -109,6 +110,31 @@ def play_random(
     failed = [result for result in results if not result["is_passed"]]
     if failed:
         typer.echo(f"failed: {len(failed)} of {len(results)} schedules; see docs/reliability.md", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    write: Annotated[bool, typer.Option("--write", help="Put the table into docs/reliability.md too.")] = False,
+    format: Rows = Format.table,
+) -> None:
+    """Play the same records and faults to a plain Spark sink, a Python consumer and our ingest: who loses what.
+
+    Topics lie in files, no broker is needed; it takes some minutes. Exit code 1 when ours lost, doubled, mistook or
+    left out a record.
+
+    Example: reelhouse drill compare --write
+    """
+    from jobs.drills.beside.page import written
+    from jobs.drills.beside.playing import are_ours_clean, play_all
+    from jobs.serve.printing import print_rows
+
+    rows = play_all(Settings.from_env().home / "drills", lambda words: typer.echo(words, err=True))
+    print_rows(rows, COMPARED, format)
+    if write:
+        written(rows)
+    if not are_ours_clean(rows):
+        typer.echo("failed: our ingest is not clean; see docs/reliability.md", err=True)
         raise typer.Exit(1)
 
 

@@ -47,9 +47,16 @@ class FileTopics:
             lines.write(json.dumps(_packed(entry) if entry else None, separators=(",", ":")) + "\n")
         return offset
 
+    def remake(self, topic: str) -> None:
+        """Delete a topic and make it anew, empty and under another id."""
+        before = self._id(topic)
+        for file in self._parts(topic).values():
+            file.unlink()
+        (self.folder / topic / "id").write_text(f"{before}-anew", encoding="utf-8")
+
     def ids(self, topics: Iterable[str]) -> dict[str, str]:
         """The id of each topic that exists."""
-        return {topic: f"file-{topic}" for topic in topics if self._parts(topic)}
+        return {topic: self._id(topic) for topic in topics if self._parts(topic)}
 
     def begins(self, topics: Iterable[str]) -> Offsets:
         """The first offset of each partition: nothing is ever taken away."""
@@ -80,6 +87,10 @@ class FileTopics:
 
     def _parts(self, topic: str) -> dict[int, Path]:
         return {int(file.stem): file for file in sorted((self.folder / topic).glob("*.jsonl"))}
+
+    def _id(self, topic: str) -> str:
+        file = self.folder / topic / "id"
+        return file.read_text(encoding="utf-8") if file.exists() else f"file-{topic}"
 
     def _file(self, topic: str, partition: int) -> Path:
         return self.folder / topic / f"{partition}.jsonl"
