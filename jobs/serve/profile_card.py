@@ -12,7 +12,7 @@ from rich.text import Text
 from jobs.lake.errors import UsageError
 from jobs.lake.settings import Settings
 from jobs.serve.labelled import profiles_as_of, pseudonyms
-from jobs.serve.profile_more import more, outlook, versions_of_more, visits
+from jobs.serve.profile_more import devices, devices_then, more, outlook, versions_of_more, visits
 
 Row = dict[str, Any]
 NEWEST, INTERESTS = "gold.user_profiles", "gold.user_interests"
@@ -51,7 +51,8 @@ ODD = {
 def find_profile(settings: Settings, user: str, as_of: datetime | None) -> Row:
     """The profile of a raw id or a pseudonym, its topics under `interests`; UsageError when there is none.
 
-    As of a past time it is the last row known by then; interests in numbers, `sessions` and `scores` are of now only.
+    As of a past time it is the last row known by then, with the `devices` as published then; interests in numbers,
+    `sessions` and `scores` are of now only.
     """
     (pseudonym,) = pseudonyms([user], settings)
     found = _known_then(settings, pseudonym, as_of) if as_of else _known_now(settings, pseudonym)
@@ -67,7 +68,9 @@ def _known_then(settings: Settings, pseudonym: str, as_of: datetime) -> Row | No
 
     labels = pa.table({"user_id": [pseudonym], "at": pa.array([as_of], pa.timestamp("us", "UTC"))})
     (row,) = profiles_as_of(labels, settings=settings).drop_columns("at").to_pylist()
-    return row | {"interests": []} if row["known_from"] else None
+    if row["known_from"] is None:
+        return None
+    return row | {"interests": [], "devices": devices_then(settings, pseudonym, as_of)}
 
 
 def _known_now(settings: Settings, pseudonym: str) -> Row | None:
@@ -90,6 +93,7 @@ def card(profile: Mapping[str, Any], topics: int = 5) -> RenderableType:
     parts: list[RenderableType] = [
         _title(profile),
         _person(profile),
+        *([] if profile["devices"] == [] else [devices(profile["devices"])]),
         _counts(profile),
         _buying(profile),
         _habits(profile),

@@ -83,11 +83,22 @@ def readable(settings: Settings, *, with_silver: bool = False, as_of: datetime |
     """
     ledger = Ledger(settings)
     layers = ("ops.", "gold.", "silver.") if with_silver else ("ops.", "gold.")
-    published = {table: line.version for table, line in _published_at(ledger, as_of).items()}
+    published = {table: line.version for table, line in published_at(ledger, as_of).items()}
     found = [table for table in all_tables(settings.schemas_dir) if table.startswith(layers)]
     public = public_tables(settings)
     return {table: published[table] if table in public else ledger.version(table)
             for table in found if table in published or table not in public}  # fmt: skip
+
+
+def published_at(ledger: Ledger, as_of: datetime | None) -> dict[str, Publication]:
+    """Table → its publication then: the newest release of each family that was known."""
+    if as_of is None:
+        return published(ledger)
+    lines: dict[str, Publication] = {}
+    for release in releases(ledger):
+        if release.facts.known_from <= as_of:
+            lines.update(release.tables)
+    return lines
 
 
 def public_tables(settings: Settings) -> tuple[str, ...]:
@@ -122,17 +133,6 @@ def _publications(settings: Settings, name: str) -> list[Publication]:
         raise UsageError(f"{name!r} is no public table; write one of {', '.join(public)}")
     found = releases(Ledger(settings), contract(name, settings.schemas_dir).family)
     return [release.tables[name] for release in found if name in release.tables]
-
-
-def _published_at(ledger: Ledger, as_of: datetime | None) -> dict[str, Publication]:
-    """Table → its publication then: the newest release of each family that was known."""
-    if as_of is None:
-        return published(ledger)
-    lines: dict[str, Publication] = {}
-    for release in releases(ledger):
-        if release.facts.known_from <= as_of:
-            lines.update(release.tables)
-    return lines
 
 
 def _polars(rows: "pa.Table") -> "pl.DataFrame":

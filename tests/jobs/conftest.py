@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
@@ -40,11 +41,10 @@ def table(spark: SparkSession, settings: Settings) -> TableMaker:
 
     def make(name: str, rows: list[Row]) -> DataFrame:
         promised = contract(name, settings.schemas_dir)
-        for row in rows:
-            for column in row:
-                promised.column(column)  # an unpromised column fails here, by name
-        values = [tuple(row.get(column) for column in promised.names) for row in rows]
-        return spark.createDataFrame(values, promised.spark_schema(enforced=False))
+        for column in {column for row in rows for column in row}:
+            promised.column(column)  # an unpromised column fails here, by name
+        schema = promised.spark_schema(enforced=False)
+        return spark.createDataFrame(pa.Table.from_pylist(rows, promised.arrow_schema()), schema)
 
     return make
 

@@ -12,6 +12,7 @@ from tests.jobs.stories import read_act
 LINE = ("l1", "p1", "m1", 2, 1_000, 100)  # 19 yuan
 HUGE = ("l2", "p1", "m1", 2**40, 2**40, 0)
 DEAR = ("l2", "p1", "m1", 1, 10**12 + 1, 0)
+LESS = ("l2", "p1", "m1", -1, 1_000, 0)
 GIFT = ("l2", "p1", "m1", 1, 100, 9_000)  # the discount is above the price
 PAID = {"lines": [LINE], "freight_fen": 100}
 Step = tuple[str, dict[str, Any]]
@@ -31,6 +32,7 @@ CASES: dict[str, tuple[list[Step], tuple[Any, ...]]] = {  # steps -> (paid, beli
     "refunded whole": ([("paid 10:00", PAID), refund(2_000)], (True, True, 2_000, 0, False)),
     "refunded too much": ([("paid 10:00", PAID), refund(2_001)], (True, True, 2_000, 0, True)),
     "refunded beyond counting": ([("paid 10:00", PAID), *[refund(2**63 - 1)] * 3], (True, True, 2_000, 0, True)),
+    "refunded less than nothing": ([("paid 10:00", PAID), refund(-500)], (True, True, 2_000, 2_000, False)),
     "refund came first": ([refund(500, "09:00"), ("paid 10:00", PAID)], (True, True, 2_000, 1_500, False)),
     "cancelled after payment": ([("paid 10:00", PAID), CANCELLED], (True, True, 2_000, 0, False)),
     "cancelled, part refunded": ([("paid 10:00", PAID), CANCELLED, refund(1_900)], (True, True, 2_000, 100, False)),
@@ -42,6 +44,7 @@ CASES: dict[str, tuple[list[Step], tuple[Any, ...]]] = {  # steps -> (paid, beli
     "beyond 64 bits": ([("paid 10:00", {"lines": [LINE, HUGE]})], (True, False, None, None, None)),
     "beyond belief": ([("paid 10:00", {"lines": [DEAR]})], (True, False, 10**12 + 1, 10**12 + 1, False)),
     "below zero": ([("paid 10:00", {"lines": [GIFT]})], (True, False, -8_900, 0, True)),
+    "pieces below zero": ([("paid 10:00", {"lines": [LESS]})], (True, False, -1_000, 0, True)),
     "no lines": ([("paid 10:00", {})], (True, False, None, None, None)),
 }
 

@@ -212,15 +212,14 @@ def versions(changes: list[Row], step: int) -> list[Row]:
 
 def _versions_at(changes: list[Row], step: int) -> list[Row]:
     known = sorted((c for c in changes if c["step"] <= step), key=lambda c: (c["at"], c["event_id"]))
-    rows = []
-    for place, change in enumerate(known):
-        key = _key(change)
-        later = [other["at"] for other in known[place + 1 :] if _key(other) == key]
-        until = later[0] if later else None
+    rows, next_at = [], dict[str, datetime]()
+    for change in reversed(known):
+        until = next_at.get(_key(change))
+        next_at[_key(change)] = change["at"]
         row = {name: value for name, value in change.items() if name not in ("at", "step")}
         row |= {"valid_from": change["at"], "valid_to": until, "is_current": until is None, "ingest_seq": step}
         rows.append(row | {"is_superseded": until == change["at"]})
-    return rows
+    return rows[::-1]
 
 
 def _key(change: Row) -> str:

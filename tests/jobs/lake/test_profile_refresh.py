@@ -36,7 +36,7 @@ from tests.jobs.lake.profiles_in_sql import differences, recomputed
 
 TableMaker = Callable[[str, list[dict[str, Any]]], DataFrame]
 State = dict[str, list[dict[str, Any]]]
-COUNT, SEED = 300, 7
+COUNT, SEED = 2_000, 7
 ZONE = "Asia/Shanghai"
 BEGIN = datetime(2026, 9, 1, tzinfo=UTC)
 KEYS = {
@@ -230,7 +230,8 @@ def _written(old: list[dict[str, Any]], part: Staged) -> list[dict[str, Any]]:
     news = {tuple(row[key] for key in keys) for row in fresh}
     assert not gone & news
     assert len(news) == len(fresh)
-    return [row for row in old if tuple(row[key] for key in keys) not in gone | news] + fresh
+    replaced = gone | news
+    return [row for row in old if tuple(row[key] for key in keys) not in replaced] + fresh
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ from tests.jobs.serve.filled import filled
 
 AT = datetime(2026, 6, 8, 1, tzinfo=UTC)
 TABLES = ("gold.user_profiles", "gold.user_profiles_history", "gold.user_interests")
+EDGES = "silver.identity_edges"
+PHONE, TABLET = (f"k1:{digits}{'0' * 24}" for digits in ("0a1b2c3d", "4e5f6a7b"))
 SPENT = {
     "order_count": 2,
     "order_count_90d": 2,
@@ -87,7 +90,15 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     rows["gold.user_scores"] = [SCORED | {"user_id": ann}, SCORED | dict.fromkeys(SCORED) | {"user_id": bob}]
     for name, found in rows.items():
         Ledger(made).append(name, [filled(made, name, row) for row in found])
-    publish(Ledger(made), "profiles", 1, [_line(Ledger(made), name) for name in TABLES])
+    ledger, phone = Ledger(made), {"user_id": ann, "device_id": PHONE, "device_user_count": 1, "first_seen_at": AT}
+    ledger.append(EDGES, [filled(made, EDGES, phone)])
+    first = [_line(ledger, name) for name in (*TABLES, EDGES)]
+    publish(ledger, "profiles", 1, first)
+    tablet = {"device_id": TABLET, "device_user_count": 2, "is_shared": True}
+    ledger.append(EDGES, [filled(made, EDGES, tablet | {"user_id": user}) for user in (ann, bob)])
+    later = replace(_line(ledger, EDGES), release_id="profiles-000002", known_from=AT + timedelta(hours=2))
+    publish(ledger, "profiles", 2, [*(replace(line, release_id=later.release_id, known_from=later.known_from)
+                                      for line in first[:-1]), later])  # fmt: skip
     for family, name in (("sessions", "silver.sessions"), ("scores", "gold.user_scores")):
         publish(
             Ledger(made), family, 1, [replace(_line(Ledger(made), name), release_id=f"{family}-000001", family=family)]
@@ -127,6 +138,35 @@ def test_a_past_time_knows_no_visits_and_no_scores(settings: Settings) -> None:
     assert "last visits" not in _printed(then)
 
 
+@pytest.mark.parametrize(
+    ("hours", "known"), [(0, [PHONE]), (1, [PHONE]), (2, [PHONE, TABLET]), (None, [PHONE, TABLET])]
+)
+def test_devices_are_those_known_then(settings: Settings, hours: int | None, known: list[str]) -> None:
+    found = find_profile(settings, "u-ann", None if hours is None else AT + timedelta(hours=hours))
+    assert [row["device_id"] for row in found["devices"]] == known
+    told = _printed(found)
+    assert "1 device tied: k1:0a1b2c3d… since 2026-06-08\n" in told
+    assert ("1 shared, tying nothing: k1:4e5f6a7b… by 2 users" in told) == (TABLET in known)
+
+
+def test_of_many_devices_the_card_names_the_first(settings: Settings) -> None:
+    (phone,) = find_profile(settings, "u-ann", AT)["devices"]
+    told = _printed(find_profile(settings, "u-bob", None) | {"devices": [phone] * 7})
+    assert "7 devices tied: k1:0a1b2c3d…" in told
+    assert "2 more" in told
+    assert "shared" not in told
+
+
+def test_devices_whose_files_are_gone_are_not_taken_for_none(settings: Settings, tmp_path: Path) -> None:
+    lost = settings.model_copy(update={"home": tmp_path / "lost"})
+    copytree(settings.home, lost.home)
+    for file in Path(lost.table_path(EDGES)).glob("*.parquet"):
+        file.unlink()
+    then = find_profile(lost, "u-ann", AT)
+    assert (then["devices"], then["lifecycle"]) == (None, "dormant")
+    assert "devices of then: not kept so long" in _printed(then)
+
+
 def test_before_the_other_families_are_published_a_profile_is_there(tmp_path: Path) -> None:
     made = Settings(home=tmp_path)
     ensure_key_file(made.keys_path)
@@ -134,7 +174,7 @@ def test_before_the_other_families_are_published_a_profile_is_there(tmp_path: Pa
     Ledger(made).append("gold.user_profiles", [filled(made, "gold.user_profiles", ANN | {"user_id": ann})])
     publish(Ledger(made), "profiles", 1, [_line(Ledger(made), name) for name in TABLES if Ledger(made).open(name)])
     found = find_profile(made, "u-ann", None)
-    assert (found["sessions"], found["scores"]) == ([], [])
+    assert (found["devices"], found["sessions"], found["scores"]) == ([], [], [])
     assert "last visits" not in _printed(found)
 
 
@@ -203,6 +243,7 @@ def test_json_is_an_array_of_one_object(settings: Settings, monkeypatch: pytest.
     assert result.exit_code == 0, result.output
     (row,) = json.loads(result.stdout)
     assert (row["gross_gmv_fen"], row["interests"][0]["interest"]) == (123_456, str(2**40))
+    assert [(one["device_id"], one["is_shared"]) for one in row["devices"]] == [(PHONE, False), (TABLET, True)]
 
 
 def _printed(profile: dict[str, Any]) -> str:

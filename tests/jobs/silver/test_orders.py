@@ -14,6 +14,8 @@ BODIES = {
     6: {"lines": [LINE | {"quantity": 1.5}]},
     7: {"lines": [LINE, LINE | {"line_id": "l2", "discount_fen": 30}], "invited_by": "u2"},
     8: {"lines": [LINE | {"unit_price_fen": 10**19}]},
+    9: {"kind": "refunded", "lines": None, "refund_fen": -1},
+    10: {"lines": [LINE | {"quantity": -1}]},
 }
 
 
@@ -38,6 +40,16 @@ def test_a_refund_says_how_much(orders):
     assert 3 not in orders
 
 
-@pytest.mark.parametrize("number", [4, 5, 6, 8], ids=["no lines", "negative", "half a piece", "beyond 64 bits"])
+IMPOSSIBLE = {
+    "no lines": 4,
+    "negative": 5,
+    "half a piece": 6,
+    "beyond 64 bits": 8,
+    "negative refund": 9,
+    "negative pieces": 10,
+}
+
+
+@pytest.mark.parametrize("number", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
 def test_impossible_money_is_refused(orders, number):
     assert number not in orders
