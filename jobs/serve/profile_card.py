@@ -70,7 +70,8 @@ def _known_then(settings: Settings, pseudonym: str, as_of: datetime) -> Row | No
     (row,) = profiles_as_of(labels, settings=settings).drop_columns("at").to_pylist()
     if row["known_from"] is None:
         return None
-    return row | {"interests": [], "devices": devices_then(settings, pseudonym, as_of)}
+    known: Row = row | {"interests": [], "devices": devices_then(settings, pseudonym, as_of)}
+    return known
 
 
 def _known_now(settings: Settings, pseudonym: str) -> Row | None:
