@@ -83,9 +83,9 @@ class Batch:
         self.kept.append(frame.persist())
         return self.kept[-1]
 
-    def append(self, table: str, rows: "DataFrame") -> None:
-        """The batch's rows of a table, in one commit that carries its number."""
-        write = self.lake.append_few if self.is_small else self.lake.append
+    def append(self, table: str, rows: "DataFrame", *, at_most: int) -> None:
+        """The batch's rows of a table, so many or fewer, in one commit that carries its number."""
+        write = self.lake.append_few if at_most <= SMALL else self.lake.append
         write(table, rows, app=APP, version=self.seq, metadata=self.note)
 
     def let_go(self) -> None:

@@ -18,12 +18,15 @@ AS_READ = (
     "key binary, value binary, topic string, partition int, offset bigint, timestamp timestamp, "
     "headers array<struct<key:string,value:binary>>"
 )
+FEW = 10_000  # records as they came, of which each may be as large as the broker allows: a megabyte
 
 
 def land(lake: Lake, plan: Plan) -> None:
     """Read what the plan names and append it as batch `plan.ingest_seq`."""
     rows = build(records(lake, plan), topic_ids=plan.topic_ids, ingest_seq=plan.ingest_seq)
-    append = lake.append_few if plan.size <= SMALL else lake.append
+    append = lake.append_few if plan.size <= FEW else lake.append
+    if plan.size <= SMALL:  # few files; a large batch keeps one for each partition
+        rows = rows.coalesce(lake.settings.spark_cores)
     append(BRONZE, rows, app=APP, version=plan.ingest_seq, metadata=json.dumps(plan.note(), separators=(",", ":")))
 
 

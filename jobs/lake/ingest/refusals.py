@@ -38,7 +38,8 @@ def write_quarantine(batch: Batch, contests: dict[str, Contest], missing: dict[s
             parts.append(quarantine.conflicts(judged.verdicts, topic=topic, ingest_seq=batch.seq))
     if parts:
         rows = reduce(lambda one, other: one.unionByName(other), parts).where(F.size("reasons") > 0)
-        batch.append(QUARANTINE, rows)
+        refused = sum(missing.values()) + sum(judged.conflicts for judged in contests.values())
+        batch.append(QUARANTINE, rows, at_most=refused)
 
 
 def left_over(batch: Batch, how: Form, contest: Contest) -> "DataFrame":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.rows import changes
 from jobs.definitions.firsts import PLACE, without
-from jobs.lake.ingest.batch import Batch
+from jobs.lake.ingest.batch import SMALL, Batch
 from jobs.lake.ingest.contests import Contest, IdRange
 from jobs.lake.ingest.counting import version_before
 from jobs.lake.ingest.forms import silver_table
@@ -28,7 +28,7 @@ def write_facts(batch: Batch, form: Form, contest: Contest, ranges: list[IdRange
     build = import_module(f"jobs.silver.{form.topic}").build
     rows = build(firsts(batch, form, contest), form=form, pseudonym=batch.pseudonym)
     if not contest.displaced:
-        batch.append(table, rows)
+        batch.append(table, rows, at_most=batch.count(form.topic))
         return
     days = sorted({each.day.isoformat() for each in ranges if each.day is not None})
     bounds = f"t.id_date BETWEEN DATE'{days[0]}' AND DATE'{days[-1]}'"
@@ -45,7 +45,7 @@ def write_entities(batch: Batch, form: Form, contest: Contest) -> None:
     before = version_before(batch.ledger, table, APP, batch.seq)
     known = batch.lake.read(table, before if before >= 0 else None)
     if before < 1:  # nothing is there that a change could alter
-        batch.append(table, build(new, known))
+        batch.append(table, build(new, known), at_most=batch.count(form.topic))
         return
     displaced = contest.places(is_new=False)
     keys, removed = new.select(key), None
@@ -55,5 +55,5 @@ def write_entities(batch: Batch, form: Form, contest: Contest) -> None:
         removed = gone.join(new.select(key, "event_id"), on=[key, "event_id"], how="left_anti")
         known = without(known, displaced)
     rows = build(new, known.join(keys.distinct(), on=[key], how="left_semi"))
-    merge = batch.lake.merge_few if batch.is_small else batch.lake.merge
+    merge = batch.lake.merge_few if batch.count(form.topic) <= SMALL else batch.lake.merge
     merge(table, rows, [key, "event_id"], app=APP, version=batch.seq, metadata=batch.note, removed=removed)
