@@ -24,7 +24,8 @@ class Contender:
     """One way to do the work; its answer is comparable with ==, or None where there is none to compare.
 
     What `run` returns is the answer, unless `answer` reads it from what was written. `before` and `answer` are not
-    timed. `aside` names processes (pids) that only happen to be there, such as another contender's warm JVM.
+    timed. `aside` names processes (pids) that only happen to be there, such as another contender's warm JVM. Where a
+    run takes as long as it is let, `seconds` says afterwards what counts instead of the wall time, such as a latency.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Contender:
     before: Callable[[], object] | None = None
     answer: Callable[[], Any] | None = None
     aside: Callable[[], Collection[int]] = tuple
+    seconds: Callable[[], float] | None = None
 
 
 @dataclass
@@ -100,7 +102,8 @@ def measure(contender: Contender) -> tuple[Any, tuple[float, float, float]]:
     cpu, start = tree_cpu(aside), time.perf_counter()
     answer = contender.run()
     wall, used = time.perf_counter() - start, tree_cpu(aside) - cpu
-    figures = (wall, used, watch.stop())
+    peak = watch.stop()
+    figures = (contender.seconds() if contender.seconds else wall, used, peak)
     return contender.answer() if contender.answer else answer, figures
 
 

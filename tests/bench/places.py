@@ -1,5 +1,6 @@
 """What arenas stand on: a home, ports, a broker and a Spark of their own, and folders that are new for each run."""
 
+import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -77,6 +78,11 @@ def apart(spark: SparkSession, conf: dict[str, str]) -> SparkSession:
     for key, value in conf.items():
         session.conf.set(key, value)
     return session
+
+
+def slug(name: str) -> str:
+    """A contender's name as a folder's: Hadoop takes no colon, and some readers no per cent."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
 
 
 class Shelf:

@@ -69,13 +69,18 @@ class Truth:
 
 def make_views(path: Path, count: int) -> Truth:
     """Write so many records: topic, key, value, headers as Kafka takes them; partition, offset, timestamp it gives."""
+    count = max(100, count // 100 * 100)  # whole hundreds, so that the shares are exact
+    write_records(path, NUMBERS.format(count=count, users=max(10, count // 20)))
+    return Truth(count, bad=count // 50, duplicates=count // 100)
+
+
+def write_records(path: Path, numbers: str) -> None:
+    """The records of which these rows tell, in SQL with the columns of NUMBERS, by their number."""
     import duckdb
 
-    count = max(100, count // 100 * 100)  # whole hundreds, so that the shares are exact
     pairs = ", ".join(f"{{'key': '{name}', 'value': encode({text})}}" for name, text in HEADERS.items())
-    users = max(10, count // 20)
     query = f"""
-    WITH numbers AS ({NUMBERS.format(count=count, users=users)}), parts AS ({PARTS}), bodies AS ({BODIES})
+    WITH numbers AS ({numbers}), parts AS ({PARTS}), bodies AS ({BODIES})
     SELECT 'views' AS topic, encode(user_id) AS key, [{pairs}] AS headers,
            encode(CASE WHEN is_bad AND form = 0 THEN left(body, length(body) * 2 // 3) ELSE body END) AS value,
            part AS partition, place AS "offset", make_timestamp(sent_ms * 1000)::TIMESTAMPTZ AS timestamp
@@ -84,4 +89,3 @@ def make_views(path: Path, count: int) -> Truth:
     with duckdb.connect() as connection:
         connection.execute(f"SET TimeZone = 'UTC'; SET memory_limit = '3GB'; SET temp_directory = '{path.parent}/tmp'")
         connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 50000)")
-    return Truth(count, bad=count // 50, duplicates=count // 100)

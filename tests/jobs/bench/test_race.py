@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.bench import bronze, funnels, funnels_held, silver, start
+from tests.bench import bronze, dedup, funnels, funnels_held, silver, start
 from tests.bench.__main__ import as_page, as_result, as_table, put
 from tests.bench.harness import Contender, DifferError, Outcome, agree, family_of, measure, race, rotated
 
@@ -88,8 +88,15 @@ VERDICTS = [
     (bronze, {bronze.NOOP: 7.0, bronze.PLAIN: 10.0, bronze.OURS: 10.0}, "Met: 70% of noop's rate, 100%"),
     (bronze, {bronze.NOOP: 6.9, bronze.PLAIN: 11.0, bronze.OURS: 10.0}, "Missed: 69%"),
     (bronze, {bronze.NOOP: 9.0, bronze.PLAIN: 9.0, bronze.OURS: 10.0}, "Missed: 90% of noop's rate, 90%"),
-    (silver, {silver.PLAIN: 2.0, silver.LOOP: 4.0, silver.OURS: 3.0}, "Met: 1.50 ×"),
-    (silver, {silver.PLAIN: 2.0, silver.LOOP: 3.0, silver.OURS: 3.0}, "Missed: 1.50 ×"),
+    (silver, {silver.PLAIN: 2.0, silver.LOOP: 4.0, silver.BARE: 2.25, silver.OURS: 3.0}, "Met: 1.50 ×"),
+    (silver, {silver.PLAIN: 2.0, silver.LOOP: 3.0, silver.BARE: 2.25, silver.OURS: 3.0}, "Missed: 1.50 ×"),
+    (
+        silver,
+        {silver.PLAIN: 2.0, silver.LOOP: 4.0, silver.BARE: 2.2, silver.OURS: 3.0},
+        "Missed: 1.50 × a plain parsed append, 0.75 × the Python loop; trust takes 27% of ours.",
+    ),
+    (dedup, {dedup.LIMIT: 2.0, dedup.ours(1): 2.2, dedup.ours(100): 3.0}, "Met: 1.10 × at 0.1 % duplicate, 1.50 × at"),
+    (dedup, {dedup.LIMIT: 2.0, dedup.ours(1): 2.0, dedup.ours(10): 2.21}, "Missed: 1.00 × at 0.1 % duplicate, 1.10 ×"),
     (
         funnels,
         {funnels.CHDB: 1.0, funnels.DUCKDB: 4.0, funnels.OURS: 3.0, funnels.ON_FILE: 2.0},

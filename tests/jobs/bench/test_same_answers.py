@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from jobs.lake.ingest.progress import BRONZE
 from jobs.lake.settings import Settings
 from jobs.lake.tables import Lake
-from tests.bench import bronze, funnels, funnels_held, lookup, silver, small_job, start
+from tests.bench import bronze, dedup, funnels, funnels_held, lookup, silver, small_job, start
 from tests.bench.harness import Contender, DifferError, agree
 from tests.bench.views import Truth, make_views
 
@@ -73,9 +73,20 @@ def test_silver_has_the_same_good_events_whoever_wrote_it(
     said = answers(contenders)
     assert rows == 500
     assert said.pop(silver.PARSE) is None
-    assert len(said) == 5
+    assert len(said) == 6
     assert None not in said.values()
     assert agree(said)[0] == 485  # ten are bad, five are told twice
+
+
+def test_each_event_is_there_once_whoever_looked_for_repeats(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    said = answers(dedup.contenders(spark, settings, tmp_path, (3000, 200), (100,)))
+    assert len(said) == 4
+    assert agree(said)[0] == 200 + 400  # a batch, and of a month's three thousand those of four days
+    lake = tmp_path / "runs" / "append-alone" / "100" / "001"
+    with pytest.raises(DifferError, match="620 rows of 600 events"):
+        dedup.newest(lake, dedups=True)
 
 
 def test_everybody_got_equally_far_in_the_funnel_whoever_counts(spark: SparkSession, tmp_path: Path) -> None:

@@ -1,0 +1,150 @@
+"""A long run of one ingest that goes on for ever: is it as quick and as small at the end as it was at the beginning?
+
+Example: .venv/bin/python -m tests.bench.soak --minutes 30 --rate 2000
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from jobs.lake.identity import ensure_key_file
+from jobs.lake.ingest.steps import Done
+from jobs.lake.services.kafka import Kafka
+from jobs.lake.settings import Settings
+from jobs.lake.topics import FACTS
+from tests.bench.__main__ import keep_orphans, same_cores, workplace
+from tests.bench.freshness import FLAT, Place, going_on
+from tests.bench.harness import MEBIBYTE, tree
+from tests.bench.places import own_services, own_settings, own_spark
+from tests.bench.shop_stream import make_facts, send_steadily, stay_in
+
+LATEST = "bench/soak.json"  # under REELHOUSE_HOME
+ENDS = 5  # the beginning is the second fifth, for in the first all warm up; the end is the last
+WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen when a batch had ended: seconds since the one before, its records, memory, and files in all."""
+
+    at: float
+    seconds: float
+    records: int
+    resident_mib: float
+    files: int
+
+    @property
+    def per_thousand(self) -> float:
+        """Seconds a thousand records."""
+        return self.seconds / max(1, self.records) * 1000
+
+
+FIGURES: dict[str, Callable[[Look], float]] = {
+    "resident MiB": lambda look: look.resident_mib,
+    "batch s": lambda look: look.seconds,
+    "s a thousand records": lambda look: look.per_thousand,
+}
+
+
+def main(
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long events are sent.")] = 30.0,
+    rate: Annotated[int, typer.Option(min=1, help="Events a second.")] = 2_000,
+) -> None:
+    """Send facts at a steady rate into one ingest; tell memory, files and batch time, beginning and end."""
+    same_cores()
+    keep_orphans()
+    console, seconds = Console(width=WIDTH), int(minutes * 60)
+    with workplace("soak") as folder, place_in(folder, rate, seconds) as place:
+        looks = soaked(place, rate, lambda look: console.print(line(look), highlight=False))
+        slow = stay_in([folder / "lake" / "silver" / topic for topic in FACTS]).latency(95)
+    latest = Settings.from_env().home / LATEST
+    latest.parent.mkdir(parents=True, exist_ok=True)
+    latest.write_text(json.dumps([asdict(look) for look in looks], indent=1) + "\n", encoding="utf-8")
+    console.print(as_table(looks, f"{minutes:g} minutes at {rate:,} events a second; 95 % queryable in {slow:.1f} s"))
+    console.print(f"every batch as JSON: {latest}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def place_in(folder: Path, rate: int, seconds: int) -> Iterator[Place]:
+    """A broker, Spark, and the facts to send."""
+    settings = own_settings(folder)
+    make_facts(settings, folder / "facts.parquet", rate * seconds)
+    with own_services(Kafka(settings)), own_spark(settings) as spark:
+        ensure_key_file(settings.keys_path)
+        mine = {"key_file": settings.keys_path, "lake_uri": str(folder / "lake")}
+        yield Place(spark, settings.model_copy(update=mine), folder, seconds)
+
+
+def soaked(place: Place, rate: int, told: Callable[[Look], None]) -> list[Look]:
+    """A look at the end of each batch; once everything is sent the batch begun is the last."""
+    looks: list[Look] = []
+    began = time.monotonic()
+
+    def look(done: Done) -> None:
+        at = time.monotonic() - began
+        seconds = at - (looks[-1].at if looks else 0.0)
+        looks.append(Look(at, seconds, records_in(done), resident_mib(), files_in(Path(place.settings.lake_uri))))
+        told(looks[-1])
+
+    with going_on(place.ingest(place.settings), look):
+        send_steadily(place.settings, place.folder / "facts.parquet", rate, rate * place.seconds)
+    return looks
+
+
+def records_in(done: Done) -> int:
+    """What a batch received."""
+    return sum(int(book["received"]) for book in done.books)
+
+
+def resident_mib() -> float:
+    """Memory of this process and all below it: JVM, Python workers, broker, sender."""
+    total = 0.0
+    for process in tree():
+        with suppress(psutil.NoSuchProcess):
+            total += process.memory_info().rss
+    return total / MEBIBYTE
+
+
+def files_in(lake: Path) -> int:
+    """Files of all tables, those of their logs left out."""
+    return sum("_delta_log" not in file.parts for file in lake.rglob("*.parquet"))
+
+
+def line(look: Look) -> str:
+    """One batch for the terminal."""
+    return (
+        f"{look.at:7.0f} s  {look.records:8,} records in {look.seconds:6.1f} s  {look.resident_mib:7,.0f} MiB  "
+        f"{look.files:6,} files"
+    )
+
+
+def ends(looks: Sequence[Look]) -> tuple[Sequence[Look], Sequence[Look]]:
+    """The batches of the beginning and those of the end."""
+    fifth = max(1, len(looks) // ENDS)
+    return looks[fifth : 2 * fifth] or looks[:1], looks[-fifth:]
+
+
+def as_table(looks: Sequence[Look], title: str) -> Table:
+    """Beginning and end beside each other, and whether that is flat."""
+    table = Table(title=title, caption=f"{len(looks)} batches; flat: at the end at most {FLAT} × the beginning")
+    for column in ("", "beginning", "end", ""):
+        table.add_column(column, justify="right" if column else "left")
+    for name, figure in FIGURES.items():
+        begin, end = (statistics.median(figure(look) for look in some) for some in ends(looks))
+        table.add_row(name, f"{begin:,.1f}", f"{end:,.1f}", "flat" if end <= FLAT * begin else "grows")
+    table.add_row("files", *(f"{some[-1].files:,}" for some in ends(looks)), "as batches add up, before upkeep")
+    return table
+
+
+if __name__ == "__main__":
+    typer.run(main)
