@@ -120,14 +120,16 @@ def test_books_count_records_where_offsets_have_gaps(played: Played) -> None:
 
 
 def write_under_fresh_names(patch: Patch) -> None:
-    """Delta cannot tell that a killed batch has written to this table before."""
-    numbers, append = count(), Lake.append
+    """Neither writer can tell that a killed batch has written to this table before."""
+    numbers = count()
+    for writer in ("append", "append_few"):
+        write = getattr(Lake, writer)
 
-    def forgetful(self, table, frame, *, app, **given):
-        fresh = f"{app}-{next(numbers)}" if table == "silver.views" else app
-        append(self, table, frame, app=fresh, **given)
+        def forgetful(self, table, frame, *, app, write=write, **given):
+            fresh = f"{app}-{next(numbers)}" if table == "silver.views" else app
+            write(self, table, frame, app=fresh, **given)
 
-    patch.setattr(Lake, "append", forgetful)
+        patch.setattr(Lake, writer, forgetful)
 
 
 def test_without_a_remedy_the_driver_is_red_and_finds_the_steps(
