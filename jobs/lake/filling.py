@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from jobs.lake.errors import SliceError
+from jobs.lake.small_commits import nullable
 from jobs.lake.staging import StagedTable, Staging
 from jobs.lake.work import Staged
 
@@ -37,6 +38,7 @@ def fill(lake: "Lake", staging: Staging, staged: Staged, held: Collection[date])
             frame = frame.where(~F.col(promised.slice_column).isin(*held))
     rows = lake.conform(staged.table, frame)
     some = rows.limit(FEW_ROWS).toArrow() if staged.mode in ("merge", "append") else None
+    # What is missing is for the checks to find, not for Delta.
     delta = _filled(rows, some, nullable(promised.arrow_schema()), staging.path(staged.table))
     removed = None if staged.removed is None else _remove(lake, staging, staged.table, staged.removed)
     return StagedTable(
@@ -105,10 +107,3 @@ def _made_anew(path: str, schema: "pa.Schema") -> "DeltaTable":
 
     # Least and greatest values in the log would be values of people; nobody searches staging.
     return DeltaTable.create(path, schema, mode="overwrite", configuration={"delta.dataSkippingNumIndexedCols": "0"})
-
-
-def nullable(schema: "pa.Schema") -> "pa.Schema":
-    """The same columns, every one of which may be null: what is missing is for the checks to find, not for Delta."""
-    import pyarrow as pa
-
-    return pa.schema([field.with_nullable(True) for field in schema])

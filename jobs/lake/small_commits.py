@@ -65,7 +65,9 @@ class SmallCommit:
         source = _marked(self._conform(rows), gone=False)
         if removed is not None:
             gone = _marked(removed.select(list(keys)), gone=True)
-            source = pa.concat_tables([_nullable(source), _nullable(gone)], promote_options="permissive")
+            source = pa.concat_tables(
+                [each.cast(nullable(each.schema)) for each in (source, gone)], promote_options="permissive"
+            )
         on = " AND ".join(f"t.{key} = s.{key}" for key in keys)
         columns = {name: f"s.{name}" for name in rows.schema.names}
         (
@@ -139,10 +141,11 @@ def rows_at(path: str, version: int) -> "pa.Table":
     return dataset_of(DeltaTable(path, version=version)).to_table()
 
 
-def _nullable(rows: "pa.Table") -> "pa.Table":
+def nullable(schema: "pa.Schema") -> "pa.Schema":
+    """The same columns, every one of which may be null."""
     import pyarrow as pa
 
-    return rows.cast(pa.schema([field.with_nullable(True) for field in rows.schema]))
+    return pa.schema([field.with_nullable(True) for field in schema])
 
 
 def _marked(rows: "pa.Table", *, gone: bool) -> "pa.Table":
