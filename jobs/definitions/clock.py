@@ -49,12 +49,13 @@ def is_unbelievably_old(at: Column, arrived: Column, source_uri: Column) -> Colu
 
 def range_from(declared: Column) -> Column:
     """The inclusive start of `<from>/<to>`; null when unreadable."""
-    return F.split_part(declared, F.lit("/"), F.lit(1)).try_cast("bigint")
+    return F.substring_index(declared, "/", 1).try_cast("bigint")
 
 
 def range_to(declared: Column) -> Column:
     """The exclusive end of `<from>/<to>`; null when unreadable."""
-    return F.split_part(declared, F.lit("/"), F.lit(2)).try_cast("bigint")
+    until = F.substring_index(F.substring_index(declared, "/", 2), "/", -1)
+    return F.when(declared.contains("/"), until).try_cast("bigint")
 
 
 def lacks_range(source_uri: Column, declared: Column) -> Column:

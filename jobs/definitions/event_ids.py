@@ -7,14 +7,14 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 UUID_V7 = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+BEYOND = "e677d21f-dc00"  # how ids of the year 10000 begin, which no date column holds
 SENDING = ("sent_time", "producer")  # differ at each physical send of the same event
 
 
 def id_date(event_id: Column) -> Column:
     """The UTC date inside a UUIDv7, the same for every repeat of an event however late; null for another text."""
     milliseconds = F.conv(F.concat(event_id.substr(1, 8), event_id.substr(10, 4)), 16, 10).try_cast("bigint")
-    at = F.timestamp_millis(F.when(milliseconds.between(0, 253_402_300_799_999), milliseconds))
-    return F.when(event_id.rlike(UUID_V7), F.to_date(at))
+    return F.when(event_id.rlike(UUID_V7) & (event_id < BEYOND), F.to_date(F.timestamp_millis(milliseconds)))
 
 
 def content_hash(fields: Iterable[tuple[str, Column]]) -> Column:

@@ -12,9 +12,9 @@ from pyspark.sql import functions as F
 
 from jobs.definitions import clock
 from jobs.definitions.balanced import joined
-from jobs.definitions.event_ids import id_date
 from jobs.definitions.events.form import Form
 
+MISTYPED = "wrong_type:"
 Check = tuple[str, str, Column]  # reason, the field it is about ("" for none), true where broken
 
 
@@ -55,7 +55,7 @@ def given(conditions: list[tuple[str, Column]]) -> Column:
 
 def is_about_type(reason: Column) -> Column:
     """Whether a reason says that a field has the wrong type."""
-    return reason.startswith("wrong_type:")
+    return reason.startswith(MISTYPED)
 
 
 def is_keyless() -> Column:
@@ -84,13 +84,21 @@ def header_checks(form: Form) -> list[tuple[str, Column]]:
 def checks(form: Form) -> list[Check]:
     """Every condition on a body that was read, with the field it is about."""
     own = [(reason, reason.partition(":")[2], hits) for reason, hits in form.rules if reason != "bad_event_id"]
-    return [*own, *identity_checks(form), *time_checks(form)]
+    looked = [
+        (reason, path, of_odd_bodies(hits) if reason.startswith(MISTYPED) else hits) for reason, path, hits in own
+    ]
+    return [*looked, *identity_checks(form), *time_checks(form)]
+
+
+def of_odd_bodies(hits: Column) -> Column:
+    """A check for null items, which a plain body (`scanned`) never has, so that nobody looks for them there."""
+    return F.col("torn").isNotNull() & hits
 
 
 def identity_checks(form: Form) -> Iterator[Check]:
     """The id is one of ours, and headers and key repeat what the body says."""
     event_id, key_id = F.col("body.event_id"), F.col(f"body.{form.key_field}")
-    unfit = event_id.isNotNull() & id_date(event_id).isNull()
+    unfit = event_id.isNotNull() & F.col("id_date").isNull()
     yield "bad_event_id", "event_id", unfit
     yield "bad_header:ce_id", "event_id", F.coalesce(F.col("ce_id") != event_id, F.lit(False)) & ~unfit
     yield "key_mismatch", form.key_field, F.coalesce((F.col("key") != key_id) & (F.col("key") != ""), F.lit(False))

@@ -4,6 +4,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.definitions import clock
+from jobs.definitions.event_ids import id_date
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.judging import is_taken, reasons
 from jobs.definitions.events.scanned import reading_of
@@ -58,12 +59,13 @@ def with_body(opened_records: DataFrame, form: Form) -> DataFrame:
 
 
 def with_times(bodies: DataFrame, form: Form) -> DataFrame:
-    """Add the contract version (null for an unknown type), what the clocks say, and the corrected time, in µs."""
+    """Add the contract version (null for an unknown type), the id's date, what the clocks say, and the true time in µs."""
     version = F.coalesce(*(F.when(F.col("ce_type") == name, F.lit(n)) for name, n in form.versions.items()))
     arrived = clock.arrival_by(F.col("source_uri"), F.col("kafka_time"), F.col("replay_time"))
     with_skew = bodies.select(
         "*",
         version.cast("int").alias("schema_version"),
+        id_date(F.col("body.event_id")).alias("id_date"),
         arrived.alias("arrived_us"),
         clock.skew(arrived, F.col("body.sent_time")).alias("skew_us"),
     )

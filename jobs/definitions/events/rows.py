@@ -6,7 +6,7 @@ from functools import cache
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from jobs.definitions.event_ids import content_hash, id_date, in_key_order
+from jobs.definitions.event_ids import content_hash, in_key_order
 from jobs.definitions.events.form import Form, Pseudonym
 from jobs.definitions.local_time import local_date
 
@@ -68,7 +68,7 @@ def provenance(form: Form) -> dict[str, Column]:
     at = F.timestamp_micros(F.col("at_us"))
     return {
         "event_date": local_date(at, form.zone),
-        "id_date": id_date(F.col("body.event_id")),
+        "id_date": F.col("id_date"),
         "valid_from": at,
         "producer_id": F.col("body.producer.id"),
         "producer_epoch": F.col("body.producer.epoch"),
@@ -105,6 +105,6 @@ def refused(readings: DataFrame) -> DataFrame:
         F.lit(None).cast("struct<partition:int,offset:bigint>").alias("twin"),
         number.try_cast("int").alias("schema_version"),
         "source_uri",
-        F.when(id_date(F.col("body.event_id")).isNotNull(), F.col("body.event_id")).alias("event_id"),
+        F.when(F.col("id_date").isNotNull(), F.col("body.event_id")).alias("event_id"),
         "ingest_seq",
     )
