@@ -18,8 +18,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 HERE = Path(__file__).parent
 KERNELS = (
     *(f"funnel/{name}.py" for name in (
-        "order", "linear", "matching", "nodes", "search", "signs", "smallest", "unordered", "optional", "attempts",
-        "repeats")),
+        "order", "linear", "gapped", "matching", "nodes", "search", "signs", "smallest", "unordered", "optional",
+        "attempts", "repeats")),
     "events/scan.py",
 )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,8 +93,10 @@ def _add_plain(gathered: Gatherer, asked: Asked, duck: DuckDBPyConnection, path:
     is_timed = kinds.get("event_time") in (*WHOLE, INSTANT)
     if not are_known or not is_timed or kinds.get("event") != "VARCHAR":
         return False
-    subjects, ids, events = (_column(path, name, kinds[name]) for name in ("subject", "event_id", "event"))
-    times = _times(duck, path) if kinds["event_time"] == INSTANT else _column(path, "event_time", "BIGINT")
+    plain = [name for name in ENVELOPE if kinds[name] != INSTANT]
+    found = _columns(path, {name: kinds[name] for name in plain})
+    subjects, ids, events = (found[name] for name in ("subject", "event_id", "event"))
+    times = found["event_time"] if "event_time" in found else _times(duck, path)
     if not all(_has_no_gap(column) for column in (subjects, ids, events, times)):
         return False
     instants = _numbers(times)
@@ -109,12 +111,13 @@ def _add_plain(gathered: Gatherer, asked: Asked, duck: DuckDBPyConnection, path:
     return True
 
 
-def _column(path: Path, name: str, kind: str) -> pa.ChunkedArray:
-    """A column of a plain type; texts as codes, for a name or a subject comes again and again."""
-    encoded = [name] if kind == "VARCHAR" and name != "event_id" else []
+def _columns(path: Path, kinds: Mapping[str, str]) -> dict[str, pa.ChunkedArray]:
+    """Columns of plain types, read side by side; texts as codes, for a name or a subject comes again and again."""
+    encoded = [name for name, kind in kinds.items() if kind == "VARCHAR" and name != "event_id"]
     with pq.ParquetFile(path, read_dictionary=encoded) as file:
-        column = file.read(columns=[name]).column(name)
-    return column if encoded else column.cast(PLAIN[kind])
+        table = file.read(columns=[*kinds])
+    found = {name: table.column(name) for name in kinds}
+    return {name: column if name in encoded else column.cast(PLAIN[kinds[name]]) for name, column in found.items()}
 
 
 def _times(duck: DuckDBPyConnection, path: Path) -> pa.ChunkedArray:
@@ -141,7 +144,7 @@ def _property(duck: DuckDBPyConnection, path: Path, name: str, kinds: dict[str, 
     if kind is None or name in ENVELOPE:
         return pa.nulls(size)
     if kind in PLAIN and name in pq.read_schema(path).names:  # not a folder's name=value, nor one that DuckDB renamed
-        return _column(path, name, kind)
+        return _columns(path, {name: kind})[name]
     named = '"' + name.replace('"', '""') + '"'
     return [row[0] for row in duck.execute(f"SELECT {named} FROM read_parquet(?)", [str(path)]).fetchall()]  # noqa: S608
 

@@ -9,7 +9,7 @@ from jobs.definitions.funnel.model import Definition
 from jobs.definitions.funnel.vocabulary import FROM_USERS
 from jobs.lake.errors import DefinitionError
 
-Route = Literal["linear", "search", "unordered"]
+Route = Literal["linear", "gapped", "search", "unordered"]
 Refuse = Callable[[tuple[str | int, ...], str], DefinitionError]
 
 
@@ -17,7 +17,8 @@ def route(definition: Definition) -> Route:
     """The kernel that is exact for the definition.
 
     `linear` needs steps that no event can share, and nothing between two steps but their order: then the first event
-    of the next step is always the best choice. Steps that share an event name are taken to share events.
+    of the next step is always the best choice. `gapped` is the same with gaps. Steps that share an event name are taken
+    to share events.
     """
     if definition.mode == "unordered":
         return "unordered"
@@ -25,8 +26,9 @@ def route(definition: Definition) -> Route:
     names = [name for step in steps for name in step.events]
     is_disjoint = len(names) == len(set(names))
     has_gap = any(step.gap_us is not None for step in steps)
-    plain = definition.mode == "ordered" and not has_gap and not definition.exclusions
-    return "linear" if plain and is_disjoint else "search"
+    if definition.mode != "ordered" or definition.exclusions or not is_disjoint:
+        return "search"
+    return "gapped" if has_gap else "linear"
 
 
 def refuse_what_cannot_be_judged(definition: Definition, refuse: Refuse) -> None:

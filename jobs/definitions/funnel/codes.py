@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
-from itertools import count
+from itertools import count, islice
+from operator import lt
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -82,14 +83,21 @@ def _is_dense(column: Any) -> bool:
     return bool(ends["max"] - ends["min"] < len(column))
 
 
-def in_order(words: list[Any]) -> tuple[list[Any], Ints]:
-    """Words with numbers before texts, each sorted, and the new place of each old one."""
+def in_order(words: list[Any]) -> tuple[list[Any], Ints | None]:
+    """Words with numbers before texts, each sorted, and the new place of each old one; None where all keep theirs."""
+    if _is_ascending(words):
+        return words, None
     numbers = [at for at, word in enumerate(words) if isinstance(word, int)]
     texts = [at for at, word in enumerate(words) if isinstance(word, str)]
     order = [*sorted(numbers, key=words.__getitem__), *sorted(texts, key=words.__getitem__)]
     place = np.empty(len(words), np.int64)
     place[order] = np.arange(len(words))
     return [words[at] for at in order], place
+
+
+def _is_ascending(words: list[Any]) -> bool:
+    """Whether words are whole numbers, each greater than the one before."""
+    return {*map(type, words)} == {int} and all(map(lt, words, islice(words, 1, None)))
 
 
 def joined(parts: Sequence[Ints]) -> Ints:

@@ -14,6 +14,7 @@ import numpy as np
 from jobs.definitions.funnel.analysis import route
 from jobs.definitions.funnel.attempts import describe_attempts, group_entries
 from jobs.definitions.funnel.calendar import local_days
+from jobs.definitions.funnel.gapped import gapped_chains
 from jobs.definitions.funnel.judged import Attempts, Entries, Events, Flags, Ints
 from jobs.definitions.funnel.linear import linear_chains
 from jobs.definitions.funnel.model import Definition, Step
@@ -172,11 +173,15 @@ def _chains(
         return reached, chains, finish, none
     mandatory = np.array(definition.mandatory, np.int64)
     bits = _only(view.mask, mandatory)
-    if route(definition) == "linear":
-        level = lowest_step(bits)
-        level[level == 64] = -1
+    is_excluded, way = none, route(definition)
+    if way == "linear":
+        level = _levels(bits)
         reached, chains = linear_chains(view.starts, view.time, level, view.deadline, entries, mandatory.size, forbid)
-        is_excluded = none
+    elif way == "gapped":
+        gaps = _gaps([definition.steps[step] for step in mandatory])
+        reached, chains = gapped_chains(
+            view.starts, view.time, _levels(bits), view.deadline, entries, group_of, gaps, forbid
+        )
     else:
         reached, chains, is_excluded = _searched(definition, events, view, bits, entries, group_of, mandatory)
     if mandatory.size < steps:
@@ -185,6 +190,13 @@ def _chains(
         reached, chains = fill_optional(course, group_of, reached, chains)
     last = chains[np.arange(entries.size), reached - 1]
     return reached, chains, view.time[last], is_excluded
+
+
+def _levels(bits: Ints) -> Ints:
+    """The one step that each event matches, -1 for none."""
+    level = lowest_step(bits)
+    level[level == 64] = -1
+    return level
 
 
 def _only(mask: Ints, mandatory: Ints) -> Ints:

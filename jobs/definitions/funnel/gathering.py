@@ -85,7 +85,7 @@ class Gatherer:
         chunks = [chunk.cast(pa.string()) if text else chunk for chunk in self._ids]
         return EventColumns(
             line=joined(self._lines),
-            subject=place[codes] if codes.size else codes,
+            subject=codes if place is None or not codes.size else place[codes],
             subjects=subjects,
             time=joined(self._times),
             event_id=pa.chunked_array(chunks, pa.string() if text else pa.int64()),

@@ -25,7 +25,7 @@ def judge_in_threads(definition: Definition, events: Events, threads: int) -> tu
     at_once = min(EVENTS_AT_ONCE, max(rows.size // threads + 1, FEW_EVENTS))
     firsts, parts = _shares(events.subject, rows, at_once)
     with ThreadPoolExecutor(threads) as pool:
-        return _together([*pool.map(partial(_judge_part, definition, events), firsts, parts)])
+        return _together([*pool.map(partial(_judge_part, definition, events), firsts, parts)], pool)
 
 
 def _matters(definition: Definition, events: Events) -> Flags:
@@ -42,9 +42,10 @@ def _matters(definition: Definition, events: Events) -> Flags:
 
 def _shares(subject: Ints, rows: Ints, at_once: int) -> tuple[list[int], list[Ints]]:
     """Rows shared out by subject in parts of about one size: the first subject of each part, and its rows."""
-    so_far = np.cumsum(np.bincount(subject[rows], minlength=1))
+    whose = subject[rows]
+    so_far = np.cumsum(np.bincount(whose, minlength=1))
     part_of = np.clip((so_far - 1) // at_once, 0, 2**16 - 1).astype(np.uint16)
-    part = part_of[subject[rows]]
+    part = part_of[whose]
     in_order = rows[np.argsort(part, kind="stable")]  # sorts so short a number by its digits
     firsts = np.flatnonzero(np.diff(part_of, prepend=part_of[:1] - 1))
     return firsts.tolist(), np.split(in_order, (so_far[firsts[1:] - 1]))
@@ -60,7 +61,7 @@ def _judge_part(definition: Definition, events: Events, first: int, mine: Ints) 
     return found, attempts
 
 
-def _together(parts: Sequence[tuple[Entries, Attempts]]) -> tuple[Entries, Attempts]:
+def _together(parts: Sequence[tuple[Entries, Attempts]], pool: ThreadPoolExecutor) -> tuple[Entries, Attempts]:
     """Entries and attempts one part after another; attempts name entries by number."""
     entries = [entries for entries, _ in parts]
     before = np.cumsum([0, *(part.row.size for part in entries)])
@@ -68,10 +69,11 @@ def _together(parts: Sequence[tuple[Entries, Attempts]]) -> tuple[Entries, Attem
         replace(part, **{name: getattr(part, name) + shift for name in ("identity", "steps", "first", "last")})
         for (_, part), shift in zip(parts, before, strict=False)
     ]
-    return _joined(Entries, entries), _joined(Attempts, attempts)
+    return _joined(Entries, entries, pool), _joined(Attempts, attempts, pool)
 
 
-def _joined(kind: type[T], parts: Sequence[T]) -> T:
+def _joined(kind: type[T], parts: Sequence[T], pool: ThreadPoolExecutor) -> T:
     if len(parts) == 1:
         return parts[0]
-    return kind(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(kind)))
+    columns = ([getattr(part, field.name) for part in parts] for field in fields(kind))
+    return kind(*pool.map(np.concatenate, columns))

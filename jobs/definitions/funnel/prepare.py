@@ -25,7 +25,8 @@ def compile_ordered() -> None:
     """Judge a toy history in every way that has an order."""
     skipping = replace(TOY, steps=(TOY.steps[0], replace(TOY.steps[1], is_optional=True), TOY.steps[2]))
     distinct = replace(TOY, steps=(replace(TOY.steps[0], distinct=True), *TOY.steps[1:]), first_entry_only="filtered")
-    for definition in (TOY, skipping, distinct, replace(TOY, mode="strict")):
+    gapped = replace(TOY, steps=(*TOY.steps[:2], replace(TOY.steps[2], gap_us=5)))
+    for definition in (TOY, skipping, distinct, gapped, replace(TOY, mode="strict")):
         _judge(definition)
 
 

@@ -10,6 +10,7 @@ from jobs.definitions.funnel.model import Definition, Step
 
 ROUTES = {
     "linear": "No event can fill two of its steps and nothing but their order binds them: the linear kernel is exact.",
+    "gapped": "No event can fill two of its steps and only their order and gaps bind them: the gapped kernel is exact.",
     "search": "Its steps bind each other by more than their order: every way through is searched.",
     "unordered": "Its steps may come in any order: each entry's steps are matched to its events.",
 }
