@@ -38,10 +38,12 @@ def ingest(
     from jobs.lake.ledger import Ledger
     from jobs.lake.runs import report
     from jobs.lake.session import open_session
+    from jobs.upkeep.between import Between
 
     settings = Settings.from_env()
     name = run_id or f"by-hand-{now():%Y%m%dT%H%M%S}"
-    run = Ingest(settings, name, now, lambda known: open_session(known, "reelhouse ingest"), accept_loss)
+    between = Between(settings, name, now, lambda words: typer.echo(words, err=True))
+    run = Ingest(settings, name, now, lambda known: open_session(known, "reelhouse ingest"), accept_loss, between)
     ledger = Ledger(settings)
 
     def work() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from jobs.lake.contracts import Contract, contract
 from jobs.lake.errors import ContractError, WriteError
+from jobs.lake.extents import Ends, found_ends, told_ends
 from jobs.lake.plain_scan import PlainScan
 from jobs.lake.settings import Settings
 from jobs.lake.small_commits import commit_few, is_small
@@ -93,6 +94,16 @@ class Lake:
             return scan.frame(self.spark)
         reader = self.spark.read.format("delta")
         return (reader if version is None else reader.option("versionAsOf", version)).load(path)
+
+    def ends(self, table: str, column: str, version: int | None = None) -> Ends | None:
+        """The first and last instant of a column, right to the millisecond; None for a table without rows."""
+        from deltalake import DeltaTable
+
+        self.ensure(table)
+        version = None if version is None or version < 0 else version
+        delta = DeltaTable(self.path(table), version=version)
+        told = told_ends(delta, column)
+        return found_ends(self.read(table, version), column) if told is None and delta.file_uris() else told
 
     @staticmethod
     def keep(frame: DataFrame) -> DataFrame:

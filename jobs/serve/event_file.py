@@ -56,25 +56,27 @@ def rows_of(path: Path, lines: Ints) -> list[Row]:
 
 def _repeats(path: Path, events: EventColumns) -> Ints:
     """The events (their places) that repeat an earlier one (rule 21); UsageError for one id with two contents."""
+    if _are_all_new(events.event_id):
+        return np.empty(0, np.int64)
     first = _first_of_id(events.event_id)
     again = np.flatnonzero(first != np.arange(first.size))
-    if again.size == 0:
-        return again
     twins = {row.line: row for row in rows_of(path, events.line[np.union1d(again, first[again])])}
     for place in again:
         _refuse_another_content(path, twins, int(events.line[place]), int(events.line[first[place]]))
     return again
 
 
-def _first_of_id(ids: pa.ChunkedArray) -> Ints:
-    """For each event the place of the first with its id."""
-    here = np.arange(len(ids))
+def _are_all_new(ids: pa.ChunkedArray) -> bool:
+    """Whether no id comes twice; numbers that grow tell it at a glance."""
     if pa.types.is_integer(ids.type):
         numbers = ids.to_numpy()
-        if numbers.size < 2 or (numbers[1:] > numbers[:-1]).all():
-            return here
-    elif pc.count_distinct(ids).as_py() == len(ids):
-        return here
+        if (numbers[1:] > numbers[:-1]).all():
+            return True
+    return bool(pc.count_distinct(ids).as_py() == len(ids))
+
+
+def _first_of_id(ids: pa.ChunkedArray) -> Ints:
+    """For each event the place of the first with its id."""
     encoded = ids.dictionary_encode().unify_dictionaries()
     codes = np.concatenate([chunk.indices.to_numpy() for chunk in encoded.chunks])
     firsts: Ints = np.unique(codes, return_index=True)[1][codes]

@@ -51,14 +51,27 @@ class Round:
 
     def tidy(self, tables: Sequence[str]) -> list[Tidied]:
         """Tidy these tables, group by group; LeaseError when the writer of a group is at work."""
-        held = [lease.acquired_at for lease in self.leases.read().values() if is_held(lease, self.now)]
-        refuse_too_young(self.keep, min(held, default=None), self.now)
+        refuse_too_young(self.keep, self._oldest(), self.now)
         done: list[Tidied] = []
         for group, members in groups(self.settings).items():
             chosen = [table for table in members if table in tables and self.ledger.exists(table)]
             if chosen:
                 done += self._group(group, chosen)
         return done
+
+    def of_held_ingest(self) -> list[Tidied]:
+        """Tidy what ingest writes, and the ledger, for an ingest between two batches that holds its lease itself."""
+        refuse_too_young(self.keep, self._oldest(but=lease_of(SILVER)), self.now)
+        known = groups(self.settings)
+        tables = [table for group in (LEDGER, SILVER) for table in known[group] if self.ledger.exists(table)]
+        return [self._plain(table) for table in tables]
+
+    def _oldest(self, but: str | None = None) -> datetime | None:
+        """Since when the run is at work that began first; None when none is."""
+        held = [
+            lease.acquired_at for name, lease in self.leases.read().items() if name != but and is_held(lease, self.now)
+        ]
+        return min(held, default=None)
 
     def _group(self, group: str, tables: Sequence[str]) -> Iterator[Tidied]:
         lease = lease_of(group)

@@ -1,5 +1,8 @@
 """A long run of one ingest that goes on for ever: is it as quick and as small at the end as it was at the beginning?
 
+It tidies its tables between batches, as `reelhouse ingest --continuous` does. Files are those of the newest versions,
+which everybody opens; what was compacted lies on disk until nobody can still need it.
+
 Example: .venv/bin/python -m tests.bench.soak --minutes 30 --rate 2000
 """
 
@@ -17,11 +20,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from jobs.lake.clock import now
 from jobs.lake.identity import ensure_key_file
 from jobs.lake.ingest.steps import Done
 from jobs.lake.services.kafka import Kafka
 from jobs.lake.settings import Settings
 from jobs.lake.topics import FACTS
+from jobs.upkeep.between import Between
 from tests.bench.__main__ import keep_orphans, same_cores, workplace
 from tests.bench.freshness import FLAT, Place, going_on
 from tests.bench.harness import MEBIBYTE, tree
@@ -53,6 +58,7 @@ FIGURES: dict[str, Callable[[Look], float]] = {
     "resident MiB": lambda look: look.resident_mib,
     "batch s": lambda look: look.seconds,
     "s a thousand records": lambda look: look.per_thousand,
+    "files": lambda look: look.files,
 }
 
 
@@ -96,7 +102,9 @@ def soaked(place: Place, rate: int, told: Callable[[Look], None]) -> list[Look]:
         looks.append(Look(at, seconds, records_in(done), resident_mib(), files_in(Path(place.settings.lake_uri))))
         told(looks[-1])
 
-    with going_on(place.ingest(place.settings), look):
+    ingest = place.ingest(place.settings)
+    ingest.between = Between(place.settings, "soak", now, lambda words: None)
+    with going_on(ingest, look):
         send_steadily(place.settings, place.folder / "facts.parquet", rate, rate * place.seconds)
     return looks
 
@@ -116,8 +124,10 @@ def resident_mib() -> float:
 
 
 def files_in(lake: Path) -> int:
-    """Files of all tables, those of their logs left out."""
-    return sum("_delta_log" not in file.parts for file in lake.rglob("*.parquet"))
+    """Files of the newest versions of all tables."""
+    from deltalake import DeltaTable
+
+    return sum(len(DeltaTable(log.parent).file_uris()) for log in lake.glob("*/*/_delta_log"))
 
 
 def line(look: Look) -> str:
@@ -142,7 +152,6 @@ def as_table(looks: Sequence[Look], title: str) -> Table:
     for name, figure in FIGURES.items():
         begin, end = (statistics.median(figure(look) for look in some) for some in ends(looks))
         table.add_row(name, f"{begin:,.1f}", f"{end:,.1f}", "flat" if end <= FLAT * begin else "grows")
-    table.add_row("files", *(f"{some[-1].files:,}" for some in ends(looks)), "as batches add up, before upkeep")
     return table
 
 

@@ -16,6 +16,7 @@ from jobs.lake.publications import Publication, latest, publish, published, rele
 from jobs.lake.runner import lease_name
 from jobs.lake.staging import Manifest, Staging, Ticket
 from jobs.serve.tables import open_table
+from jobs.upkeep.between import Between
 from jobs.upkeep.files import MANY_SMALL, Tidied
 from jobs.upkeep.rounds import Round, chosen_tables, groups
 from tests.lake.toys import FAMILY, MONDAY, NOON, TABLES, Toys
@@ -142,6 +143,24 @@ def test_a_family_at_work_is_not_tidied_meanwhile(toys):
         pytest.raises(LeaseError, match="held by a release"),
     ):
         tidy(toys, *TABLES)
+
+
+def test_an_ingest_that_never_ends_tidies_its_tables_between_batches(toys):
+    for _ in range(MANY_SMALL):
+        toys.ingest(("ann", MONDAY, 1))
+    began, told = now(), []
+    clock = iter([began, *(began + timedelta(**later) for later in ({"minutes": 4}, {"minutes": 6}, {"days": 8}))])
+    before = toys.rows("silver.plays")
+    with Leases(toys.ledger, seconds=timedelta(days=9).total_seconds()).held("ingest", "the service"):
+        between = Between(toys.settings, "the service", lambda: next(clock), told.append)
+        between()
+        assert (told, len(toys.ledger.open("silver.plays").file_uris())) == ([], MANY_SMALL)
+        between()
+        assert (len(told), len(toys.ledger.open("silver.plays").file_uris())) == (1, 1)
+        between()  # days later also what lists whole tables, though this very run began long before what is kept
+    checkpoints = (Path(toys.ledger.path("silver.plays")) / "_delta_log").glob("*.checkpoint.parquet")
+    assert (len(told), len(list(checkpoints))) == (2, 1)
+    assert toys.rows("silver.plays") == before
 
 
 def test_silver_waits_for_ingest_and_the_ledger_for_nobody(toys):

@@ -59,7 +59,7 @@ def with_body(opened_records: DataFrame, form: Form) -> DataFrame:
 
 
 def with_times(bodies: DataFrame, form: Form) -> DataFrame:
-    """Add the contract version (null for an unknown type), the id's date, what the clocks say, and the true time in µs."""
+    """Add the contract version (null for an unknown type), the id's date, what the clocks say, and the true time."""
     version = F.coalesce(*(F.when(F.col("ce_type") == name, F.lit(n)) for name, n in form.versions.items()))
     arrived = clock.arrival_by(F.col("source_uri"), F.col("kafka_time"), F.col("replay_time"))
     with_skew = bodies.select(

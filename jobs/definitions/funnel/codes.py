@@ -43,12 +43,13 @@ class Codes:
         """Whole numbers that lie close together, by one table of all between the least and the greatest."""
         values: Ints = column.to_numpy()
         least = int(values.min())
+        offsets = values - least if least else values
         is_there = np.zeros(int(values.max()) - least + 1, np.bool_)
-        is_there[values - least] = True
+        is_there[offsets] = True
         places = np.flatnonzero(is_there)
         numbers = np.empty(is_there.size, np.int64)
         numbers[places] = self.of((places + least).tolist())
-        return numbers[values - least]
+        return numbers[offsets]
 
     def _of_arrow(self, column: pa.Array | pa.ChunkedArray) -> Ints:
         """Each distinct value is looked up once."""
@@ -59,7 +60,7 @@ class Codes:
         chunks = encoded.unify_dictionaries().chunks
         words = chunks[0].dictionary if chunks else pa.array([], pa.string())
         numbers: Ints = np.append(self.of(words.to_pylist()), -1)
-        return joined([numbers[chunk.indices.fill_null(len(words)).to_numpy()] for chunk in chunks])
+        return joined([numbers[_without_gaps(chunk.indices, len(words)).to_numpy()] for chunk in chunks])
 
     def _table(self, kind: type) -> defaultdict[Hashable, int]:
         if kind.__name__ not in self._of:
@@ -71,6 +72,10 @@ class Codes:
             return -1
         is_plain = isinstance(value, str | int)
         return self._table(type(value))[value if is_plain else json.dumps(value, sort_keys=True, default=str)]
+
+
+def _without_gaps(indices: pa.Array, instead: int) -> pa.Array:
+    return indices.fill_null(instead) if indices.null_count else indices
 
 
 def _is_dense(column: Any) -> bool:

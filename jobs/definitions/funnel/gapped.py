@@ -1,9 +1,9 @@
 """The kernel for steps that share no event and are bound by their order and the gaps between them, by nothing else.
 
-As in the linear kernel each event points to the first event of the next step that may follow it; but a step taken early
-may find nothing within its gap where a later one would, so only events count from which the step asked for can still be
-reached. Of these the nearest is the best (jobs/definitions/funnel/search.py says why). What an entry cannot reach within
-its window is asked for one step less.
+As in the linear kernel each event points to the first of the next step that may follow it; but a step taken early may
+find nothing within its gap where a later one would, so only events count from which the step asked for can still be
+reached. Of these the nearest is the best (jobs/definitions/funnel/search.py says why). An entry that cannot get there
+within its window is asked for one step less.
 """
 
 import numpy as np

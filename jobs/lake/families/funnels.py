@@ -1,9 +1,7 @@
 """The family `funnels`: what a run reads and stages. What it means is in `funnel_refresh`."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from functools import reduce
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from jobs.definitions.funnel.checking import read_definitions
@@ -11,6 +9,7 @@ from jobs.definitions.funnel.model import Definition
 from jobs.definitions.funnel.restarts import BEGINNING
 from jobs.lake.backfills.slices import Slice
 from jobs.lake.errors import DefinitionError
+from jobs.lake.extents import Ends
 from jobs.lake.families.backfilled import Backfilled
 from jobs.lake.families.funnel_backfill import remade, swap
 from jobs.lake.families.funnel_refresh import rebuild, refresh
@@ -24,8 +23,8 @@ from jobs.lake.work import Staged, Work
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-SILVER = ("silver.views", "silver.likes", "silver.orders", "silver.users", "silver.videos")
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FACTS = ("silver.views", "silver.likes", "silver.orders")
+SILVER = (*FACTS, "silver.users", "silver.videos")
 
 
 def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterator[Staged]:
@@ -33,13 +32,14 @@ def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterator[S
     definitions = read_definitions(lake.settings.schemas_dir)
     tables = (ATTEMPTS, OPENINGS, DAILY, CONVERSIONS, PATHS)
     silver, gold = Silver(*pinned(lake, work, SILVER)), Gold(*(lake.read(table) for table in tables))
-    extent = extent_of(silver)
-    days = {zone: extent.days(zone) for zone in sorted({one.zone for one in definitions})}
-    if extent.first is None or not definitions:
+    known = (lake.ends(table, "event_time", work.silver_versions.get(table)) for table in FACTS)
+    ends = [each for each in known if each]
+    if not ends or not definitions:
         return
+    days = {zone: days_of(ends, zone) for zone in sorted({one.zone for one in definitions})}
     level = Level(work.watermark, work.last_watermark, days, lake.settings.business_zone)
     lost = displaced(lake, work)
-    if work.full or work.ingest_seq_from < 0 or lost.of_things or _is_new(definitions, gold):
+    if work.full or work.ingest_seq_from < 0 or lost.of_things or _is_new(definitions, Ledger(lake.settings)):
         yield from rebuild(silver, gold, definitions, level, lake.keep)
     else:
         touched = lake.keep(_touched(lake, work, silver, gold, lost.users, is_mixed=bool(done)))
@@ -55,34 +55,17 @@ def stage_slice(lake: Lake, work: Work, one: Slice) -> Iterator[Staged]:
     yield from remade(Silver(*pinned(lake, work, SILVER)), definitions, one, zone, lake.keep)
 
 
-@dataclass(frozen=True)
-class Extent:
-    """Of all facts the first and last instant (epoch µs), None without any."""
-
-    first: int | None
-    last: int | None
-
-    def days(self, zone: str) -> tuple[date, ...]:
-        """Every local day from the first fact to the last."""
-        if self.first is None or self.last is None:
-            return ()
-        first, last = (
-            (EPOCH + timedelta(microseconds=at)).astimezone(ZoneInfo(zone)).date() for at in (self.first, self.last)
-        )
-        return tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
+def days_of(ends: Sequence[Ends], zone: str) -> tuple[date, ...]:
+    """Every local day from the first instant to the last."""
+    first = min(first for first, _ in ends).astimezone(ZoneInfo(zone)).date()
+    last = max(last for _, last in ends).astimezone(ZoneInfo(zone)).date()
+    return tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
 
 
-def extent_of(silver: Silver) -> Extent:
-    """In one pass over the three tables."""
-    at = F.unix_micros("event_time")
-    ends = [facts.agg(F.min(at).alias("first"), F.max(at).alias("last")) for facts in silver.facts]
-    (row,) = reduce(DataFrame.unionAll, ends).agg(F.min("first"), F.max("last")).collect()
-    return Extent(*row)
-
-
-def _is_new(definitions: Sequence[Definition], gold: Gold) -> bool:
+def _is_new(definitions: Sequence[Definition], ledger: Ledger) -> bool:
     """Whether a definition was never built; DefinitionError when one changed and kept its version."""
-    seen = gold.conversions.select("funnel", "funnel_version", "definition_hash").distinct().collect()
+    names = ["funnel", "funnel_version", "definition_hash"]
+    seen = ledger.read(CONVERSIONS, names).group_by(names).aggregate([]).to_pylist()
     hashes = {(row["funnel"], row["funnel_version"]): row["definition_hash"] for row in seen}
     for one in definitions:
         if hashes.get((one.name, one.version), one.fingerprint) != one.fingerprint:

@@ -39,6 +39,7 @@ class Ingest:
     now: Callable[[], datetime]
     open_spark: Callable[[Settings], Any]
     accept_loss: bool = False
+    between: Callable[[], None] = lambda: None  # done between batches by one that goes on for ever
     stop: threading.Event = field(default_factory=threading.Event)
     spark: Any = None
 
@@ -66,6 +67,7 @@ class Ingest:
                     self.stop.wait(TRIGGER_SECONDS)
                 else:
                     told(batch)
+                self.between()
 
     def once(self, lease: Lease) -> Done | None:
         """End the batch that was begun, or do the next, and note what it cost; null when there is nothing."""
