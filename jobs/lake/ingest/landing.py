@@ -18,6 +18,9 @@ AS_READ = (
     "key binary, value binary, topic string, partition int, offset bigint, timestamp timestamp, "
     "headers array<struct<key:string,value:binary>>"
 )
+# What is planned is there. At a partition's end a consumer asks once more, and the broker lets it wait for what may come:
+# half a second by default, for each partition of each batch.
+MAX_WAIT_MS = "10"
 FEW = 10_000  # records as they came, of which each may be as large as the broker allows: a megabyte
 
 
@@ -45,6 +48,7 @@ def records(lake: Lake, plan: Plan) -> "DataFrame":
         lake.spark.read.format("kafka")
         .options(**source_options(lake.settings))
         .option("kafka.isolation.level", "read_committed")
+        .option("kafka.fetch.max.wait.ms", MAX_WAIT_MS)
         .option("assign", json.dumps({topic: list(parts) for topic, parts in read.items()}))
         .option("startingOffsets", json.dumps(edges[0]))
         .option("endingOffsets", json.dumps(edges[1]))
