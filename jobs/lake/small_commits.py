@@ -80,13 +80,7 @@ class SmallCommit:
 
     @property
     def _properties(self) -> "CommitProperties":
-        from deltalake import CommitProperties, Transaction
-
-        return CommitProperties(
-            custom_metadata={"userMetadata": self.metadata},
-            app_transactions=[Transaction(self.app, self.version)],
-            max_commit_retries=0,  # a redo would be on a version that nobody looked at
-        )
+        return commit_properties(self.app, self.version, self.metadata)
 
     def _conform(self, rows: "pa.Table") -> "pa.Table":
         """In the columns and types of the table; WriteError for a null where it has none."""
@@ -97,6 +91,17 @@ class SmallCommit:
             return rows.select(schema.names).cast(schema)
         except (ValueError, pa.ArrowInvalid) as wrong:
             raise WriteError(f"{self.table}: rows do not fit the table: {wrong}") from wrong
+
+
+def commit_properties(app: str, version: int, metadata: str | None) -> "CommitProperties":
+    """A commit's identity, and what it notes, where Spark's commits have them."""
+    from deltalake import CommitProperties, Transaction
+
+    return CommitProperties(
+        custom_metadata={"userMetadata": metadata} if metadata is not None else None,
+        app_transactions=[Transaction(app, version)],
+        max_commit_retries=0,  # a redo would be on a version that nobody looked at
+    )
 
 
 def commit_few(

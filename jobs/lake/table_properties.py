@@ -7,20 +7,24 @@ LOG_KEPT = {"ops.leases": "interval 1 days"}  # renewed three times a minute; no
 
 
 def properties(promised: Contract) -> dict[str, str]:
-    """The properties a table is made with; its statistics leave out columns about people."""
-    # A file of bronze holds records of all topics: the least and greatest of its texts say nothing.
-    is_mixed = promised.name.startswith("bronze.")
-    plain = [
-        column.name
-        for column in promised.columns
-        if column.privacy != "personal" and is_measurable(column.type) and not (is_mixed and column.type == "string")
-    ]
+    """The properties a table is made with."""
     return {
-        "delta.dataSkippingStatsColumns": ",".join(plain),
+        "delta.dataSkippingStatsColumns": ",".join(measured(promised)),
         "delta.checkpointInterval": "20",
         "delta.enableDeletionVectors": "false",
         "delta.logRetentionDuration": LOG_KEPT.get(promised.name, KEPT),
     }
+
+
+def measured(promised: Contract) -> tuple[str, ...]:
+    """The columns whose least and greatest value a table's log has; none about people."""
+    # A file of bronze holds records of all topics: the least and greatest of its texts say nothing.
+    is_mixed = promised.name.startswith("bronze.")
+    return tuple(
+        column.name
+        for column in promised.columns
+        if column.privacy != "personal" and is_measurable(column.type) and not (is_mixed and column.type == "string")
+    )
 
 
 def is_measurable(kind: str) -> bool:

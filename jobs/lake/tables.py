@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from jobs.lake.contracts import Contract, contract
 from jobs.lake.errors import ContractError, WriteError
 from jobs.lake.extents import Ends, found_ends, told_ends
+from jobs.lake.file_commits import FileCommit
 from jobs.lake.plain_scan import PlainScan
 from jobs.lake.settings import Settings
 from jobs.lake.small_commits import commit_few, is_small
@@ -115,7 +116,15 @@ class Lake:
 
     def append(self, table: str, frame: DataFrame, *, app: str, version: int, metadata: str | None = None) -> None:
         """Add rows, once per (app, version)."""
-        self._write(table, frame, "append", app, version, {}, metadata)
+        commit = FileCommit(self.contract(table), self.path(table), app, version, metadata)
+        if not commit.is_possible:
+            self._write(table, frame, "append", app, version, {}, metadata)
+            return
+        self._claim(table, app, version)
+        rows = self.conform(table, frame)
+        self.ensure(table)
+        days = commit.promised.partitioned_by
+        commit.make(lambda folder: rows.write.partitionBy(*days).parquet(folder))
 
     def append_few(self, table: str, frame: DataFrame, *, app: str, version: int, metadata: str) -> None:
         """The same for so few rows that this process may hold them."""

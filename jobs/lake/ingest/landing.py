@@ -18,8 +18,8 @@ AS_READ = (
     "key binary, value binary, topic string, partition int, offset bigint, timestamp timestamp, "
     "headers array<struct<key:string,value:binary>>"
 )
-# What is planned is there. At a partition's end a consumer asks once more, and the broker lets it wait for what may come:
-# half a second by default, for each partition of each batch.
+# What is planned is there. At a partition's end a consumer asks once more, and the broker lets it wait for what may
+# come: half a second by default, for each partition of each batch.
 MAX_WAIT_MS = "10"
 FEW = 10_000  # records as they came, of which each may be as large as the broker allows: a megabyte
 
