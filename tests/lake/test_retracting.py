@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,17 +12,17 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from jobs.lake.clock import now
-from jobs.lake.digest import digest, digest_of
 from jobs.lake.ingest import steps
 from jobs.lake.ingest.loop import Ingest
+from jobs.lake.ingest.retracting import unrefused
 from jobs.lake.settings import Settings
 from jobs.lake.topics import REPLAY_HEADER
+from jobs.produce.again import place_of
 from tests.lake.logs import NOON, Log, Record, body_of, headers_of, micros, record
 
-TABLES = ("silver.views", "silver.users")
+TABLES = ("silver.views", "silver.users", "silver.quarantine")
 COUNTED = ("accepted", "duplicate", "conflict", "quarantined")
 VIEWS, USERS, AGAIN = "watched_ms-1.1", "regions-1.1", "watched_ms-1.2"
 LOST = ("alone", "repeated", "contradicted", "in time", "sent twice", "mended better")  # to the undoing, by silver
@@ -49,18 +50,18 @@ def arrival(topic: str, body: dict[str, Any], minute: int, partition: int, repla
     return replace(made, headers=headers) if replay_id else made
 
 
-def tale() -> list[list[Record]]:
-    """Three batches: all is refused, replayed, or comes by itself; a little more; after the undoing a better replay."""
+def tale() -> tuple[list[Record], list[Record], list[Record]]:
+    """All is refused, replayed, or comes by itself; a little more; what follows the undoing, a better replay too."""
     refused = [view(story, 0, None) for story in STORIES]
     before = [view("was there", 1, 5), view("said before", 1, 7), user(0, "u9", 5, 1), user(2, "u9", 1, 1)]
     replayed = [view(story, 2, 7, VIEWS) for story in STORIES if story != "not yet in"]
     people = [user(1, "u9", 3, 2, USERS), user(3, "u8", 3, 2, USERS)]
     since = [view("repeated", 3, 7), *(view("contradicted", minute, minute // 5) for minute in (3, 4, 5))]
-    return [
+    return (
         [*refused, *before, *replayed, *people, *since, view("sent twice", 3, 7, VIEWS)],
         [view("not yet in", 6, 7, VIEWS), view("in time", 6, 9)],
         [view("mended better", 7, 6000, AGAIN), view("in time", 7, 9)],
-    ]
+    )
 
 
 def never_applied(batches: Iterable[list[Record]]) -> Iterator[Record]:
@@ -102,21 +103,23 @@ def killed(settings: Settings, spark: SparkSession, log: Log, at: str) -> None:
 
 
 def found(ingest: Ingest) -> dict[str, Any]:
-    """What silver, quarantine but for the replays' own records, and the books say."""
-    lake, own = ingest.lake(), [replay.encode() for replay in (VIEWS, USERS)]
-    mark = F.element_at(F.col("headers"), -1)["value"]
-    sent = lake.read("bronze.events").where(mark.isin(*own)).select(
-        F.col("topic_id").alias("kafka_topic_id"), F.col("partition").alias("kafka_partition"),
-        F.col("offset").alias("kafka_offset"),
-    )  # fmt: skip
-    refused = lake.read("silver.quarantine").join(sent, on=sent.columns, how="left_anti")
+    """What silver, quarantine but for the replays' own records, and the books say; looked at without Spark."""
+    own = {
+        (row["topic_id"], row["partition"], row["offset"])
+        for row in ingest.ledger.read("bronze.events", ["topic_id", "partition", "offset", "headers"]).to_pylist()
+        if row["headers"][-1]["value"].decode() in (VIEWS, USERS)
+    }
+    rows = {
+        table: {place_of(row): row | {"ingest_seq": None} for row in ingest.ledger.read(table).to_pylist()}
+        for table in TABLES
+    }
+    refused = {place: row for place, row in rows["silver.quarantine"].items() if place not in own}
     lines = [line for line in ingest.ledger.read("ops.books").to_pylist() if line["topic"] != "control"]
     assert all(line["balanced"] for line in lines)
-    sums = {(line["topic"], line["partition"], fate): 0 for line in lines for fate in COUNTED}
+    sums = Counter({(line["topic"], line["partition"], fate): 0 for line in lines for fate in COUNTED})
     for line in lines:
-        for fate in COUNTED:
-            sums[line["topic"], line["partition"], fate] += line[fate]
-    return {table: digest_of(lake, table) for table in TABLES} | {"refused": digest(refused)} | {"books": sums}
+        sums.update({(line["topic"], line["partition"], fate): line[fate] for fate in COUNTED})
+    return rows | {"silver.quarantine": refused, "books": sums}
 
 
 @pytest.fixture(scope="module")
@@ -135,22 +138,31 @@ def untouched(spark: SparkSession, key_file: Path, tmp_path_factory: pytest.Temp
 def test_a_replay_undone_is_as_if_it_had_never_been(
     spark: SparkSession, key_file: Path, tmp_path: Path, untouched: dict[str, Any]
 ) -> None:
-    """The batch is begun as a large one, killed, and done again as a small one; the last word repeats the first."""
+    """The batch is killed when the first table is written, and done again; what follows its word stays."""
     log, settings = Log(), Settings(home=tmp_path, key_file=key_file)
     first, second, last = tale()
     log.put(first)
     run(settings, spark, log)
     log.put(second)
-    log.put([word(log, number, replay_id) for number, replay_id in enumerate((VIEWS, USERS))])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("jobs.lake.ingest.batch.SMALL", 0)
-        killed(settings, spark, log, "ingest.after_views")
+    words = [word(log, number, replay_id) for number, replay_id in enumerate((VIEWS, USERS))]
+    log.put([*words, *last])
+    killed(settings, spark, log, "ingest.after_views")
     ingest = run(settings, spark, log)
+    assert found(ingest) == untouched
     refused = ingest.ledger.read("silver.quarantine").to_pylist()
     assert sum(row["reasons"] == ["retracted"] for row in refused) == len(STORIES) + 1 + 2
     lost = [line for line in ingest.ledger.read("ops.touched").to_pylist() if line["cause"] == "retracted"]
     assert sum(line["rows"] for line in lost if line["table"] == "silver.views") == len(LOST)
     assert len({line["subject"] for line in lost}) == len(LOST) + 2, "each by name"
     assert {line["day"] for line in lost} == {NOON.date()}
-    log.put([*last, word(log, 9, VIEWS)])
-    assert found(run(settings, spark, log)) == untouched
+
+
+def test_what_is_taken_back_or_was_refused_is_not_taken_back_again(spark: SparkSession) -> None:
+    """So an undoing may be said twice."""
+    places = [("t", 0, offset) for offset in range(4)]
+    refusals = [(*places[1], True), (*places[2], False)]
+    columns = "kafka_topic_id string, kafka_partition int, kafka_offset long"
+    told = unrefused(
+        spark.createDataFrame(places, columns), spark.createDataFrame(refusals, f"{columns}, is_conflict boolean")
+    )
+    assert {(row.kafka_offset, row.is_conflict) for row in told.collect()} == {(0, False), (1, True), (3, False)}

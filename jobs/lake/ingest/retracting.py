@@ -95,7 +95,7 @@ def _of_topic(batch: Batch, topic: str, said: Sequence[Retraction]) -> Retracted
     how, since = form(topic, batch.lake.settings), min(each.since for each in said)
     records = _records(batch, topic, since)
     refusals = _refusals(batch, topic)
-    named = batch.keep(_places(records.where(_is_named(said))).transform(_unrefused, refusals))
+    named = batch.keep(_places(records.where(_is_named(said))).transform(unrefused, refusals))
     id_dates = _id_dates(named)
     rows = batch.keep(_silver(batch, how, id_dates).join(named.select(*PLACE), on=list(PLACE), how="left_semi"))
     arrivals = batch.keep(named.transform(_with_fate, rows, batch.seq))
@@ -157,7 +157,7 @@ def _silver(batch: Batch, how: Form, id_dates: tuple[date, date] | None) -> "Dat
     return rows.where(F.col("id_date").between(F.lit(id_dates[0]), F.lit(id_dates[1])))
 
 
-def _unrefused(places: "DataFrame", refusals: "DataFrame") -> "DataFrame":
+def unrefused(places: "DataFrame", refusals: "DataFrame") -> "DataFrame":
     """Places whose record was taken, or refused as a conflict only; adds `is_conflict`."""
     told = places.join(refusals, on=list(PLACE), how="left")
     return told.where("is_conflict IS NOT FALSE").withColumn("is_conflict", F.col("is_conflict").isNotNull())
@@ -185,7 +185,7 @@ def _repeats(older: "DataFrame", rows: "DataFrame", arrivals: "DataFrame") -> "D
 
 def _judged_anew(again: "DataFrame", how: Form, refusals: "DataFrame") -> "DataFrame":
     """Those of the records that are good, and were refused for nothing but a conflict; with what `was` booked."""
-    good = read(again, how).where("taken").select(*PLACE).transform(_unrefused, refusals)
+    good = read(again, how).where("taken").select(*PLACE).transform(unrefused, refusals)
     was = F.when(F.col("is_conflict"), CONFLICT).otherwise(DUPLICATE)
     return again.join(good.select(*_in_bronze(), was.alias("was")), on=list(IN_BRONZE), how="inner")
 
