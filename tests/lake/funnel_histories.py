@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
@@ -184,14 +183,6 @@ def book_replays(lake: Lake, event_ids: list[str]) -> None:
         for number, event_id in enumerate(event_ids)
     ]
     Ledger(lake.settings).append("ops.replays", rows)
-
-
-def book_undone(lake: Lake, users: Iterable[str], ingest_seq: int) -> None:
-    """Say that these users lost a view, of the first day, because the replay that had brought it was undone."""
-    common = {"ingest_seq": ingest_seq, "table": "silver.views", "day": START.date(), "cause": "retracted", "rows": 1}
-    Ledger(lake.settings).append(
-        "ops.touched", [common | {"subject": user, "recorded_at": START} for user in sorted(users)]
-    )
 
 
 def told(frame: DataFrame) -> list[str]:

@@ -57,9 +57,6 @@ def causes_of(lake: Lake, since: int, watermark: datetime) -> dict[str, str]:
             late = "late_data" if row["event_time"] < watermark else "on_time"
             undone = "reversal" if row["kind"] in ("cancelled", "refunded") else late
             found.setdefault(row["user_id"], set()).add("replay" if row["event_id"] in again else undone)
-    for row in rows_at(lake, "ops.touched"):
-        if row["ingest_seq"] > since and row["cause"] == "retracted":
-            found.setdefault(row["subject"], set()).add("replay")
     for row in rows_at(lake, "silver.users"):
         if row["ingest_seq"] > since:
             found.setdefault(row["user_id"], set()).add(described(row, watermark))

@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
+from jobs.definitions.news import cause_at
 from jobs.lake.clock import now
+from jobs.lake.families.funnel_causes import of_undone
 from jobs.lake.ingest import steps
 from jobs.lake.ingest.loop import Ingest
 from jobs.lake.ingest.retracting import unrefused
@@ -166,3 +169,11 @@ def test_what_is_taken_back_or_was_refused_is_not_taken_back_again(spark: SparkS
         spark.createDataFrame(places, columns), spark.createDataFrame(refusals, f"{columns}, is_conflict boolean")
     )
     assert {(row.kafka_offset, row.is_conflict) for row in told.collect()} == {(0, False), (1, True), (3, False)}
+
+
+def test_who_lost_what_a_replay_had_brought_has_news_of_a_replay(spark: SparkSession) -> None:
+    """A thing that lost a row is nobody's news; a displaced row is no replay's."""
+    touched = [("u1", "retracted"), ("u2", "displaced"), (None, "retracted"), (None, "new_facts")]
+    rows = of_undone(spark.createDataFrame(touched, "subject string, cause string"))
+    told = rows.select("user_id", cause_at(F.col("place"))).collect()
+    assert [tuple(row) for row in told] == [("u1", "replay")]

@@ -57,13 +57,13 @@ def people(
         told.select(*USER, place_of_fact(level, is_replayed).alias("place")),
         silver.users.where(new).select(*USER, place_of_description(level).alias("place")),
         _of_videos(every, silver.videos.where(new), place_of_description(level)),
-        _of_undone(touched.where(new)),
+        of_undone(touched.where(new)),
     ]
     first = reduce(DataFrame.unionAll, frames).groupBy(*USER).agg(F.min("place").alias("place"))
     return first.select(*USER, cause_at(F.col("place")).alias("cause"))
 
 
-def _of_undone(touched: DataFrame) -> DataFrame:
+def of_undone(touched: DataFrame) -> DataFrame:
     """Who lost what a replay had brought."""
     lost = touched.where((F.col("cause") == RETRACTED) & F.col("subject").isNotNull())
     return lost.select(F.col("subject").alias("user_id"), place_of_undoing().alias("place"))
