@@ -1,4 +1,4 @@
-"""`reelhouse quarantine [show]`: what was refused, why, since when; and examples that show nobody."""
+"""`reelhouse quarantine [show|replay|undo]`: what was refused, why, since when; examples that show nobody; mending."""
 
 from typing import Annotated, Any
 
@@ -9,9 +9,12 @@ from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
 PANEL = "Events in"
-REPLAYED = ("patch", "version", "passing", "sent", "sent_before", "still_wrong", "days")
+REPLAYED = ("replay", "patch", "version", "passing", "sent", "sent_before", "still_wrong", "days")
+UNDONE = ("replay", "topic", "sent", "in_silver", "days", "undone")
 SHOWN = ("reason", "topic", "v", "source", "first", "last", "records")
-app = typer.Typer(help="What was refused, why, and since when; `show` gives examples, `replay` mends them.")
+app = typer.Typer(
+    help="What was refused, why, and since when; `show` gives examples, `replay` mends, `undo` takes back."
+)
 
 Reason = Annotated[str, typer.Option("--reason", metavar="R", help="A reason, with its field or without.")]
 Topic = Annotated[str, typer.Option("--topic", metavar="T", help="Only this topic.")]
@@ -83,13 +86,13 @@ def replay(
     reason: Annotated[str, typer.Option("--reason", metavar="R", help="Why they were refused.")],
     patch: Annotated[str, typer.Option("--with", metavar="PATCH", help="A file of infra/patches, without .yaml.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would pass, and its days.")] = False,
-    run_id: Annotated[str, typer.Option("--run-id", help="Name of the run in ops.replays.")] = "",
     format: Rows = Format.table,
 ) -> None:
     """Patch refused records and send those that now keep the contract again, as new arrivals under their old ids.
 
     The next ingest takes them in, books them, and has their days built again. What a patch has sent it does not send
     twice. The records refused at first stay in quarantine; ops.replays says which were sent again.
+    `reelhouse quarantine undo` takes a replay back, by the name that is printed.
 
     Example: reelhouse quarantine replay --reason missing:watch_ms --with watched_ms --dry-run
     """
@@ -100,11 +103,45 @@ def replay(
 
     settings = Settings.from_env()
     found = tried(settings, read_patch(patch), reason)
-    sent = 0 if dry_run else send_again(settings, found, run_id or f"by-hand-{now():%Y%m%dT%H%M%S}", now())
+    sent = 0 if dry_run else send_again(settings, found, now())
     days = {day.isoformat(): n for day, n in sorted(found.days(settings.business_zone).items())}
-    row = {"patch": found.patch.name, "version": found.patch.version, "passing": len(found.passing), "sent": sent}
-    row |= {"sent_before": found.sent_before, "still_wrong": dict(found.faults), "days": days}
+    row = {"replay": found.replay_id, "patch": found.patch.name, "version": found.patch.version}
+    row |= {
+        "passing": len(found.passing),
+        "sent": sent,
+        "sent_before": found.sent_before,
+        "still_wrong": dict(found.faults),
+        "days": days,
+    }
     print_rows([row], REPLAYED, format, pipe_width=80)
+
+
+@app.command()
+def undo(
+    replay_id: Annotated[str, typer.Argument(metavar="REPLAY", help="As `replay` printed it, and ops.replays has it.")],
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="What was wrong with it; names no person.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go, and its days.")] = False,
+    format: Rows = Format.table,
+) -> None:
+    """Take a replay back: the next ingest removes from silver what it brought in, and has the days built again.
+
+    The records refused at first are as before it: the same patch, or a better one, may be tried on them. Events that
+    came by themselves too, and were repeats of a replayed one, take its place. What the replay sent stays in
+    quarantine, for the reason `retracted`; ops.retractions says what was undone, and why.
+
+    Example: reelhouse quarantine undo watched_ms-1.1 --why "seconds were taken for milliseconds" --dry-run
+    """
+    from jobs.lake.clock import now
+    from jobs.produce.undoing import retract, sent_by
+    from jobs.serve.printing import print_rows
+
+    settings = Settings.from_env()
+    found = sent_by(settings, replay_id)
+    if not dry_run:
+        retract(settings, found, why, now())
+    days = {day.isoformat(): n for day, n in sorted(found.days.items())}
+    row = {"replay": replay_id, "topic": found.topic, "sent": found.sent, "in_silver": found.days.total()}
+    print_rows([row | {"days": days, "undone": not dry_run}], UNDONE, format, pipe_width=80)
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,11 @@ def place_of_fact(watermark: Column, is_replayed: Column) -> Column:
     )
 
 
+def place_of_undoing() -> Column:
+    """The place in OF_NEWS of a replay that was undone: what it changed is taken back under the same word."""
+    return _place(REPLAY)
+
+
 def place_of_description(watermark: Column) -> Column:
     """The place in OF_NEWS of what is said of a person or video: a correction if it holds from before the watermark.
 

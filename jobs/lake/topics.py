@@ -17,6 +17,7 @@ from jobs.lake.settings import Settings
 FACTS = ("views", "likes", "orders")
 ENTITIES = ("users", "videos", "products", "merchants")
 CONTROL = "control"
+REPLAY_HEADER = "ce_replayid"  # of a refused record that was sent again: the name of the replay
 TOPICS = (*FACTS, *ENTITIES, CONTROL)
 
 WEEK_MS = str(7 * 24 * 3600 * 1000)  # how long bronze may be away and still find every record

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 FACT_TOPICS = ("views", "likes", "orders")
-DISPLACED = "displaced"
+DISPLACED, RETRACTED = "displaced", "retracted"  # an earlier arrival has the row's place; a replay was undone
 Mode = Literal["replace_slices", "merge", "replace_all", "append"]
 
 
@@ -191,7 +191,7 @@ def displaced_rows(ledger: Ledger, inputs: Sequence[str], seq_from: int, seq_to:
     import pyarrow.compute as pc
 
     new = (pc.field("ingest_seq") > seq_from) & (pc.field("ingest_seq") <= seq_to) & pc.field("table").isin(inputs)
-    found = ledger.read("ops.touched", ["day", "subject"], new & (pc.field("cause") == DISPLACED))
+    found = ledger.read("ops.touched", ["day", "subject"], new & pc.field("cause").isin([DISPLACED, RETRACTED]))
     return list(found.to_pylist())
 
 

@@ -2,7 +2,8 @@
 
 So everything else stays as it is for any record: ids that are there already are repeats, touched days are built again,
 and the books count the arrival. A record keeps its id; the clock's correction that its first arrival would have got
-is written into its time. What was sent is noted in ops.replays, and is not sent again by the same patch.
+is written into its time. What was sent is noted in ops.replays, and is not sent again by the same patch, unless that
+replay is undone (`undoing`). A header names the replay; one that was killed before it was noted goes on by its name.
 """
 
 from collections import Counter
@@ -17,21 +18,28 @@ from jobs.lake.event_validator import validator
 from jobs.lake.ledger import Ledger
 from jobs.lake.patches import Body, Patch
 from jobs.lake.settings import Settings
+from jobs.lake.topics import REPLAY_HEADER
 from jobs.produce.producer import Producer
 from jobs.produce.records import CONTRACT_VERSION
 
-REPLAYS, QUARANTINE, BRONZE = "ops.replays", "silver.quarantine", "bronze.events"
-SOURCE = "app:quarantine"
-HOPELESS = ("conflict", "tombstone")  # another record has the id; there is nothing to patch
+REPLAYS, RETRACTIONS = "ops.replays", "ops.retractions"
+QUARANTINE, BRONZE = "silver.quarantine", "bronze.events"
+SOURCE, SPOOL = "app:quarantine", ("spool", "quarantine")
+# Another record has the id; there is nothing to patch; what it was made of is in quarantine itself.
+HOPELESS = ("conflict", "tombstone", "retracted")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Place = tuple[str, int, int]  # topic id, partition, offset
 
 
 @dataclass
 class Replay:
-    """What a patch would do: bodies that pass by place, what is still wrong with the others, what is left out."""
+    """What a patch would do: bodies that pass by place, what is still wrong with the others, what is left out.
+
+    `replay_id` is the name it would be undone by.
+    """
 
     patch: Patch
+    replay_id: str
     passing: dict[Place, Body] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
     sent_before: int = 0
@@ -46,8 +54,11 @@ def tried(settings: Settings, patch: Patch, reason: str) -> Replay:
     """Try a patch on every refused record of its topic with this reason; nothing is sent."""
     if reason.partition(":")[0] in HOPELESS:
         raise UsageError(f"{reason}: such records cannot be replayed, for nothing is wrong with their form")
-    ledger, found = Ledger(settings), Replay(patch)
-    done = {place_of(row) for row in ledger.read(REPLAYS).to_pylist() if is_of(row, patch)}
+    ledger = Ledger(settings)
+    mine = [row for row in ledger.read(REPLAYS).to_pylist() if is_of(row, patch)]
+    found = Replay(patch, next_id(patch, {row["run_id"] for row in mine}))
+    undone = set(ledger.read(RETRACTIONS, ["replay_id"])["replay_id"].to_pylist())
+    done = {place_of(row) for row in mine if row["run_id"] not in undone}
     rows = {place_of(row): row for row in refused(ledger, patch.topic, reason)}
     found.sent_before = len(rows.keys() & done)
     judge = validator(patch.topic, CONTRACT_VERSION, settings.schemas_dir)
@@ -61,10 +72,15 @@ def tried(settings: Settings, patch: Patch, reason: str) -> Replay:
     return found
 
 
-def send_again(settings: Settings, found: Replay, run_id: str, at: datetime) -> int:
+def next_id(patch: Patch, before: set[str]) -> str:
+    """The name of the patch's next replay, the same until it is noted: patch, version, and the how manieth it is."""
+    return f"{patch.name}-{patch.version}.{len(before) + 1}"
+
+
+def send_again(settings: Settings, found: Replay, at: datetime) -> int:
     """Send what passes and note it; how many. BrokerError when the broker is away: the next call sends the rest."""
-    spool = settings.home / "spool" / "quarantine"
-    with Producer(settings, source=SOURCE, spool=spool) as producer:
+    marks = [(REPLAY_HEADER, found.replay_id.encode())]
+    with Producer(settings, source=SOURCE, spool=settings.home.joinpath(*SPOOL), marks=marks) as producer:
         for body in found.passing.values():
             unsent = {name: value for name, value in body.items() if name != "sent_time"}
             producer.send(found.patch.topic, unsent, waiting=True)
@@ -72,7 +88,7 @@ def send_again(settings: Settings, found: Replay, run_id: str, at: datetime) -> 
     common = {"patch": found.patch.name, "patch_version": found.patch.version, "topic": found.patch.topic}
     rows = [
         common | {"kafka_topic_id": topic_id, "kafka_partition": partition, "kafka_offset": offset,
-                  "event_id": body["event_id"], "run_id": run_id, "recorded_at": at}
+                  "event_id": body["event_id"], "run_id": found.replay_id, "recorded_at": at}
         for (topic_id, partition, offset), body in found.passing.items()
     ]  # fmt: skip
     if rows:

@@ -39,14 +39,17 @@ class Producer:
         source: str,
         spool: Path,
         declared_range: str = "",
+        marks: Iterable[tuple[str, bytes]] = (),
         patience_seconds: float = PATIENCE_SECONDS,
         on_acknowledged: Callable[[int], None] = lambda count: None,
     ) -> None:
         """Open the spool, which begins a new epoch; the broker may be away. LeaseError when the spool is in use.
 
-        A replay declares the range of event times it speaks about: `<from>/<to>` in µs, to exclusive.
+        A replay declares the range of event times it speaks about: `<from>/<to>` in µs, to exclusive. Every event
+        carries `marks`, further headers.
         """
         self.source = source
+        self._marks = tuple(marks)
         self._declared_range = declared_range
         self.patience_seconds = patience_seconds
         self._schemas_dir = settings.schemas_dir
@@ -114,7 +117,9 @@ class Producer:
             self.refused.keep(Record(topic, key(topic, whole), value, []), faults)
             return False
         own = headers(topic, self.source, whole["event_id"], whole["event_time"], self._declared_range)
-        self._accept(Record(topic, key(topic, whole), value, own), self.patience_seconds if waiting else None)
+        self._accept(
+            Record(topic, key(topic, whole), value, [*own, *self._marks]), self.patience_seconds if waiting else None
+        )
         return True
 
     def send_record(self, record: Record) -> None:

@@ -30,3 +30,21 @@ def conflicts(verdicts: DataFrame, *, topic: str, ingest_seq: int) -> DataFrame:
         "event_id",
         F.lit(ingest_seq).cast("bigint").alias("ingest_seq"),
     )
+
+
+def retracted(arrivals: DataFrame, *, topic: str, ingest_seq: int) -> DataFrame:
+    """Arrivals of a replay that was taken back (PLACE, kafka_time, event_id) as rows of the table."""
+    return arrivals.select(
+        F.lit(topic).alias("topic"),
+        "kafka_topic_id",
+        "kafka_partition",
+        "kafka_offset",
+        "kafka_time",
+        F.array(F.lit("retracted")).alias("reasons"),
+        F.lit("the replay that sent it was undone").alias("detail"),
+        F.lit(None).cast("struct<partition:int,offset:bigint>").alias("twin"),
+        F.lit(None).cast("int").alias("schema_version"),
+        F.lit(None).cast("string").alias("source_uri"),
+        "event_id",
+        F.lit(ingest_seq).cast("bigint").alias("ingest_seq"),
+    )

@@ -242,6 +242,7 @@ def test_who_lost_a_row_is_told_by_the_ledger_for_the_batches_asked_about(toys):
     lost = {"table": "silver.views", "day": MONDAY, "cause": "displaced", "rows": 1, "recorded_at": NOON}
     gained = lost | {"cause": "new_facts", "ingest_seq": 2}
     rows = [lost | {"ingest_seq": seq, "subject": f"u{seq}"} for seq in (1, 2, 3)]
+    rows[1] |= {"cause": "retracted"}  # the same for whoever lost it
     toys.ledger.append("ops.touched", [*rows, gained, rows[0] | {"table": "silver.users", "subject": "u9"}])
     spans = {(-1, 1): ["u1"], (1, 3): ["u2", "u3"], (3, 4): []}
     for span, users in spans.items():

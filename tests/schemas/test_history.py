@@ -11,6 +11,8 @@ LIKES = "silver/likes.yaml"
 EVENT = "events/likes/v1.json"
 SCENE = "{name: scene, logicalType: string, physicalType: string, required: true}"
 PLACE = "{name: place, classification: public, "
+ENVELOPED = '{"$ref": "../envelope/v1.json"},'
+NEED = '{"if": {"required": ["kind"], "properties": {"kind": {"enum": ["%s"]}}}, "then": {"required": ["%s"]}},'
 BREAKS = {  # what is done to a promise -> file, passage, what it becomes, what is told
     "a column is removed": (LIKES, "      - {name: scene, logicalType: string, physicalType: string, required: true}\n",
         "", "column scene: was removed or renamed"),
@@ -36,6 +38,8 @@ KEEPS = {
                                  "{name: scene, logicalType: string, physicalType: string}"),
     "a new major version": (LIKES, "version: 1.0.0", "version: 2.0.0"),
     "a value more is allowed": (EVENT, '"report"', '"report", "hide"'),
+    "a new kind asks for its own": (EVENT, ENVELOPED, ENVELOPED + NEED % ("hide", "region")),
+    "a kind asks for what all had to have": (EVENT, ENVELOPED, ENVELOPED + NEED % ("follow", "scene")),
     "a field is added": (EVENT, '"app_version":', '"mood": {"type": "string"}, "app_version":'),
     "a text is corrected": (LIKES, "What people did with content", "What people do with content"),
 }  # fmt: skip

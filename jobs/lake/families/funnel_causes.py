@@ -11,9 +11,10 @@ from functools import reduce
 
 from jobs.definitions.causes import OF_NEWS
 from jobs.definitions.funnel.model import Definition
-from jobs.definitions.news import cause_at, place_of_description, place_of_fact
+from jobs.definitions.news import cause_at, place_of_description, place_of_fact, place_of_undoing
 from jobs.gold import funnel_conversions, funnel_daily
 from jobs.lake.families.funnel_tables import USER, Silver
+from jobs.lake.work import RETRACTED
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -29,11 +30,19 @@ class Ledgers:
     openings: DataFrame
 
 
-def people(silver: Silver, since: int, until: int | None, watermark: datetime | None, replayed: DataFrame) -> DataFrame:
+def people(
+    silver: Silver,
+    since: int,
+    until: int | None,
+    watermark: datetime | None,
+    replayed: DataFrame,
+    touched: DataFrame,
+) -> DataFrame:
     """(user_id, cause): one row per person with news of batches after `since`, up to `until` if there is such.
 
-    The `watermark` is that of the release before. `replayed` has the `event_id` of records that were sent again. News
-    of a video are news of everybody with facts within what it says.
+    The `watermark` is that of the release before. `replayed` has the `event_id` of records that were sent again,
+    `touched` (ops.touched) names who lost one because its replay was undone. News of a video are news of everybody with
+    facts within what it says.
     """
     level = F.lit(watermark).cast("timestamp")
     new = (
@@ -48,9 +57,16 @@ def people(silver: Silver, since: int, until: int | None, watermark: datetime | 
         told.select(*USER, place_of_fact(level, is_replayed).alias("place")),
         silver.users.where(new).select(*USER, place_of_description(level).alias("place")),
         _of_videos(every, silver.videos.where(new), place_of_description(level)),
+        of_undone(touched.where(new)),
     ]
     first = reduce(DataFrame.unionAll, frames).groupBy(*USER).agg(F.min("place").alias("place"))
     return first.select(*USER, cause_at(F.col("place")).alias("cause"))
+
+
+def of_undone(touched: DataFrame) -> DataFrame:
+    """Who lost what a replay had brought."""
+    lost = touched.where((F.col("cause") == RETRACTED) & F.col("subject").isNotNull())
+    return lost.select(F.col("subject").alias("user_id"), place_of_undoing().alias("place"))
 
 
 def _of_videos(facts: DataFrame, videos: DataFrame, place: Column) -> DataFrame:

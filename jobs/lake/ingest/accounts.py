@@ -13,8 +13,9 @@ from jobs.lake.ingest.counting import rows_of
 from jobs.lake.ingest.forms import OUTPUTS, role_of, silver_table
 from jobs.lake.ingest.progress import APP, BOOKS
 from jobs.lake.ingest.refusals import QUARANTINE
+from jobs.lake.ingest.retracting import ACCEPTED, CONFLICT, DUPLICATE, Retracted
 from jobs.lake.topics import CONTROL
-from jobs.lake.work import DISPLACED
+from jobs.lake.work import DISPLACED, RETRACTED
 
 Place = tuple[str, int]  # topic, partition
 TOUCHED = "ops.touched"
@@ -25,7 +26,8 @@ FACTS_CAUSE, ENTITY_CAUSE = "new_facts", "correction"
 class Accounts:
     """Counts of one batch by topic and partition, the days it touched by table, and what lost rows in it.
 
-    `displaced` counts by (table, day, subject) the rows that an earlier arrival took the place of.
+    `lost` counts by (table, day, subject, cause) the rows that an earlier arrival took the place of, or that were
+    taken back.
     """
 
     accepted: Counter[Place] = field(default_factory=Counter)
@@ -34,7 +36,7 @@ class Accounts:
     quarantined: Counter[Place] = field(default_factory=Counter)
     reasons: dict[Place, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     days: dict[str, Counter[date]] = field(default_factory=lambda: defaultdict(Counter))
-    displaced: Counter[tuple[str, date, str | None]] = field(default_factory=Counter)
+    lost: Counter[tuple[str, date, str | None, str]] = field(default_factory=Counter)
 
     def of_topic(self, counts: Counter[Place], topic: str) -> int:
         """A count summed over the partitions of a topic."""
@@ -44,7 +46,8 @@ class Accounts:
 def taken_in(batch: Batch, contests: dict[str, Contest], statements: Counter[int]) -> Accounts:
     """What silver holds of the batch, and what repeated; quarantine is not counted yet.
 
-    A row that this batch displaced was accepted once: it counts as one accepted less, and as what it is now.
+    A row that this batch displaced was accepted once: it counts as one accepted less, and as what it is now. So does
+    every arrival that is taken back, or judged anew for it, as one less of what it was.
     """
     accounts = Accounts()
     for topic in (each for each in batch.topics if each in OUTPUTS):
@@ -57,7 +60,9 @@ def taken_in(batch: Batch, contests: dict[str, Contest], statements: Counter[int
             accounts.accepted[topic, partition] -= 0 if is_new else n
             (accounts.duplicate if fate == "duplicate" else accounts.conflict)[topic, partition] += n
         for day, subject in displaced(contest):
-            accounts.displaced[silver_table(topic), day, subject] += 1
+            accounts.lost[silver_table(topic), day, subject, DISPLACED] += 1
+    for topic, back in batch.retracted.items():
+        take_back(batch, topic, back, accounts)
     for partition, n in statements.items():
         accounts.accepted[CONTROL, partition] += n
     return accounts
@@ -67,6 +72,23 @@ def displaced(contest: Contest) -> list[tuple[date, str | None]]:
     """(day, subject) of each row that an earlier arrival took the place of."""
     places = contest.places(is_new=False) if contest.displaced else None
     return [(line.day, line.subject) for line in places.collect()] if places is not None else []
+
+
+def take_back(batch: Batch, topic: str, back: Retracted, accounts: Accounts) -> None:
+    """Count one less of what each of these arrivals was, and the days of rows that go; what they are now is counted."""
+    for (was, partition), n in (back.arrival_fates + back.readmitted_fates).items():
+        place = (topic, partition)
+        if was == CONFLICT:
+            accounts.quarantined[place] -= n
+            accounts.reasons[place][CONFLICT] -= n
+        less = {ACCEPTED: accounts.accepted, DUPLICATE: accounts.duplicate, CONFLICT: accounts.conflict}.get(was)
+        if less is not None:  # a new one was never booked
+            less[place] -= n
+    days, zone = fact_days(batch, accounts), ZoneInfo(batch.lake.settings.business_zone)
+    for loss in back.losses:
+        held = covered(loss.valid_from, loss.valid_to, days, zone) if loss.valid_from else [loss.day]
+        for day in filter(None, held):
+            accounts.lost[silver_table(topic), day, loss.subject, RETRACTED] += 1
 
 
 def facts(batch: Batch, topic: str, accounts: Accounts) -> None:
@@ -81,11 +103,13 @@ def entities(batch: Batch, topic: str, accounts: Accounts) -> None:
     """Count the batch's changes of one entity table, and the days of facts for which something else now holds."""
     columns = "kafka_topic_id, kafka_partition, kafka_offset, valid_from, valid_to"
     days = fact_days(batch, accounts)
+    again = batch.retracted[topic].readmitted_places() if topic in batch.retracted else set()
     zone = ZoneInfo(batch.lake.settings.business_zone)
     for line in rows_of(batch.ledger, silver_table(topic), columns, batch.seq):
         start, end = batch.plan.ranges[topic].get(line["kafka_partition"], (0, 0))
         same_topic = line["kafka_topic_id"] == batch.plan.topic_ids[topic]
-        if same_topic and start <= line["kafka_offset"] < end:
+        is_again = (line["kafka_topic_id"], line["kafka_partition"], line["kafka_offset"]) in again
+        if is_again or (same_topic and start <= line["kafka_offset"] < end):
             accounts.accepted[topic, line["kafka_partition"]] += 1
         for day in covered(line["valid_from"], line["valid_to"], days, zone):
             accounts.days[silver_table(topic)][day] += 1
@@ -125,7 +149,7 @@ def write_touched(batch: Batch, accounts: Accounts, recorded_at: datetime) -> li
         for table, days in sorted(accounts.days.items())
         for day, n in sorted(days.items())
     ]
-    touched += [(*whose, DISPLACED, n) for whose, n in accounts.displaced.items()]
+    touched += [(*whose, n) for whose, n in accounts.lost.items()]
     rows = [
         {"ingest_seq": batch.seq, "table": table, "day": day, "subject": subject, "cause": cause, "rows": n,
          "recorded_at": recorded_at}

@@ -15,12 +15,17 @@ from jobs.lake.tables import Lake
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+    from jobs.lake.ingest.retracting import Retracted
+
 SMALL = 50_000  # records
 
 
 @dataclass
 class Batch:
-    """A batch that has landed; `received` counts its records by (topic, partition)."""
+    """A batch that has landed; `received` counts its records by (topic, partition).
+
+    `retracted` has, by topic, what statements of the batch take back; it is found before anything else is read.
+    """
 
     lake: Lake
     ledger: Ledger
@@ -31,6 +36,7 @@ class Batch:
     kept: "list[DataFrame]" = field(default_factory=list)
     all_records: "DataFrame | None" = None
     read_once: "dict[str, DataFrame]" = field(default_factory=dict)
+    retracted: "dict[str, Retracted]" = field(default_factory=dict)
 
     @property
     def seq(self) -> int:
@@ -39,17 +45,27 @@ class Batch:
 
     @property
     def topics(self) -> list[str]:
-        """The topics that have records in the batch."""
-        return sorted({topic for topic, _ in self.received})
+        """The topics that have records in the batch, or lose some by it."""
+        return sorted({topic for topic, _ in self.received} | self.retracted.keys())
 
     @property
     def note(self) -> str:
         """What a commit says of its batch, for whoever resumes it."""
         return json.dumps({"ingest_seq": self.seq, "run_id": self.run_id})
 
+    def take_back(self, retracted: "dict[str, Retracted]") -> None:
+        """From here on the batch is without what its statements take back; what was read of it before is read anew."""
+        if retracted:
+            self.retracted, self.all_records = retracted, None
+            self.read_once.clear()
+
     def count(self, topic: str) -> int:
         """Records of a topic in the batch."""
         return sum(n for (name, _), n in self.received.items() if name == topic)
+
+    def at_most(self, topic: str) -> int:
+        """Records of a topic that the batch may write or take away."""
+        return self.count(topic) + (self.retracted[topic].size if topic in self.retracted else 0)
 
     def records(self, *topics: str) -> "DataFrame":
         """The batch's records of these topics, as they lie in bronze."""
@@ -58,18 +74,23 @@ class Batch:
         return self.whole().where(F.col("topic").isin(*topics))
 
     def whole(self) -> "DataFrame":
-        """All records of the batch; a small batch is read from bronze once."""
+        """All records of the batch; a small batch is read from bronze once.
+
+        One that is taken back in the same batch is not seen; one that is judged anew for it is seen again.
+        """
         from pyspark.sql import functions as F
 
         if self.all_records is None:
             found = self.lake.read(BRONZE).where(F.col("ingest_seq") == self.seq)
+            for each in self.retracted.values():
+                found = each.in_place_of(found, self.seq)
             self.all_records = self.keep(found) if self.is_small else found
         return self.all_records
 
     @property
     def is_small(self) -> bool:
         """Whether working something out once and keeping it is cheaper than planning it again."""
-        return sum(self.received.values()) <= SMALL
+        return sum(self.received.values()) + sum(each.size for each in self.retracted.values()) <= SMALL
 
     def readings(self, form: Form) -> "DataFrame":
         """The topic's records, parsed and judged; of a small batch once for all that ask."""

@@ -17,7 +17,7 @@ from jobs.definitions.event_ids import id_date
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.reading import header, read
 from jobs.definitions.events.rows import changes, taken
-from jobs.definitions.firsts import CLAIM, PLACE, judged
+from jobs.definitions.firsts import CLAIM, PLACE, judged, without
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.counting import version_before
 from jobs.lake.ingest.forms import silver_table
@@ -125,6 +125,8 @@ def known_claims(batch: Batch, form: Form, ids: "DataFrame", ranges: list[IdRang
     known = silver.select(
         "event_id", "content_hash", *PLACE, "kafka_time", *whose_day(form), F.lit(False).alias("is_new")
     )
+    if form.topic in batch.retracted:  # what is taken back has no claim
+        known = without(known, batch.retracted[form.topic].arrivals)
     found = batch.keep(known.join(ids, on=["event_id"], how="left_semi"))
     return found.select(*CLAIM) if found.count() else None
 

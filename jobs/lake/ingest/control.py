@@ -1,4 +1,7 @@
-"""What sources say on the control topic: how far topics are complete, believed once the offsets named are read."""
+"""What sources say on the control topic: how far topics are complete, believed once the offsets named are read.
+
+And which replay is taken back (docs/adr/0020): what is read of the topics then is all that the statement is about.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 WATERMARKS = "ops.watermarks"
+COMPLETE, RETRACT = "complete", "retract"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Stream = tuple[str, str]  # source, topic
@@ -33,7 +37,6 @@ class Statement:
     complete_until: datetime
     is_final: bool
     offsets: tuple[tuple[int, int], ...]
-    partition: int
 
     @property
     def stream(self) -> Stream:
@@ -51,14 +54,42 @@ class Statement:
         return all(there.get(partition, 0) >= next_offset for partition, next_offset in self.offsets)
 
 
-def statements(batch: Batch, *, before: Iterable[int] = ()) -> list[Statement]:
-    """What was said in this batch, or in these older ones; refused records say nothing."""
+@dataclass(frozen=True)
+class Retraction:
+    """One record of the control topic: what a replay sent to `topic`, below `offsets`, is taken back."""
+
+    topic: str
+    replay_id: str
+    since: datetime
+    offsets: tuple[tuple[int, int], ...]
+
+
+def words(batch: Batch, *, before: Iterable[int] = ()) -> list[Any]:
+    """The bodies of what was said in this batch, or in these older ones, in order; refused records say nothing."""
     how = form(CONTROL, batch.lake.settings)
     numbers = list(before)
     readings = read(older(batch, numbers), how) if numbers else batch.readings(how)
     said = readings.where("taken").select("kafka_partition", "kafka_offset", "body.*")
-    lines = sorted(said.collect(), key=lambda line: (line.kafka_partition, line.kafka_offset))
-    return [statement(line) for line in lines]
+    return sorted(said.collect(), key=lambda line: (line.kafka_partition, line.kafka_offset))
+
+
+def statements(lines: Iterable[Any]) -> list[Statement]:
+    """Those of the bodies that say how far a topic is complete."""
+    return [statement(line) for line in lines if line.kind == COMPLETE]
+
+
+def retractions(lines: Iterable[Any]) -> list[Retraction]:
+    """Those of the bodies that take a replay back."""
+    return [
+        Retraction(line.topic, line.replay_id, EPOCH + timedelta(microseconds=line.since), offsets_of(line))
+        for line in lines
+        if line.kind == RETRACT
+    ]
+
+
+def offsets_of(line: Any) -> tuple[tuple[int, int], ...]:
+    """(partition, next offset) of what a body speaks of."""
+    return tuple((each.partition, each.next_offset) for each in line.offsets)
 
 
 def older(batch: Batch, numbers: list[int]) -> "DataFrame":
@@ -74,8 +105,7 @@ def statement(line: Any) -> Statement:
         line.topic,
         EPOCH + timedelta(microseconds=line.complete_until),
         line.is_final,
-        tuple((each.partition, each.next_offset) for each in line.offsets),
-        line.kafka_partition,
+        offsets_of(line),
     )
 
 
@@ -87,7 +117,7 @@ def write_watermarks(batch: Batch, said: list[Statement], recorded_at: datetime)
     read_to = {topic: {n: end for n, (_, end) in parts.items()} for topic, parts in batch.plan.ranges.items()}
     known = batch.ledger.read(WATERMARKS, filter=earlier(batch)).to_pylist()
     levels, waiting = reached_levels(known), unreached(known)
-    old = statements(batch, before=waiting) if waiting else []
+    old = statements(words(batch, before=waiting)) if waiting else []
     heard = [each for each in old if each.level > levels.get(each.stream, NOTHING_SAID)] + said
     reached = {each.stream: each for each in heard if each.is_reached(read_to)}
     waits = {each.stream: each for each in said if not each.is_reached(read_to)}

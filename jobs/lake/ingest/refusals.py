@@ -12,11 +12,11 @@ from pyspark.sql import functions as F
 
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.reading import read
-from jobs.definitions.firsts import PLACE
+from jobs.definitions.firsts import PLACE, without
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.contests import Contest
 from jobs.lake.ingest.forms import form, silver_table
-from jobs.lake.ingest.progress import BRONZE
+from jobs.lake.ingest.progress import APP, BRONZE
 from jobs.silver import quarantine
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ PLACES = pa.schema([("topic_id", pa.string()), ("partition", pa.int32()), ("offs
 
 
 def write_quarantine(batch: Batch, contests: dict[str, Contest], missing: dict[str, int]) -> None:
-    """Append every record of the batch that was refused; `missing` counts by topic those that silver does not have."""
+    """Append every record of the batch that was refused; `missing` counts by topic those that silver does not have.
+
+    So are arrivals that are taken back; conflicts that they, or what repeated them, had been are so no more.
+    """
     parts = []
     for topic in batch.topics:
         how, judged = form(topic, batch.lake.settings), contests.get(topic, Contest())
@@ -36,10 +39,24 @@ def write_quarantine(batch: Batch, contests: dict[str, Contest], missing: dict[s
             parts.append(quarantine.build(left_over(batch, how, judged)))
         if judged.verdicts is not None and judged.conflicts:
             parts.append(quarantine.conflicts(judged.verdicts, topic=topic, ingest_seq=batch.seq))
-    if parts:
-        rows = reduce(lambda one, other: one.unionByName(other), parts).where(F.size("reasons") > 0)
-        refused = sum(missing.values()) + sum(judged.conflicts for judged in contests.values())
-        batch.append(QUARANTINE, rows, at_most=refused)
+        if topic in batch.retracted:
+            parts.append(quarantine.retracted(batch.retracted[topic].arrivals, topic=topic, ingest_seq=batch.seq))
+    if not parts:
+        return
+    rows = reduce(lambda one, other: one.unionByName(other), parts).where(F.size("reasons") > 0)
+    if batch.retracted:
+        replace(batch, rows)
+        return
+    refused = sum(missing.values()) + sum(judged.conflicts for judged in contests.values())
+    batch.append(QUARANTINE, rows, at_most=refused)
+
+
+def replace(batch: Batch, rows: "DataFrame") -> None:
+    """Put refusals in the place of those of the same records, and take away conflicts that are none any more."""
+    parts = [each.conflicts() for each in batch.retracted.values()]
+    gone = without(reduce(lambda one, other: one.unionAll(other), parts), rows)
+    merge = batch.lake.merge_few if batch.is_small else batch.lake.merge
+    merge(QUARANTINE, rows, PLACE, app=APP, version=batch.seq, metadata=batch.note, removed=gone)
 
 
 def left_over(batch: Batch, how: Form, contest: Contest) -> "DataFrame":

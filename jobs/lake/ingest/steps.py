@@ -12,9 +12,10 @@ from typing import Any
 from jobs.lake.ingest.accounts import Accounts, add_quarantined, taken_in, write_books, write_touched
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.contests import Contest, contest, id_ranges, told_ids
-from jobs.lake.ingest.control import Statement, statements, write_watermarks
+from jobs.lake.ingest.control import Statement, retractions, statements, words, write_watermarks
 from jobs.lake.ingest.forms import OUTPUTS, form
 from jobs.lake.ingest.refusals import write_quarantine
+from jobs.lake.ingest.retracting import retracted
 from jobs.lake.ingest.writing import write_entities, write_facts
 from jobs.lake.kill_points import reach
 from jobs.lake.topics import CONTROL, ENTITIES, FACTS
@@ -43,12 +44,13 @@ class Done:
 def run_batch(batch: Batch, now: Callable[[], datetime], still_ours: Callable[[], None]) -> Done:
     """Take a landed batch to its end; `still_ours` raises when the lease was lost."""
     try:
+        said = words(batch) if CONTROL in batch.topics else []
+        batch.take_back(retracted(batch, retractions(said)))
         contests = write_silver(batch)
-        said = statements(batch) if CONTROL in batch.topics else []
-        accounts = taken_in(batch, contests, Counter(each.partition for each in said))
+        accounts = taken_in(batch, contests, Counter(line.kafka_partition for line in said))
         write_quarantine(batch, contests, missing(batch, accounts))
         reach("ingest.after_quarantine")
-        return close(batch, accounts, said, now(), still_ours)
+        return close(batch, accounts, statements(said), now(), still_ours)
     finally:
         batch.let_go()
 

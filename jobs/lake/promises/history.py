@@ -187,5 +187,14 @@ def _stricter_here(old: Any, new: Any, path: str) -> Iterator[tuple[str, str]]:
             yield path, f"{keyword} is stricter than it was"
     for name in sorted(set(new.get("required", ())) - set(old.get("required", ()))):
         yield f"{path}.{name}".lstrip("."), "is required now"
-    if any(part not in old.get("allOf", ()) for part in new.get("allOf", ())):
+    if any(part not in old.get("allOf", ()) and _asks_more(part, old) for part in new.get("allOf", ())):
         yield path or "body", "asks more of some kinds than it did"
+
+
+def _asks_more(part: Any, old: Any) -> bool:
+    """Whether a part of `allOf` asks kinds that there were for fields that not every body had to have."""
+    if "if" not in part:
+        return True
+    kinds = set(old.get("properties", {}).get("kind", {}).get("enum", ()))
+    is_of_new_kinds = kinds.isdisjoint(part["if"]["properties"]["kind"]["enum"])
+    return not (is_of_new_kinds and kinds) and not set(part["then"]["required"]) <= set(old.get("required", ()))

@@ -43,7 +43,10 @@ def of_funnels(lake: Lake, step: Step, changes: Sequence[Change]) -> Parts:
 def news_of(lake: Lake, step: Step) -> "DataFrame":
     """(user_id, cause) of everybody with news since the release before."""
     silver = Silver(*(lake.read(table) for table in SILVER))
-    return funnel_causes.people(silver, step.since, step.until, step.before.facts.watermark, lake.read("ops.replays"))
+    undone = lake.read("ops.retractions").select(F.col("replay_id").alias("run_id"))
+    replayed = lake.read("ops.replays").join(undone, on=["run_id"], how="left_anti")
+    level, touched = step.before.facts.watermark, lake.read("ops.touched")
+    return funnel_causes.people(silver, step.since, step.until, level, replayed, touched)
 
 
 def ledgers(

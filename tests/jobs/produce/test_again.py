@@ -28,9 +28,11 @@ class Sent:
     """A producer that remembers."""
 
     bodies: ClassVar[list[dict[str, Any]]] = []
+    marks: ClassVar[list[tuple[str, bytes]]] = []
 
     def __init__(self, settings: Settings, **given: Any) -> None:
         assert given["source"] == "app:quarantine"
+        self.marks.extend(given["marks"])
 
     def __enter__(self) -> "Sent":
         return self
@@ -72,7 +74,9 @@ def test_what_passes_is_sent_once_under_its_id_and_at_the_time_it_happened(
 ) -> None:
     monkeypatch.setattr(again, "Producer", Sent)
     monkeypatch.setattr(Sent, "bodies", [])
-    assert send_again(settings, tried(settings, PATCH, "missing:watch_ms"), "run", NOON) == 2
+    monkeypatch.setattr(Sent, "marks", [])
+    assert send_again(settings, tried(settings, PATCH, "missing:watch_ms"), NOON) == 2
+    assert Sent.marks == [("ce_replayid", b"watched_ms-1.1")]
     told = {body["event_id"]: body for body in Sent.bodies}
     assert told.keys() == {RENAMED["event_id"], SKEWED["event_id"]}
     assert all("sent_time" not in body and body["watch_ms"] == 5000 for body in told.values())
@@ -80,10 +84,11 @@ def test_what_passes_is_sent_once_under_its_id_and_at_the_time_it_happened(
     assert told[SKEWED["event_id"]]["event_time"] == micros(NOON - timedelta(hours=1)), "its clock was an hour slow"
     found = tried(settings, PATCH, "missing:watch_ms")
     assert (len(found.passing), found.sent_before) == (0, 2)
-    assert send_again(settings, found, "run", NOON) == 0
+    assert send_again(settings, found, NOON) == 0
     assert len(Sent.bodies) == 2
     newer = tried(settings, PATCH.model_copy(update={"version": 2}), "missing:watch_ms")
     assert len(newer.passing) == 2, "another version of the patch begins anew"
+    assert (found.replay_id, newer.replay_id) == ("watched_ms-1.2", "watched_ms-2.1")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,7 @@ def test_a_misspelt_patch_lists_those_there_are() -> None:
     assert read_patch("watched_ms").steps
 
 
-@pytest.mark.parametrize("reason", ["conflict", "tombstone"])
+@pytest.mark.parametrize("reason", ["conflict", "tombstone", "retracted"])
 def test_what_no_patch_can_help_is_refused(settings: Settings, reason: str) -> None:
     with pytest.raises(UsageError, match=f"{reason}: such records cannot be replayed"):
         tried(settings, PATCH, reason)
