@@ -38,7 +38,7 @@ class Undoing:
 
 
 def sent_by(settings: Settings, replay_id: str) -> Undoing:
-    """What a replay sent; UsageError when there is no such replay, or when it is undone already."""
+    """What a replay sent; UsageError when there is no such replay, when it is undone already, or never had a name."""
     ledger = Ledger(settings)
     rows = ledger.read(REPLAYS).to_pylist()
     mine = [row for row in rows if row["run_id"] == replay_id]
@@ -50,6 +50,11 @@ def sent_by(settings: Settings, replay_id: str) -> Undoing:
         raise UsageError(
             f"{REPLAYS}: no replay {replay_id!r}; there are {', '.join(known) or 'none to undo'}. "
             "End one that was killed by the same `reelhouse quarantine replay` first"
+        )
+    if not replay_id.startswith(f"{mine[0]['patch']}-{mine[0]['patch_version']}."):
+        raise UsageError(
+            f"{REPLAYS}: {replay_id} was made before replays had names, so nothing tells its records from others; "
+            "it cannot be undone"
         )
     topic = mine[0]["topic"]
     return Undoing(replay_id, topic, len(mine), _since(ledger, mine), _days(settings, ledger, topic, mine))

@@ -116,6 +116,10 @@ def test_an_undone_replay_leaves_its_records_to_be_tried_again(settings: Setting
 def test_what_cannot_be_undone_is_refused_in_one_line(settings: Settings) -> None:
     with pytest.raises(UsageError, match=r"no replay 'watched'; there are watched_ms-1.1, watched_ms-1.2\. End one"):
         sent_by(settings, "watched")
+    ledger = Ledger(settings)
+    ledger.append("ops.replays", [ledger.read("ops.replays").to_pylist()[0] | {"run_id": "by-hand-20261101T120000"}])
+    with pytest.raises(UsageError, match=r"by-hand-20261101T120000 was made before replays had names"):
+        sent_by(settings, "by-hand-20261101T120000")
     retract(settings, sent_by(settings, REPLAY), "why", NOON)
     with pytest.raises(UsageError, match=r"watched_ms-1.1 was undone at 2026-11-20 04:00:00 UTC already"):
         sent_by(settings, REPLAY)
