@@ -6,21 +6,20 @@ footers have already (docs/adr/0019). On local disks only: in an object store a 
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 from jobs.lake.contracts import Contract
 from jobs.lake.errors import WriteError
-from jobs.lake.small_commits import commit_properties, retrying
+from jobs.lake.scanning import is_local
+from jobs.lake.small_commits import commit_few, is_committed
 from jobs.lake.table_properties import measured
 
 if TYPE_CHECKING:
-    from deltalake import DeltaTable
     from deltalake.transaction import AddAction
     from pyarrow.parquet import ColumnChunkMetaData, FileMetaData
 
@@ -48,67 +47,70 @@ class FileCommit:
         kinds = {column.name: column.type for column in self.promised.columns}
         is_told = not any(column.required and column.type.startswith(NESTED) for column in self.promised.columns)
         by_date = all(kinds[name] == "date" for name in self.promised.partitioned_by)
-        return urlsplit(self.path).scheme in ("", "file") and is_told and by_date
+        return is_local(self.path) and is_told and by_date
 
     def make(self, write: Callable[[str], None]) -> None:
         """Have `write` fill a new folder with files and commit them, unless the commit is there already."""
         from deltalake import DeltaTable
+        from pyarrow.parquet import read_metadata
 
-        if self._is_there(DeltaTable(self.path)):
+        if is_committed(DeltaTable(self.path), self.app, self.version):
             return
         home = self.folder / f"rows-{uuid4().hex}"
         try:
             write(str(home))
-            actions = [self._added(file, home) for file in sorted(home.rglob("*.parquet"))]
+            footers = {file: read_metadata(file) for file in sorted(home.rglob("*.parquet"))}
+            for file, footer in footers.items():
+                self._refuse_nulls(file, footer)
+            files = [self._put(file, home, footer) for file, footer in footers.items()]
         finally:
             shutil.rmtree(home, ignore_errors=True)
-        self._commit(actions)
+        name, adding = self.promised.name, lambda commit: commit.add_files(files)
+        commit_few(name, self.path, self.app, self.version, self.metadata, adding)
 
     @property
     def folder(self) -> Path:
         """Where the table lies."""
         return Path(self.path.removeprefix("file://"))
 
-    def _is_there(self, delta: "DeltaTable") -> bool:
-        done = delta.transaction_version(self.app)
-        return done is not None and done >= self.version
-
-    def _commit(self, actions: "list[AddAction]") -> None:
-        from deltalake import DeltaTable
-
-        for attempt in retrying():
-            with attempt:
-                delta = DeltaTable(self.path)
-                if not self._is_there(delta):
-                    delta.create_write_transaction(
-                        [*actions], "append", delta.schema(), partition_by=list(self.promised.partitioned_by),
-                        commit_properties=commit_properties(self.app, self.version, self.metadata),
-                    )  # fmt: skip
-
-    def _added(self, file: Path, home: Path) -> "AddAction":
+    def _put(self, file: Path, home: Path, footer: "FileMetaData") -> "AddAction":
         """Put a file where Delta would have written it; what the log says of it."""
-        from deltalake.transaction import AddAction
-        from pyarrow.parquet import read_metadata
-
-        footer, place = read_metadata(file), file.relative_to(home)
-        self._refuse_nulls(footer)
+        place = file.relative_to(home)
         (self.folder / place).parent.mkdir(parents=True, exist_ok=True)
         file.rename(self.folder / place)
-        status = (self.folder / place).stat()
-        return AddAction(
-            path=place.as_posix(),
-            size=status.st_size,
-            partition_values=dict(_named(part) for part in place.parts[:-1]),
-            modification_time=status.st_mtime_ns // 1_000_000,
-            data_change=True,
-            stats=json.dumps(statistics(footer, measured(self.promised))),
-        )
+        values = dict(_named(part) for part in place.parts[:-1])
+        return added(self.folder / place, self.folder, values, statistics(footer, measured(self.promised)))
 
-    def _refuse_nulls(self, footer: "FileMetaData") -> None:
+    def _refuse_nulls(self, file: Path, footer: "FileMetaData") -> None:
+        """WriteError for a null where none is promised; a column of which the footer does not tell is counted."""
+        from pyarrow.parquet import ParquetFile
+
         required = {column.name for column in self.promised.columns if column.required}
         for name, chunks in _chunks(footer):
-            if name in required and any(chunk.statistics.null_count for chunk in chunks):
+            if name not in required:
+                continue
+            told = [chunk.statistics for chunk in chunks]
+            if all(one and one.has_null_count for one in told):
+                nulls = sum(one.null_count for one in told)
+            else:  # values of thousands of characters
+                nulls = ParquetFile(file).read(columns=[name]).column(0).null_count
+            if nulls:
                 raise WriteError(f"{self.promised.name}: rows do not fit the table: {name} is null in some")
+
+
+def added(file: Path, folder: Path, partition_values: Mapping[str, str | None], stats: dict[str, Any]) -> "AddAction":
+    """What the log of the table in a folder says of a file that lies below it."""
+    from deltalake.transaction import AddAction
+
+    status = file.stat()
+    return AddAction(
+        path=file.relative_to(folder).as_posix(),
+        size=status.st_size,
+        partition_values=dict(partition_values),
+        modification_time=status.st_mtime_ns // 1_000_000,
+        data_change=True,
+        stats=json.dumps(stats),
+    )
 
 
 def statistics(footer: "FileMetaData", columns: tuple[str, ...]) -> dict[str, Any]:

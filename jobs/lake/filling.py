@@ -1,6 +1,5 @@
 """Filling: a family's frames written into its staging tables, which are made anew for every build."""
 
-import json
 from collections.abc import Collection
 from datetime import date
 from pathlib import Path
@@ -9,6 +8,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from jobs.lake.errors import SliceError
+from jobs.lake.file_commits import added
 from jobs.lake.small_commits import nullable
 from jobs.lake.staging import StagedTable, Staging
 from jobs.lake.work import Staged
@@ -80,22 +80,12 @@ def _filled(frame: "DataFrame", some: "pa.Table | None", schema: "pa.Schema", pa
 
 def _written(frame: "DataFrame", folder: Path) -> "list[AddAction | RemoveAction]":
     """The rows as Parquet files in a folder of their own below the table's, and what its log says of them."""
-    import pyarrow.parquet as pq
-    from deltalake.transaction import AddAction
+    from pyarrow.parquet import read_metadata
 
     home = folder / f"rows-{uuid4().hex}"
     frame.write.parquet(str(home))
-    return [
-        AddAction(
-            path=file.relative_to(folder).as_posix(),
-            size=file.stat().st_size,
-            partition_values={},
-            modification_time=file.stat().st_mtime_ns // 1_000_000,
-            data_change=True,
-            stats=json.dumps({"numRecords": pq.read_metadata(file).num_rows}),
-        )
-        for file in sorted(home.glob("*.parquet"))
-    ]
+    files = sorted(home.glob("*.parquet"))
+    return [added(file, folder, {}, {"numRecords": read_metadata(file).num_rows}) for file in files]
 
 
 def _made_anew(path: str, schema: "pa.Schema") -> "DeltaTable":

@@ -12,7 +12,7 @@ from jobs.lake.contracts import contract
 from jobs.lake.errors import ContractError, DamageError, WriteError
 from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
-from jobs.lake.small_commits import retrying
+from jobs.lake.small_commits import is_committed, retrying
 from jobs.lake.table_properties import properties
 
 if TYPE_CHECKING:
@@ -105,8 +105,7 @@ class Ledger:
         if app is None or version is None:
             write_deltalake(delta, data, mode="append")
             return True
-        done = delta.transaction_version(app)
-        if done is not None and done >= version:
+        if is_committed(delta, app, version):
             return False
         # Two writers of one (app, version) conflict in Delta's log; the loser retries and finds the work done.
         properties = CommitProperties(app_transactions=[Transaction(app, version)])

@@ -15,6 +15,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructField, StructType
 
+from jobs.lake.scanning import is_local
+
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
@@ -36,7 +38,7 @@ class PlainScan:
         Protocol 1 for readers means just that: no deletion vectors, no mapped columns.
         """
         protocol = self.delta.protocol()
-        few = FEW_FILES if urlsplit(self.path).scheme in ("", "file") else FEW_FILES_AFAR
+        few = FEW_FILES if is_local(self.path) else FEW_FILES_AFAR
         is_plain = protocol.min_reader_version == 1 and not protocol.reader_features
         return is_plain and len(self._files) <= few and all(map(is_inside, self._files))
 

@@ -18,12 +18,17 @@ def dataset_of(delta: "DeltaTable") -> "ds.Dataset":
     return delta.to_pyarrow_dataset(filesystem=file_system_at(delta.table_uri))
 
 
+def is_local(uri: str) -> bool:
+    """Whether it lies on a disk of this machine, and in no object store."""
+    return urlsplit(uri).scheme in ("", "file")
+
+
 def file_system_at(uri: str) -> "FileSystem | None":
     """Arrow's file system with the table as its root; None (delta-rs's own) for a store that Arrow does not know."""
     from pyarrow.fs import FileSystem, LocalFileSystem, SubTreeFileSystem
 
     parts = urlsplit(uri)
-    if parts.scheme in ("", "file"):
+    if is_local(uri):
         return SubTreeFileSystem(unquote(parts.path), LocalFileSystem())
     if parts.scheme not in ("s3", "s3a", "gs"):
         return None

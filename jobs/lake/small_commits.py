@@ -14,6 +14,7 @@ from jobs.lake.scanning import dataset_of
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import CommitProperties, DeltaTable
+    from deltalake.transaction import AddAction
     from tenacity import Retrying
 
 FEW_ROWS = 100_000  # as Arrow some tens of megabytes
@@ -30,7 +31,14 @@ class SmallCommit:
     delta: "DeltaTable"
     app: str
     version: int
-    metadata: str
+    metadata: str | None
+
+    def add_files(self, files: "list[AddAction]") -> None:
+        """Say of files that lie there already that they are rows of the table."""
+        self.delta.create_write_transaction(
+            [*files], "append", self.delta.schema(), partition_by=list(self.delta.metadata().partition_columns),
+            commit_properties=self._properties,
+        )  # fmt: skip
 
     def append(self, rows: "pa.Table") -> None:
         """Add rows."""
@@ -80,7 +88,14 @@ class SmallCommit:
 
     @property
     def _properties(self) -> "CommitProperties":
-        return commit_properties(self.app, self.version, self.metadata)
+        """The commit's identity, and what it notes, where Spark's commits have them."""
+        from deltalake import CommitProperties, Transaction
+
+        return CommitProperties(
+            custom_metadata={"userMetadata": self.metadata} if self.metadata is not None else None,
+            app_transactions=[Transaction(self.app, self.version)],
+            max_commit_retries=0,  # a redo would be on a version that nobody looked at
+        )
 
     def _conform(self, rows: "pa.Table") -> "pa.Table":
         """In the columns and types of the table; WriteError for a null where it has none."""
@@ -93,19 +108,14 @@ class SmallCommit:
             raise WriteError(f"{self.table}: rows do not fit the table: {wrong}") from wrong
 
 
-def commit_properties(app: str, version: int, metadata: str | None) -> "CommitProperties":
-    """A commit's identity, and what it notes, where Spark's commits have them."""
-    from deltalake import CommitProperties, Transaction
-
-    return CommitProperties(
-        custom_metadata={"userMetadata": metadata} if metadata is not None else None,
-        app_transactions=[Transaction(app, version)],
-        max_commit_retries=0,  # a redo would be on a version that nobody looked at
-    )
+def is_committed(delta: "DeltaTable", app: str, version: int) -> bool:
+    """Whether the table has the commit of this pair, or a later one of the application."""
+    done = delta.transaction_version(app)
+    return done is not None and done >= version
 
 
 def commit_few(
-    table: str, path: str, app: str, version: int, metadata: str, write: "Callable[[SmallCommit], None]"
+    table: str, path: str, app: str, version: int, metadata: str | None, write: "Callable[[SmallCommit], None]"
 ) -> None:
     """Make the commit unless it is there, anew when others commit meanwhile."""
     from deltalake import DeltaTable
@@ -113,8 +123,7 @@ def commit_few(
     for attempt in retrying():
         with attempt:
             delta = DeltaTable(path)
-            done = delta.transaction_version(app)
-            if done is None or done < version:
+            if not is_committed(delta, app, version):
                 write(SmallCommit(table, delta, app, version, metadata))
 
 

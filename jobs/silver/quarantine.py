@@ -16,33 +16,27 @@ def build(readings: DataFrame) -> DataFrame:
 
 def conflicts(verdicts: DataFrame, *, topic: str, ingest_seq: int) -> DataFrame:
     """Arrivals that repeat an id with another content (columns of `firsts.judged`) as rows of the table."""
-    return verdicts.where("fate = 'conflict'").select(
-        F.lit(topic).alias("topic"),
-        "kafka_topic_id",
-        "kafka_partition",
-        "kafka_offset",
-        "kafka_time",
-        F.array(F.lit("conflict")).alias("reasons"),
-        F.lit("the event of this id that came first has another content").alias("detail"),
-        "twin",
-        F.lit(None).cast("int").alias("schema_version"),
-        F.lit(None).cast("string").alias("source_uri"),
-        "event_id",
-        F.lit(ingest_seq).cast("bigint").alias("ingest_seq"),
-    )
+    found = verdicts.where("fate = 'conflict'")
+    return refused_for("conflict", "the event of this id that came first has another content", found, topic, ingest_seq)
 
 
 def retracted(arrivals: DataFrame, *, topic: str, ingest_seq: int) -> DataFrame:
     """Arrivals of a replay that was taken back (PLACE, kafka_time, event_id) as rows of the table."""
+    twinless = arrivals.withColumn("twin", F.lit(None).cast("struct<partition:int,offset:bigint>"))
+    return refused_for("retracted", "the replay that sent it was undone", twinless, topic, ingest_seq)
+
+
+def refused_for(reason: str, detail: str, arrivals: DataFrame, topic: str, ingest_seq: int) -> DataFrame:
+    """Arrivals with nothing wrong in themselves (PLACE, kafka_time, twin, event_id) as rows of the table."""
     return arrivals.select(
         F.lit(topic).alias("topic"),
         "kafka_topic_id",
         "kafka_partition",
         "kafka_offset",
         "kafka_time",
-        F.array(F.lit("retracted")).alias("reasons"),
-        F.lit("the replay that sent it was undone").alias("detail"),
-        F.lit(None).cast("struct<partition:int,offset:bigint>").alias("twin"),
+        F.array(F.lit(reason)).alias("reasons"),
+        F.lit(detail).alias("detail"),
+        "twin",
         F.lit(None).cast("int").alias("schema_version"),
         F.lit(None).cast("string").alias("source_uri"),
         "event_id",

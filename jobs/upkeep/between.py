@@ -8,10 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
-from jobs.upkeep.files import KEEP_DAYS, compact
-from jobs.upkeep.rounds import LEASES, LEDGER, SILVER, Round, groups
+from jobs.upkeep.files import KEEP_DAYS
+from jobs.upkeep.rounds import Round
 
 COMPACT_EVERY, SWEEP_EVERY = timedelta(minutes=5), timedelta(days=1)
 
@@ -24,7 +23,6 @@ class Between:
     run_id: str
     now: Callable[[], datetime]
     told: Callable[[str], None]
-    compact_every: timedelta = COMPACT_EVERY
     _compacted: datetime = field(init=False)
     _swept: datetime = field(init=False)
 
@@ -34,14 +32,12 @@ class Between:
     def __call__(self) -> None:
         """Compact the tables that ingest and the ledger write; once a day remove what nobody needs any more."""
         at = self.now()
+        turn = Round(self.settings, self.run_id, timedelta(days=KEEP_DAYS), at, self.told)
         if at - self._swept >= SWEEP_EVERY:
-            tidied = Round(self.settings, self.run_id, timedelta(days=KEEP_DAYS), at, self.told).of_held_ingest()
-            self._told(sum(one.compacted for one in tidied))
+            self._told(sum(one.compacted for one in turn.of_held_ingest()))
             self._compacted = self._swept = at
-        elif at - self._compacted >= self.compact_every:
-            ledger, known = Ledger(self.settings), groups(self.settings)
-            tables = [table for group in (LEDGER, SILVER) for table in known[group] if table != LEASES]
-            self._told(sum(compact(ledger, table) for table in tables if ledger.exists(table)))
+        elif at - self._compacted >= COMPACT_EVERY:
+            self._told(turn.compact_held_ingest())
             self._compacted = at
 
     def _told(self, files: int) -> None:

@@ -62,9 +62,15 @@ class Round:
     def of_held_ingest(self) -> list[Tidied]:
         """Tidy what ingest writes, and the ledger, for an ingest between two batches that holds its lease itself."""
         refuse_too_young(self.keep, self._oldest(but=lease_of(SILVER)), self.now)
+        return [self._plain(table) for table in self._of_ingest()]
+
+    def compact_held_ingest(self) -> int:
+        """Only write the small files of these tables together; how many there were."""
+        return sum(self._compact(table) for table in self._of_ingest())
+
+    def _of_ingest(self) -> list[str]:
         known = groups(self.settings)
-        tables = [table for group in (LEDGER, SILVER) for table in known[group] if self.ledger.exists(table)]
-        return [self._plain(table) for table in tables]
+        return [table for group in (LEDGER, SILVER) for table in known[group] if self.ledger.exists(table)]
 
     def _oldest(self, but: str | None = None) -> datetime | None:
         """Since when the run is at work that began first; None when none is."""
@@ -83,11 +89,14 @@ class Round:
 
     def _plain(self, table: str) -> Tidied:
         """A table whose newest version is what readers see. Appends do not collide with a compaction."""
-        compacted = 0 if table == LEASES else compact(self.ledger, table, self.many)
+        compacted = self._compact(table)
         keep = KEEP_LEASES if table == LEASES else self.keep
         gone = vacuum(self.ledger.open(table), keep)
         refresh_log(self.ledger, table)
         return statistics(self.ledger, table, compacted, gone)
+
+    def _compact(self, table: str) -> int:
+        return 0 if table == LEASES else compact(self.ledger, table, self.many)
 
     def _family(self, family: str, tables: Sequence[str]) -> Iterator[Tidied]:
         """Published tables: compact, publish the new versions, and keep the files of every release kept."""

@@ -134,9 +134,13 @@ def known_claims(batch: Batch, form: Form, ids: "DataFrame", ranges: list[IdRang
 def whose_day(form: Form) -> list[Column]:
     """`day` and `subject` (the user's pseudonym; null for things) of a row of silver: whom taking it away touches."""
     day = F.col("event_date") if form.role == "fact" else F.to_date("valid_from")
+    return [day.alias("day"), subject(form)]
+
+
+def subject(form: Form) -> Column:
+    """`subject` of a row of silver: the user's pseudonym; null for things."""
     about_user = form.role == "fact" or form.key_field == "user_id"
-    subject = F.col("user_id") if about_user else F.lit(None).cast("string")
-    return [day.alias("day"), subject.alias("subject")]
+    return (F.col("user_id") if about_user else F.lit(None).cast("string")).alias("subject")
 
 
 def within(ranges: list[IdRange], *, dated: bool) -> Column | None:

@@ -22,6 +22,7 @@ from jobs.definitions.events.form import Form
 from jobs.definitions.events.reading import header, read
 from jobs.definitions.firsts import PLACE
 from jobs.lake.ingest.batch import Batch
+from jobs.lake.ingest.contests import subject
 from jobs.lake.ingest.control import Retraction
 from jobs.lake.ingest.counting import version_before
 from jobs.lake.ingest.forms import form, silver_table
@@ -80,8 +81,7 @@ class Retracted:
 
     def conflicts(self) -> "DataFrame":
         """Where the arrivals lie that stand in quarantine as conflicts and shall do so no more, or by another word."""
-        in_bronze = [F.col(there).alias(here) for here, there in zip(PLACE, IN_BRONZE, strict=True)]
-        again = self.readmitted.where(F.col("was") == CONFLICT).select(*in_bronze)
+        again = self.readmitted.where(F.col("was") == CONFLICT).select(*_from_bronze())
         return self.arrivals.where(F.col("was") == CONFLICT).select(*PLACE).unionAll(again)
 
 
@@ -130,8 +130,7 @@ def _is_named(said: Sequence[Retraction]) -> Column:
 
 def _places(records: "DataFrame") -> "DataFrame":
     """PLACE, time, id and batch of records of bronze."""
-    in_bronze = [F.col(there).alias(here) for here, there in zip(PLACE, IN_BRONZE, strict=True)]
-    return records.select(*in_bronze, "kafka_time", header("ce_id").alias("event_id"), "ingest_seq")
+    return records.select(*_from_bronze(), "kafka_time", header("ce_id").alias("event_id"), "ingest_seq")
 
 
 def _refusals(batch: Batch, topic: str) -> "DataFrame":
@@ -200,13 +199,17 @@ def _in_bronze() -> list[Column]:
     return [F.col(here).alias(there) for here, there in zip(PLACE, IN_BRONZE, strict=True)]
 
 
+def _from_bronze() -> list[Column]:
+    """PLACE, of what has it by the names of bronze."""
+    return [F.col(there).alias(here) for here, there in zip(PLACE, IN_BRONZE, strict=True)]
+
+
 def _whose(how: Form) -> list[Column]:
     """The columns of `Loss`."""
     is_fact = how.role == "fact"
-    subject = F.col("user_id") if is_fact or how.key_field == "user_id" else F.lit(None).cast("string")
     day = F.col("event_date") if is_fact else F.lit(None).cast("date")
     held = [F.lit(None).cast("timestamp") if is_fact else F.col(name) for name in ("valid_from", "valid_to")]
-    return [subject.alias("subject"), day.alias("day"), held[0].alias("valid_from"), held[1].alias("valid_to")]
+    return [subject(how), day.alias("day"), held[0].alias("valid_from"), held[1].alias("valid_to")]
 
 
 def _fates(arrivals: "DataFrame", partition: str) -> Fates:
