@@ -110,8 +110,8 @@ def test_a_null_where_none_is_promised_is_refused_and_nothing_is_written(toys: T
 
 def test_texts_too_long_for_a_footer_are_looked_at_themselves(toys: Toys) -> None:
     assert appended(toys.lake, PLAYS, plays(toys, ("p" * 9_000, "ann"))).count() == 1
+    rows = plays(toys, ("p" * 9_000, "ann"), (None, "bob")).coalesce(1)
     with pytest.raises(WriteError, match=r"^silver.plays: rows do not fit the table: play_id is null in some$"):
-        rows = plays(toys, ("p" * 9_000, "ann"), (None, "bob")).coalesce(1)
         toys.lake.append(PLAYS, rows, app="a", version=2, metadata=NOTE)
     assert toys.ledger.open(PLAYS).version() == 1
 
