@@ -58,7 +58,7 @@ FIGURES: dict[str, Callable[[Look], float]] = {
     "resident MiB": lambda look: look.resident_mib,
     "batch s": lambda look: look.seconds,
     "s a thousand records": lambda look: look.per_thousand,
-    "files": lambda look: look.files,
+    "files, median": lambda look: look.files,
 }
 
 
@@ -152,6 +152,7 @@ def as_table(looks: Sequence[Look], title: str) -> Table:
     for name, figure in FIGURES.items():
         begin, end = (statistics.median(figure(look) for look in some) for some in ends(looks))
         table.add_row(name, f"{begin:,.1f}", f"{end:,.1f}", "flat" if end <= FLAT * begin else "grows")
+    table.add_row("files", *(f"{some[-1].files:,}" for some in ends(looks)), "at the last batch of each")
     return table
 
 
