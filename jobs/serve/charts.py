@@ -57,7 +57,11 @@ def shares_by(rows: Rows) -> Drawing:
         .mark_bar(color=INK)
         .encode(
             y=alt.Y("breakdown_value:N", sort="-x", title=None),
-            x=alt.X("share:Q", title="attempts that converted", axis=alt.Axis(format="~p", tickCount=FEW_TICKS)),
+            x=alt.X(
+                "share:Q",
+                title="attempts that converted",
+                axis=alt.Axis(format="~p", tickCount=FEW_TICKS, labelFlush=False),
+            ),
         )
         .properties(width=WIDTH / 2, height=alt.Step(22))
     )
@@ -180,7 +184,7 @@ def fading(rows: Rows, today: str) -> Drawing:
         _chart(rows)
         .mark_line()
         .encode(
-            x=alt.X("day:T", title="day", axis=alt.Axis(format="%m-%d", tickCount=FEW_TICKS)),
+            x=alt.X("day:T", title="day", axis=alt.Axis(format="%m-%d", tickCount=2 * FEW_TICKS, labelFlush=False)),
             y=alt.Y("interest:Q", title="interest (weights, faded)"),
             color=alt.Color("topic:N", title=None, scale=alt.Scale(scheme="tableau10")),
         )
