@@ -170,7 +170,9 @@ def test_who_is_touched_by_the_passing_of_days_alone_equals_a_rebuild(
     aged = set()
     for name in ("gold.user_profiles", "gold.user_interests"):
         was, now, built = (_by_key(name, state) for state in (before, after, at_once))
-        aged |= {key[0] for key, row in was.items() if key[0] not in touched and _undated(row) != _undated(now.get(key))}
+        aged |= {
+            key[0] for key, row in was.items() if key[0] not in touched and _undated(row) != _undated(now.get(key))
+        }
         assert {key: row for key, row in now.items() if key[0] in aged and built[key] != row} == {}
     assert len(aged) >= 10
 
