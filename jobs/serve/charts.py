@@ -10,6 +10,8 @@ Drawing = dict[str, Any]
 WIDTH, HEIGHT = 560, 240
 INK = "#1f5c99"
 OPEN = "#b9cfe4"
+FEW_TICKS = 5  # or long numbers run into each other
+WAITS = ("under 1 min", "1–5 min", "5–15 min", "15–60 min", "1–6 h", "6–24 h", "1–7 days", "longer")
 
 
 def _chart(rows: Rows) -> alt.Chart:
@@ -27,7 +29,7 @@ def funnel_bars(rows: Rows) -> Drawing:
     room = alt.Scale(domainMax=1.25 * max((row["attempts"] for row in rows), default=1))  # for the labels
     base = _chart(rows).encode(
         y=alt.Y("step:N", sort=order, title=None),
-        x=alt.X("attempts:Q", title="attempts (they add up over days)", scale=room),
+        x=alt.X("attempts:Q", title="attempts (they add up over days)", scale=room, axis=alt.Axis(tickCount=FEW_TICKS)),
     )
     text = base.mark_text(align="left", dx=4).encode(text="label:N")
     return _drawn((base.mark_bar(color=INK) + text).properties(width=WIDTH, height=36 * max(len(order), 2)))
@@ -55,23 +57,39 @@ def shares_by(rows: Rows) -> Drawing:
         .mark_bar(color=INK)
         .encode(
             y=alt.Y("breakdown_value:N", sort="-x", title=None),
-            x=alt.X("share:Q", title="attempts that converted", axis=alt.Axis(format=".1%")),
+            x=alt.X(
+                "share:Q",
+                title="attempts that converted",
+                axis=alt.Axis(format="~p", tickCount=FEW_TICKS, labelFlush=False),
+            ),
         )
         .properties(width=WIDTH / 2, height=alt.Step(22))
     )
 
 
 def time_to_convert(rows: Rows) -> Drawing:
-    """Rows (minutes, kind): a histogram per kind, decision (from the last entry) and deliberation (from the first)."""
+    """Rows (kind, wait, conversions), `wait` a place in WAITS: how many took so long, decision beside deliberation.
+
+    Decision runs from the last entry, deliberation from the first. A few take days, so the steps of the scale grow.
+    """
+    named = [dict(row) | {"wait": WAITS[row["wait"]]} for row in rows]
+    kinds = alt.Scale(domain=["decision", "deliberation"], range=[INK, OPEN])
     return _drawn(
-        _chart(rows)
-        .mark_bar(color=INK)
+        _chart(named)
+        .mark_bar()
         .encode(
-            x=alt.X("minutes:Q", bin=alt.Bin(maxbins=40), title="minutes to convert"),
-            y=alt.Y("count():Q", title="conversions"),
-            row=alt.Row("kind:N", title=None),
+            x=alt.X(
+                "wait:O",
+                sort=WAITS,
+                title="time to convert",
+                axis=alt.Axis(labelAngle=0),
+                scale=alt.Scale(domain=WAITS),
+            ),
+            xOffset="kind:N",
+            y=alt.Y("conversions:Q", title="conversions"),
+            color=alt.Color("kind:N", title=None, scale=kinds),
         )
-        .properties(width=WIDTH, height=HEIGHT / 2)
+        .properties(width=WIDTH, height=HEIGHT)
     )
 
 
@@ -166,7 +184,7 @@ def fading(rows: Rows, today: str) -> Drawing:
         _chart(rows)
         .mark_line()
         .encode(
-            x=alt.X("day:T", title="day"),
+            x=alt.X("day:T", title="day", axis=alt.Axis(format="%m-%d", tickCount=2 * FEW_TICKS, labelFlush=False)),
             y=alt.Y("interest:Q", title="interest (weights, faded)"),
             color=alt.Color("topic:N", title=None, scale=alt.Scale(scheme="tableau10")),
         )

@@ -1,5 +1,6 @@
 """The report: one page, no server, no script, nothing fetched; every figure from a published table."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,10 @@ def steps(ask: Ask, names: dict[str, str]) -> list[dict[str, Any]]:
 
 def by_value(ask: Ask, title: str, names: dict[str, str]) -> list[Figure]:
     """One picture a breakdown."""
-    rows = [row | {"share": (row["converted"] or 0) / row["entered"]} for row in ask(queries.BY_VALUE.format(**names))]
+    rows = [
+        row | {"share": (row["converted"] or 0) / row["entered"], "breakdown_value": in_words(row)}
+        for row in ask(queries.BY_VALUE.format(**names))
+    ]
     return [
         figure(
             f"{title}: by {breakdown}",
@@ -85,6 +89,12 @@ def by_value(ask: Ask, title: str, names: dict[str, str]) -> list[Figure]:
         )
         for breakdown in sorted({row["breakdown"] for row in rows})
     ]
+
+
+def in_words(row: dict[str, Any]) -> str:
+    """The value of a row's breakdown; of a pair (`scene x source`, a JSON list) both, as people write them."""
+    value: str = row["breakdown_value"]
+    return " · ".join(part or "(none)" for part in json.loads(value)) if " x " in row["breakdown"] else value
 
 
 def hatched(drawn: Figure) -> Figure:

@@ -32,9 +32,15 @@ SELECT breakdown, breakdown_value,
 FROM steps GROUP BY 1, 2 HAVING entered > 0 ORDER BY 1, 2
 """
 
+# The place of each time in `charts.WAITS`: how many of the bounds (in minutes) it has reached.
 TIMES = """
-SELECT unnest(['decision', 'deliberation']) AS kind, unnest([decision_us, deliberation_us]) / 6e7 AS minutes
-FROM gold.funnel_attempts WHERE is_converted AND funnel = {funnel} AND funnel_version = {version}
+WITH times AS (
+  SELECT unnest(['decision', 'deliberation']) AS kind, unnest([decision_us, deliberation_us]) / 6e7 AS minutes
+  FROM gold.funnel_attempts WHERE is_converted AND funnel = {funnel} AND funnel_version = {version}
+)
+SELECT kind, len(list_filter([1, 5, 15, 60, 360, 1440, 10080], lambda bound: bound <= minutes)) AS wait,
+       count(*) AS conversions
+FROM times GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 SEGMENTS = """

@@ -22,7 +22,7 @@ from jobs.lake.tables import Lake
 from tests.bench.harness import Contender, DifferError
 from tests.bench.incremental_peers import PEERS, check_peer, write_new_facts
 from tests.bench.places import Shelf, jvm_of, own_settings, own_spark
-from tests.bench.shop_days import TOLD_AT, Shop, take_in
+from tests.bench.shop_days import NEW_PERCENT, TOLD_AT, Shop, take_in
 
 FACTS, DAYS, OTHER_DAYS = 2_000_000, 30, (10, 60)
 LATE, MUST = (0, 1, 5), (0, 1)  # per cent; those the aim speaks of
@@ -62,12 +62,13 @@ def verdict(medians: Mapping[str, float]) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a family is raced: Spark, settings and a folder."""
+    """Where a family is raced: Spark, settings and a folder; how much of the newest day is new."""
 
     spark: SparkSession
     settings: Settings
     folder: Path
     family: str
+    new_percent: int
 
     def lake(self, path: Path) -> Lake:
         """The lake that lies there."""
@@ -93,12 +94,14 @@ class Place:
 
 
 @contextmanager
-def arena(folder: Path, scale: float, family: str = "funnels") -> Iterator[tuple[str, list[Contender]]]:
+def arena(
+    folder: Path, scale: float, family: str = "funnels", new_percent: int = NEW_PERCENT
+) -> Iterator[tuple[str, list[Contender]]]:
     """Lakes that wait for a small run, and the ways to bring the family up to date; below full size the main ones."""
     settings = own_settings(folder)
     late, other_days = (LATE, OTHER_DAYS) if scale >= 1 else ((1,), ())
     with own_spark(settings) as spark:
-        place = Place(spark, settings, folder, family)
+        place = Place(spark, settings, folder, family, new_percent)
         found = contenders(place, scale, late, other_days)
         yield f"incremental: {family}, {int(FACTS * scale):,} facts of {DAYS} days", found
 
@@ -143,7 +146,8 @@ def more_runs(place: Place, scale: float, ready: Path, other_days: tuple[int, ..
 
 def made(place: Place, scale: float, days: int) -> Shop:
     """A shop of so many days, as busy as every other."""
-    shop = Shop(place.folder / f"{days}-days.parquet", int(FACTS * scale) * days // DAYS, days)
+    facts = int(FACTS * scale) * days // DAYS
+    shop = Shop(place.folder / f"{days}-days.parquet", facts, days, place.new_percent)
     shop.make()
     return shop
 

@@ -1,8 +1,9 @@
 """Days of a made shop as they lie in silver, put there in bulk: what came in long ago, and a small batch after it.
 
 Made by DuckDB: every session is six plays and, now and then, a like, a product looked at, a basket, an order, its
-payment, its refund. The small batch is the last hours of the newest day, of 30 days one event in a hundred, and late
-events of the week before. Whatever the share of late ones: once the batch is in, silver holds the same rows.
+payment, its refund; people have six sessions. The small batch is the last hours of the newest day, of 30 days one event
+in a hundred where nothing else is said, and late events of the week before. Whatever the share of late ones: once the
+batch is in, silver holds the same rows.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ FIRST_DAY = datetime(2026, 3, 1, 16, tzinfo=UTC)  # midnight of 2 March in Shang
 TOLD_AT = datetime(2026, 6, 1, tzinfo=UTC)
 DAY_US, MORNING_US, AWAKE_US = 86_400_000_000, 6 * 3_600_000_000, 14 * 3_600_000_000
 LATE_DAYS = 7
-NEW_PERCENT = 30  # of the newest day, whatever the history: a hundredth of 30 days
+NEW_PERCENT = 30  # of the newest day: a hundredth of 30 days
 A_MILLION = 1_000_000
 ALL_OF_IT = "all"
 FACTS = ("views", "likes", "orders")
@@ -31,7 +32,7 @@ EVENTS = f"""
 WITH sessions AS (
   SELECT s, s * {{days}} // {{sessions}} AS day, (s * {{days}} % {{sessions}}) * {AWAKE_US} // {{sessions}} AS into_us,
          hash('who' || s) % {{users}} AS person, hash('buy' || s) % 20 AS buy,
-         s >= {{sessions}} - {{sessions}} * {NEW_PERCENT} // 100 // {{days}} AS is_new
+         s >= {{sessions}} - {{sessions}} * {{new_percent}} // 100 // {{days}} AS is_new
   FROM range({{sessions}}) AS numbers(s)),
 dice AS (
   SELECT *, 'e' || s || '-' || k AS event_id, hash(event_id) % 6 AS die,
@@ -63,17 +64,18 @@ LINE = (
 
 @dataclass(frozen=True)
 class Shop:
-    """So many facts (about) on so many days, in a file made once."""
+    """So many facts (about) on so many days, in a file made once; `new_percent` of the newest day is new."""
 
     file: Path
     facts: int
     days: int
+    new_percent: int = NEW_PERCENT
 
     @property
     def new_from(self) -> datetime:
         """When the hours of the small batch begin, or a little before."""
         newest = FIRST_DAY + timedelta(days=self.days - 1, microseconds=MORNING_US)
-        return newest + (100 - NEW_PERCENT) * timedelta(microseconds=AWAKE_US) / 100
+        return newest + (100 - self.new_percent) * timedelta(microseconds=AWAKE_US) / 100
 
     @property
     def new_until(self) -> datetime:
@@ -87,7 +89,9 @@ class Shop:
         sessions = self.facts // 7  # six plays, and of all else one
         begin = int(FIRST_DAY.timestamp()) * A_MILLION
         people, videos = max(20, sessions // 6), max(20, sessions // 100)
-        told = EVENTS.format(days=self.days, sessions=sessions, users=people, videos=videos, begin=begin)
+        told = EVENTS.format(
+            days=self.days, sessions=sessions, users=people, videos=videos, begin=begin, new_percent=self.new_percent
+        )
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with duckdb.connect() as connection:
             connection.execute(f"SET TimeZone = 'UTC'; SET temp_directory = '{self.file}.tmp'")
@@ -97,7 +101,7 @@ class Shop:
         """Whether a row is of the small batch: what is new and such a share of late ones; None: the last event only."""
         if late_percent is None:
             return F.col("is_last")
-        of_a_week = A_MILLION * NEW_PERCENT // 100 * late_percent // 100 // LATE_DAYS
+        of_a_week = A_MILLION * self.new_percent // 100 * late_percent // 100 // LATE_DAYS
         return F.col("is_new") | (F.col("lateness") < of_a_week)
 
 
@@ -115,10 +119,10 @@ def take_in(lake: Lake, shop: Shop, late_percent: int | None, *, seq: int) -> No
 
 
 def _put_things(lake: Lake, rows: DataFrame) -> None:
-    """Every user, video and product there is, as they always were."""
+    """Every user, video and product there is, as they always were; people agree to everything."""
     always: dict[str, Any] = {"valid_from": FIRST_DAY - timedelta(days=9), "is_current": True}
-    about = {
-        "users": {"birth_year": 1990, "city_tier": "tier_1"},
+    about: dict[str, dict[str, Any]] = {
+        "users": {"birth_year": 1990, "city_tier": "tier_1", "consent": ["marketing", "personalisation"]},
         "videos": {"category": "food", "content_kind": "PGC"},
         "products": {"category": "tea", "list_price_fen": 9900},
     }

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 FEW = 500_000  # so many names fit into every worker's memory (about 50 MB); more are shuffled
+FEW_ROWS = 10_000  # so many fit into a query's plan, and come along with it
 
 
 def pinned(lake: Lake, work: Work, tables: Iterable[str]) -> list[DataFrame]:
@@ -58,3 +59,16 @@ def displaced(lake: Lake, work: Work) -> Displaced:
 def handed_round(names: DataFrame, count: int) -> DataFrame:
     """The same `count` rows; where they are few, what they are joined with stays where it lies."""
     return F.broadcast(names) if count <= FEW else names
+
+
+def names_at_hand(lake: Lake, names: DataFrame) -> DataFrame:
+    """The same rows, worked out once, for much to be joined with them.
+
+    Where they are few they are part of every plan: to have the workers send them is a job each time, and such jobs are
+    most of what a small run costs.
+    """
+    kept = lake.keep(names)
+    few = kept.limit(FEW_ROWS).toArrow()
+    if few.num_rows < FEW_ROWS:
+        return F.broadcast(lake.spark.createDataFrame(few, kept.schema))
+    return handed_round(kept, kept.count())

@@ -6,7 +6,7 @@ from datetime import date
 from jobs.definitions.identity import ties
 from jobs.definitions.local_time import last_complete_day
 from jobs.lake.families.identity_refresh import TABLE, Edges, added_to, days_of, made_anew
-from jobs.lake.families.inputs import days_again, displaced, handed_round, only_day, pinned
+from jobs.lake.families.inputs import days_again, displaced, names_at_hand, only_day, pinned
 from jobs.lake.families.profile_refresh import AsOf, Gold, Silver, Touched, rebuild, refresh, tables
 from jobs.lake.families.profile_touched import (
     acts_of_days,
@@ -69,16 +69,15 @@ def _touched(lake: Lake, work: Work, silver: Silver, gold: Gold, losers: DataFra
     if losers is not None:
         owned = losers_and_owners(losers, ties(edges.now).union(ties(edges.old)))
         pairs = pairs.union(pairs_of_losers(silver, gold, owned, zone))
-    retied = lake.keep(edges.retied())
+    retied = names_at_hand(lake, edges.retied())
     first, last = days_of(retied, zone).first() or (None, None)
     if first and last:
         pairs = pairs.union(retied_pairs(silver, retied, first, last, zone))
-    pairs = lake.keep(pairs.distinct())
-    users = lake.keep(touched_users(silver, pairs, since))
-    counted = {row["day"]: row["count"] for row in pairs.groupBy("day").count().collect()}
-    known, days = handed_round(users, users.count()), tuple(sorted(counted))
-    tied = lake.keep(ties(edges.now).join(known, on=["user_id"], how="left_semi"))
-    return Touched(handed_round(pairs, sum(counted.values())), known, days, edges, handed_round(tied, tied.count()))
+    pairs = names_at_hand(lake, pairs.distinct())
+    users = names_at_hand(lake, touched_users(silver, pairs, since))
+    days = tuple(sorted(row["day"] for row in pairs.select("day").distinct().collect()))
+    tied = names_at_hand(lake, ties(edges.now).join(users, on=["user_id"], how="left_semi"))
+    return Touched(pairs, users, days, edges, tied)
 
 
 def edges_now(lake: Lake, work: Work, silver: Silver, *, is_unsure: bool) -> Edges:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import duckdb
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from tests.bench import incremental_profiles
 from tests.bench.incremental import FULL, LATE, ONE, PEER, after, small_run, verdict
 from tests.bench.shop_days import FIRST_DAY, LATE_DAYS, Shop
 
@@ -45,6 +49,14 @@ def test_only_late_events_are_of_the_week_before(shop: Shop, rows: DataFrame) ->
     assert [(new[1] - day).days for day in late] == [LATE_DAYS, 1]
     assert shop.new_from.timestamp() <= new[2].timestamp() <= new[3].timestamp() < shop.new_until.timestamp()
     assert FIRST_DAY.date() < late[0]
+
+
+def test_the_small_batch_of_the_profiles_race_is_of_one_person_in_a_hundred(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop.parquet", FACTS, DAYS, incremental_profiles.NEW_PERCENT)
+    shop.make()
+    people = duckdb.sql(f"SELECT count(DISTINCT user_id) FILTER (is_new), count(DISTINCT user_id) FROM '{shop.file}'")
+    new, every = people.fetchall()[0]
+    assert new / every == pytest.approx(0.01, rel=0.1)
 
 
 def test_the_verdict_asks_for_ten_times_and_for_no_growth() -> None:

@@ -1,8 +1,19 @@
 """What families read alike."""
 
+import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.lake.families.inputs import FEW, handed_round
+from jobs.lake.families import inputs
+from jobs.lake.families.inputs import FEW, handed_round, names_at_hand
+from jobs.lake.settings import Settings
+from jobs.lake.tables import Lake
+
+ODD = (  # what another format could lose on the way
+    "id",
+    "if(id % 2 = 0, timestamp_micros(1700000000123456 + id), null) AS at",
+    "array(null, cast(id AS string)) AS names",
+    "cast(repeat('9', 38) AS decimal(38,0)) - 7 * id AS exact",
+)
 
 
 def test_few_names_are_handed_round_and_many_are_not(spark: SparkSession) -> None:
@@ -17,3 +28,16 @@ def _is_shuffled(spark: SparkSession, count: int) -> bool:
     joined: DataFrame = facts.join(handed_round(names, count), on=["id"], how="left_semi")
     plan = joined._jdf.queryExecution().executedPlan().toString()  # type: ignore[operator]
     return "SortMergeJoin" in plan
+
+
+@pytest.mark.parametrize(("count", "goes_along"), [(9, True), (10, False)])
+def test_very_few_names_go_along_with_a_query_and_more_stay_with_the_workers(
+    spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch, count: int, goes_along: bool
+) -> None:
+    monkeypatch.setattr(inputs, "FEW_ROWS", 10)
+    rows = spark.range(count).selectExpr(*ODD)
+    found = names_at_hand(Lake(settings, spark), rows)
+    plan = found._jdf.queryExecution().optimizedPlan().toString()  # type: ignore[operator]
+    assert ("LocalRelation" in plan) is goes_along
+    assert found.schema == rows.schema
+    assert sorted(map(repr, found.collect())) == sorted(map(repr, rows.collect()))

@@ -61,17 +61,24 @@ def at_once(histories: Histories, table: TableMaker) -> State:
 
 
 @pytest.fixture(scope="module")
-def piece_by_piece(histories: Histories, table: TableMaker) -> list[State]:
-    """The state after each step: built whole once, then refreshed."""
+def refreshed(histories: Histories, table: TableMaker) -> list[tuple[State, set[str]]]:
+    """The state after each step, and whom its facts, knowledge and ties touched: built whole once, then refreshed."""
     first = rebuild(_silver(table, histories, 1), _gold(table, {}).user_profiles_history, _as_of(1), Lake.keep)
-    states = [_applied({}, first)]
+    after = [(_applied({}, first), set(histories.users))]
     for step in STEPS[1:]:
-        silver, gold = _silver(table, histories, step), _gold(table, states[-1])
+        state, _ = after[-1]
+        silver, gold = _silver(table, histories, step), _gold(table, state)
         is_new_day = AS_OF[step] != AS_OF[step - 1]
-        touched = _touched(silver, step - 1, table(EDGES, states[-1][EDGES]).persist())
+        touched = _touched(silver, step - 1, table(EDGES, state[EDGES]).persist())
         staged = refresh(silver, gold, touched, _as_of(step), is_new_day=is_new_day, keep=Lake.keep)
-        states.append(_applied(states[-1], staged))
-    return states
+        after.append((_applied(state, staged), {row["user_id"] for row in touched.users.collect()}))
+    return after
+
+
+@pytest.fixture(scope="module")
+def piece_by_piece(refreshed: list[tuple[State, set[str]]]) -> list[State]:
+    """The state after each step."""
+    return [state for state, _ in refreshed]
 
 
 @pytest.mark.parametrize("name", KEYS)
@@ -155,6 +162,21 @@ def test_the_history_ends_with_what_the_profiles_say(piece_by_piece: list[State]
         }
 
 
+def test_who_is_touched_by_the_passing_of_days_alone_equals_a_rebuild(
+    refreshed: list[tuple[State, set[str]]], at_once: State
+) -> None:
+    """Before the last step seven days pass: acts leave windows, interests fade, people fall asleep."""
+    (before, _), (after, touched) = refreshed[-2:]
+    aged = set()
+    for name in ("gold.user_profiles", "gold.user_interests"):
+        was, now, built = (_by_key(name, state) for state in (before, after, at_once))
+        aged |= {
+            key[0] for key, row in was.items() if key[0] not in touched and _undated(row) != _undated(now.get(key))
+        }
+        assert {key: row for key, row in now.items() if key[0] in aged and built[key] != row} == {}
+    assert len(aged) >= 10
+
+
 @pytest.mark.parametrize("what", KEYS_IN_SQL)
 def test_every_number_is_what_sql_over_silver_counts(
     what: str, histories: Histories, table: TableMaker, settings: Settings, at_once: State
@@ -173,6 +195,11 @@ def _differences(user: str, expected: dict[str, Any], row: dict[str, Any]) -> di
 
 def _nearly_nothing(told: dict[tuple[str, str, str], Fraction]) -> set[tuple[str, str, str]]:
     return {key for key, value in told.items() if abs(value) <= Fraction(1, 1000)}
+
+
+def _undated(row: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A row but for the day it is as of; that day alone is no news."""
+    return row and row | {"as_of_day": None}
 
 
 def _aware(value: Any) -> Any:
