@@ -21,6 +21,7 @@ DAY = ["funnel", "funnel_version", "entry_date"]
 QUANTILES = {"p25": 25, "p75": 75, "p90": 90}
 MEASURES = ("attempt", "mature_attempt", "excluded_attempt", "reversed_attempt", "person", "mature_person",
             "excluded_person", "reversed_person")  # fmt: skip
+ASIDE, TIMES = ("set_aside_attempt", "set_aside_person"), ("decision_us", "deliberation_us")
 COUNTS = {"person": "people", "attempt": "attempts"}
 SAID = ["step", "is_optional", "zone", "window_us", "definition_hash"]  # of a step, by its definition
 STEP = (
@@ -39,7 +40,8 @@ def build(
     )
     counted = count_attempts(tries).unionByName(count_people(tries))
     steps = attempts.sparkSession.createDataFrame(_steps(definitions), STEP)
-    found = by_breakdown(counted, definitions).join(F.broadcast(steps), on=["funnel", "funnel_version"], how="inner")
+    gathered = by_breakdown(counted, definitions).transform(_gathered)
+    found = gathered.join(F.broadcast(steps), on=["funnel", "funnel_version"], how="inner")
     return found.transform(_with_zeros, definitions, days).transform(_sum_up).transform(_finish)
 
 
@@ -94,8 +96,7 @@ def count_attempts(tries: DataFrame) -> DataFrame:
 
 
 def _counted() -> list[str]:
-    aside = ["set_aside_attempt", "set_aside_person"]
-    return [*DAY, "breakdowns", "reached", "filled", "decision_us", "deliberation_us", *MEASURES, *aside]
+    return [*DAY, "breakdowns", "reached", "filled", *TIMES, *MEASURES, *ASIDE]
 
 
 def count_people(tries: DataFrame) -> DataFrame:
@@ -130,11 +131,11 @@ def count_people(tries: DataFrame) -> DataFrame:
 def by_breakdown(counted: DataFrame, definitions: Sequence[Definition]) -> DataFrame:
     """Each row once for the total and once for every breakdown of its funnel; a pair's value is its two, as JSON."""
     asked = [
-        (one.name, one.version, name, list(parts))
+        (one.name, one.version, name, list(parts), any(step.is_optional for step in one.steps))
         for one in definitions
         for name, parts in {TOTAL: (), **one.broken_down}.items()
     ]
-    schema = "funnel string, funnel_version bigint, breakdown string, parts array<string>"
+    schema = "funnel string, funnel_version bigint, breakdown string, parts array<string>, has_optional boolean"
     named = F.broadcast(counted.sparkSession.createDataFrame(asked, schema))
     values = F.transform("parts", lambda part: F.try_element_at("breakdowns", part))
     value = (
@@ -143,6 +144,15 @@ def by_breakdown(counted: DataFrame, definitions: Sequence[Definition]) -> DataF
         .otherwise(F.to_json(values))
     )
     return counted.join(named, on=["funnel", "funnel_version"], how="inner").withColumn("breakdown_value", value)
+
+
+def _gathered(found: DataFrame) -> DataFrame:
+    """Those who got equally far as one row, with lists of their times, before each becomes a row per step."""
+    filled = F.transform("filled", lambda event_id: event_id.isNotNull())
+    far = found.withColumn("is_filled", F.when(F.col("has_optional"), filled))
+    sums = [F.sum(name).alias(name) for name in (*MEASURES, *ASIDE)]
+    times = [F.collect_list(name).alias(name) for name in TIMES]
+    return far.groupBy(*DAY, "breakdown", "breakdown_value", "reached", "is_filled").agg(*sums, *times)
 
 
 def _steps(definitions: Sequence[Definition]) -> list[tuple[Any, ...]]:
@@ -164,7 +174,7 @@ def _with_zeros(found: DataFrame, definitions: Sequence[Definition], days: Mappi
 
 def _sum_up(found: DataFrame) -> DataFrame:
     """Sums per grain: a mandatory step counts who reached it or further, an optional one who filled it."""
-    filled = F.get("filled", F.col("step_number").cast("int") - 1).isNotNull()
+    filled = F.get("is_filled", F.col("step_number").cast("int") - 1)
     counts = F.when(F.col("is_optional"), filled).otherwise(F.col("reached") >= F.col("step_number"))
     undone = ("reversed_attempt", "reversed_person")  # a refund undoes the conversion, not the steps before it
     sums = [
@@ -173,22 +183,17 @@ def _sum_up(found: DataFrame) -> DataFrame:
         )
         for name in MEASURES
     ]
-    aside = [
-        F.sum(F.when(F.col("step_number") == 1, F.col(name)).otherwise(0)).alias(name)
-        for name in ("set_aside_attempt", "set_aside_person")
-    ]
+    aside = [F.sum(F.when(F.col("step_number") == 1, F.col(name)).otherwise(0)).alias(name) for name in ASIDE]
     times = [
-        F.sort_array(F.collect_list(F.when(counts & F.col("is_last"), F.col(name)))).alias(name)
-        for name in ("decision_us", "deliberation_us")
+        F.sort_array(F.flatten(F.collect_list(F.when(counts & F.col("is_last"), F.col(name))))).alias(name)
+        for name in TIMES
     ]
     return found.groupBy(*GRAIN, *SAID).agg(*sums, *aside, *times)
 
 
 def _finish(sums: DataFrame) -> DataFrame:
     """Name the columns as promised, and put in what the definition says."""
-    count = {
-        name: F.coalesce(name, F.lit(0)).cast("bigint") for name in (*MEASURES, "set_aside_attempt", "set_aside_person")
-    }
+    count = {name: F.coalesce(name, F.lit(0)).cast("bigint") for name in (*MEASURES, *ASIDE)}
     columns: dict[str, Column] = {}
     for one, many in COUNTS.items():
         columns |= {
