@@ -30,6 +30,8 @@ SESSION_CONF = {
 # A driver that only processes of this machine talk to; workers elsewhere must find it by its own address.
 ON_LOOPBACK = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
 LOGGING = ROOT / "infra" / "spark" / "log4j2.properties"
+# Jobs of seconds on few cores: a collector that works beside them takes a tenth of the processor from them.
+COLLECTOR = "-XX:+UseParallelGC"
 
 
 def static_conf(settings: Settings) -> dict[str, str]:
@@ -57,7 +59,7 @@ def static_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.warehouse.dir": str(settings.home / "spark-warehouse"),
         "spark.executorEnv.PYTHONPATH": str(ROOT),
         "spark.log.level": "WARN",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING.as_uri()}",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING.as_uri()} {COLLECTOR}",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         # Else every column operation walks the Python stack, which costs more than building the plan.
         "spark.python.sql.dataFrameDebugging.enabled": "false",

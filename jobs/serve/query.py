@@ -4,7 +4,8 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,14 +22,31 @@ EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?\b", re.IGNORECASE)
 
 def answer(settings: Settings, text: str, versions: Mapping[str, int]) -> "pa.Table":
     """All rows of one reading statement; QueryError, in one line, for anything else."""
-    import duckdb
+    return reader(settings, versions)(text)
 
+
+def reader(settings: Settings, versions: Mapping[str, int]) -> "Callable[[str], pa.Table]":
+    """A function that answers one statement after the other, as `answer` does, over tables that are opened once."""
     from jobs.serve.duck import connect
 
-    try:
+    with _refused_in_one_line():
         connection = connect(settings, versions)
-        refuse_writing(connection, text)
-        return connection.execute(text).to_arrow_table()
+
+    def read(text: str) -> "pa.Table":
+        with _refused_in_one_line():
+            refuse_writing(connection, text)
+            return connection.execute(text).to_arrow_table()
+
+    return read
+
+
+@contextmanager
+def _refused_in_one_line() -> Iterator[None]:
+    """What DuckDB says of a statement, as an error of ours."""
+    import duckdb
+
+    try:
+        yield
     except duckdb.Error as error:
         raise QueryError(one_line(str(error))) from error
 

@@ -10,7 +10,7 @@ from jobs.lake.settings import Settings
 from jobs.serve import charts
 from jobs.serve import report_queries as queries
 from jobs.serve.asked import quoted
-from jobs.serve.query import answer
+from jobs.serve.query import reader
 from jobs.serve.report_figure import Ask, Figure, figure
 from jobs.serve.report_people import people_figures
 from jobs.serve.tables import list_tables, readable
@@ -38,8 +38,8 @@ def write_report(settings: Settings, file: Path, *, at: str) -> Path:
 
 def asker(settings: Settings) -> Ask:
     """A function from SQL to rows, over the tables as published at one moment."""
-    versions = readable(settings)
-    return lambda query: answer(settings, query, versions).to_pylist()
+    read = reader(settings, readable(settings))
+    return lambda query: read(query).to_pylist()
 
 
 def funnel_figures(ask: Ask) -> list[Figure]:

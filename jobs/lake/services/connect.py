@@ -15,7 +15,6 @@ from jobs.lake.settings import ROOT, Settings
 INFRA = ROOT / "infra" / "spark"
 SERVER_CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
 PROBE_SECONDS = 3.0
-IDLE = "-XX:G1PeriodicGCInterval=60000"  # give memory back to the machine while nobody asks for anything
 
 
 class Connect(Service):
@@ -54,7 +53,6 @@ class Connect(Service):
             "spark.connect.grpc.binding.port": str(self.settings.spark_connect_port),
             "spark.local.dir": str(self.folder / "tmp"),
             "spark.master": f"local[{self.settings.spark_cores}]",
-            "spark.driver.extraJavaOptions": f"{conf['spark.driver.extraJavaOptions']} {IDLE}",
         }
         lines = "".join(f"{key} {value}\n" for key, value in sorted(conf.items()))
         self._conf.write_text((INFRA / "connect.conf").read_text() + lines)
