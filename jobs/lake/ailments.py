@@ -36,6 +36,7 @@ class Kind(StrEnum):
     hint = "hint"  # where the log says its newest checkpoint is
     checkpoint = "checkpoint"
     newest_commit = "newest commit"
+    lost_commit = "lost commit"  # the newest, of which a checkpoint tells
     commit = "commit"
     data = "data file"
 
@@ -59,7 +60,7 @@ class Ailment:
     @property
     def is_mendable(self) -> bool:
         """Whether setting the file aside may mend the table: it is a copy, or a batch that can be done again."""
-        is_batch = self.table in BY_BATCH and self.kind is Kind.newest_commit
+        is_batch = self.table in BY_BATCH and self.kind in (Kind.newest_commit, Kind.lost_commit)
         return self.kind in (Kind.hint, Kind.checkpoint) or is_batch
 
 
@@ -100,8 +101,11 @@ def checkpoints(table: str, log: Path) -> Iterator[Ailment]:
 
 
 def commits(table: str, log: Path) -> Iterator[Ailment]:
-    """Each commit must be lines of JSON."""
+    """Each commit must be lines of JSON, and that of the newest checkpoint there: without it nobody can write."""
     files = sorted(each for each in log.iterdir() if COMMIT.fullmatch(each.name))
+    newest = max((int(name[1]) for name in map(_checkpoint, log.iterdir()) if name), default=-1)
+    if files and newest > int(files[-1].stem):
+        yield Ailment(table, Kind.lost_commit, log / f"{newest:020}.json", "is not there, though a checkpoint of it is")
     for file in files:
         if not _is_whole(file):
             yield Ailment(table, Kind.newest_commit if file == files[-1] else Kind.commit, file, "is not whole")

@@ -57,11 +57,7 @@ class Ledger:
         except TableNotFoundError:
             return self._create(table)
         except DeltaError as torn:
-            said = str(torn).splitlines()[0]
-            raise DamageError(
-                f"{table}: its log cannot be read ({said}); `reelhouse doctor --lake` names the file and what to do, "
-                "see docs/runbooks/lake.md"
-            ) from torn
+            raise _damage(table, torn) from torn
 
     def read(self, table: str, columns: Sequence[str] | None = None, filter: "Expression | None" = None) -> "pa.Table":
         """The rows of a table, typed by its contract; a table not made yet has none."""
@@ -100,16 +96,22 @@ class Ledger:
 
     def _append_once(self, table: str, data: "pa.Table", app: str | None, version: int | None) -> bool:
         from deltalake import CommitProperties, Transaction, write_deltalake
+        from deltalake.exceptions import CommitFailedError, DeltaError
 
-        delta = self.open(table)
-        if app is None or version is None:
-            write_deltalake(delta, data, mode="append")
-            return True
-        if is_committed(delta, app, version):
-            return False
-        # Two writers of one (app, version) conflict in Delta's log; the loser retries and finds the work done.
-        properties = CommitProperties(app_transactions=[Transaction(app, version)])
-        write_deltalake(delta, data, mode="append", commit_properties=properties)
+        delta, transactions = self.open(table), []
+        if app is not None and version is not None:
+            if is_committed(delta, app, version):
+                return False
+            # Two writers of one (app, version) conflict in Delta's log; the loser retries and finds the work done.
+            transactions = [Transaction(app, version)]
+        try:
+            write_deltalake(
+                delta, data, mode="append", commit_properties=CommitProperties(app_transactions=transactions)
+            )
+        except CommitFailedError:
+            raise
+        except DeltaError as torn:  # a log that can be read, but not gone on with
+            raise _damage(table, torn) from torn
         return True
 
     def _create(self, table: str) -> "DeltaTable":
@@ -153,6 +155,15 @@ class Ledger:
         names = list(columns or schema.names)
         rows = dataset_of(delta).to_table(columns=names, filter=filter)
         return rows.cast(pa.schema([schema.field(name) for name in names]))
+
+
+def _damage(table: str, torn: Exception) -> DamageError:
+    """What stopped the reading or writing of a table's log, and where to look."""
+    said = str(torn).splitlines()[0]
+    return DamageError(
+        f"{table}: its log cannot be read ({said}); `reelhouse doctor --lake` names the file and what to do, "
+        "see docs/runbooks/lake.md"
+    )
 
 
 def as_json(value: Any) -> str:

@@ -19,6 +19,7 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 
 ASIDE = "aside"
+UNDONE = (Kind.newest_commit, Kind.lost_commit)  # with these the table goes back by one commit
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def mend(settings: Settings, table: str, run_id: str) -> Mended | None:
         moved = [set_aside(settings, table, file) for file in bad_files(found)]
         try:
             version, rows = proven(ledger, table)
-            is_lacking = any(each.kind is Kind.newest_commit for each in found) and lacks_newest_batch(ledger, table)
+            is_lacking = any(each.kind in UNDONE for each in found) and lacks_newest_batch(ledger, table)
         except Exception:
             for there, aside in moved:
                 shutil.move(aside, there)
@@ -68,8 +69,12 @@ def refuse_the_rest(found: list[Ailment]) -> None:
 
 
 def bad_files(found: list[Ailment]) -> list[Path]:
-    """The files to set aside: with a checkpoint its hint, which would ask for it; with a commit its checksums."""
+    """The files to set aside: with a checkpoint its hint, which would ask for it; with a commit what came of it."""
     files = {each.file for each in found}
+    for undone in (each.file for each in found if each.kind in UNDONE):
+        files |= {
+            file for copy in undone.parent.glob(f"{undone.stem}.checkpoint*") for file in (copy, undone.with_name(HINT))
+        }
     files |= {each.file.with_name(HINT) for each in found if each.kind is Kind.checkpoint}
     for torn in (each.file for each in found if each.kind is Kind.newest_commit):
         files |= {

@@ -126,6 +126,29 @@ def test_a_torn_commit_of_the_newest_batch_makes_ingest_do_that_batch_again(ledg
     assert found(ledger) == []
 
 
+@pytest.mark.parametrize("is_torn", [True, False])
+def test_a_newest_commit_that_only_a_checkpoint_tells_of_stops_writers_until_it_is_mended(
+    ledger: Ledger, *, is_torn: bool
+) -> None:
+    ledger.append(TABLE, [refused(3, 0)], app="ingest", version=3)
+    book(ledger, 3, quarantined=1)
+    checkpoint(ledger, TABLE)
+    commit = newest_of_log(ledger, TABLE)
+    if is_torn:
+        tear(commit)
+    else:
+        commit.unlink()
+        with pytest.raises(DamageError, match=f"{TABLE}: its log cannot be read .*doctor --lake. names the file"):
+            ledger.append(TABLE, [refused(4, 0)], app="ingest", version=4)
+    assert found(ledger) == [(TABLE, Kind.newest_commit if is_torn else Kind.lost_commit)]
+    mended = mend(ledger.settings, TABLE, "test")
+    assert mended is not None
+    assert (mended.rows, mended.next_step) == (6, "reelhouse ingest")
+    assert found(ledger) == []
+    assert ledger.append(TABLE, [refused(3, 0)], app="ingest", version=3)
+    assert ledger.read(TABLE).num_rows == 7
+
+
 def test_a_torn_commit_of_an_older_batch_is_not_taken_for_the_newest(ledger: Ledger) -> None:
     torn = newest_of_log(ledger, TABLE)
     tear(torn)

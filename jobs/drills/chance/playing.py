@@ -132,9 +132,10 @@ class Play:
         sandbox.at("ingest.before_bronze", lambda: land(sandbox.new_ingest().lake(), orphans), sandbox.ingest)
 
     def unbooked(self, step: Step) -> None:
-        """The newest commit of the books is lost."""
+        """The newest commit of the books is lost; where a checkpoint tells of it, nobody can write before a repair."""
         if self.sandbox.ledger.version(BOOKS) > 0:
             newest_of_log(self.sandbox.ledger, BOOKS).unlink()
+            mend(self.sandbox.settings, BOOKS, self.sandbox.run_id("repair"))
 
     def no_books(self, step: Step) -> None:
         """All books are lost, and written again before anything new comes."""
