@@ -8,6 +8,7 @@ import fcntl
 import json
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -52,7 +53,7 @@ class Spool:
 
     def append(self, records: list[Record]) -> Batch:
         """Write a batch and force it to disk; ServiceError when the disk does not take it, and nothing is kept."""
-        content = packed(records)
+        content, start = packed(records), 0
         try:
             file = self._open_segment()
             start = file.tell()
@@ -60,7 +61,7 @@ class Spool:
             file.flush()
             os.fsync(file.fileno())
         except OSError as error:
-            self._forget_torn_write()
+            self._forget(start)
             raise ServiceError(
                 f"spool {self.folder}: {error.strerror}; free some space, then send these {len(records)} records again"
             ) from error
@@ -124,11 +125,21 @@ class Spool:
             self._file = self._path(self._number).open("ab")
         return self._file
 
-    def _forget_torn_write(self) -> None:
-        """After a failed write go on in a new segment: nothing may follow a torn batch."""
-        if self._file is not None:
-            self._file = None
-            self._number += 1
+    def _forget(self, start: int) -> None:
+        """After a failed write cut the segment where the batch began, whole or not, and go on in a new one.
+
+        Its sender is told to send it again, so it may not be found by the next process.
+        """
+        if self._file is None:
+            return
+        with suppress(OSError):  # what is still in the buffer finds the disk as full
+            self._file.close()
+        try:
+            os.truncate(self._path(self._number), start)
+        except OSError as error:
+            log.error("%s: a refused batch cannot be cut off (%s), and may be sent", self.folder, error.strerror)
+        self._file = None
+        self._number += 1
 
     def _numbers(self) -> list[int]:
         return sorted(int(path.stem) for path in self._segments.glob("*.log"))

@@ -97,22 +97,25 @@ def test_two_processes_cannot_hold_one_spool(tmp_path):
     assert Spool(tmp_path / "spool").epoch == 2
 
 
-def test_a_full_disk_refuses_the_batch_and_the_spool_goes_on(tmp_path, monkeypatch):
+@pytest.mark.parametrize("is_torn", [True, False])
+def test_a_full_disk_refuses_the_batch_and_the_spool_goes_on(tmp_path, monkeypatch, *, is_torn):
     spool = Spool(tmp_path / "spool")
     spool.append(records("before"))
-    sync = os.fsync
 
     def full(_):
+        if is_torn:  # the disk has room for a part
+            path = max((tmp_path / "spool" / "segments").glob("*.log"))
+            os.truncate(path, path.stat().st_size - 3)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ServiceError, match="No space left"):
-        spool.append(records("lost"))
-    monkeypatch.setattr(os, "fsync", sync)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(ServiceError, match="No space left"):
+            spool.append(records("lost"))
     spool.append(records("after"))
     spool.close(is_empty=False)
     again = Spool(tmp_path / "spool")
-    assert [again.load(batch) for batch in again.left_over][-1] == records("after")
+    assert [again.load(batch) for batch in again.left_over] == [records("before"), records("after")]
 
 
 def test_refused_records_are_kept_with_their_bytes(tmp_path):
