@@ -137,7 +137,7 @@ class Spool:
         try:
             os.truncate(self._path(self._number), start)
         except OSError as error:
-            log.error("%s: a refused batch cannot be cut off (%s), and may be sent", self.folder, error.strerror)
+            log.warning("%s: a refused batch cannot be cut off (%s), and may be sent", self.folder, error.strerror)
         self._file = None
         self._number += 1
 
