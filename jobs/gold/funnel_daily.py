@@ -131,11 +131,11 @@ def count_people(tries: DataFrame) -> DataFrame:
 def by_breakdown(counted: DataFrame, definitions: Sequence[Definition]) -> DataFrame:
     """Each row once for the total and once for every breakdown of its funnel; a pair's value is its two, as JSON."""
     asked = [
-        (one.name, one.version, name, list(parts), any(step.is_optional for step in one.steps))
+        (one.name, one.version, name, list(parts))
         for one in definitions
         for name, parts in {TOTAL: (), **one.broken_down}.items()
     ]
-    schema = "funnel string, funnel_version bigint, breakdown string, parts array<string>, has_optional boolean"
+    schema = "funnel string, funnel_version bigint, breakdown string, parts array<string>"
     named = F.broadcast(counted.sparkSession.createDataFrame(asked, schema))
     values = F.transform("parts", lambda part: F.try_element_at("breakdowns", part))
     value = (
@@ -148,8 +148,7 @@ def by_breakdown(counted: DataFrame, definitions: Sequence[Definition]) -> DataF
 
 def _gathered(found: DataFrame) -> DataFrame:
     """Those who got equally far as one row, with lists of their times, before each becomes a row per step."""
-    filled = F.transform("filled", lambda event_id: event_id.isNotNull())
-    far = found.withColumn("is_filled", F.when(F.col("has_optional"), filled))
+    far = found.withColumn("is_filled", F.transform("filled", lambda event_id: event_id.isNotNull()))
     sums = [F.sum(name).alias(name) for name in (*MEASURES, *ASIDE)]
     times = [F.collect_list(name).alias(name) for name in TIMES]
     return far.groupBy(*DAY, "breakdown", "breakdown_value", "reached", "is_filled").agg(*sums, *times)

@@ -41,6 +41,9 @@ class Kind(StrEnum):
     data = "data file"
 
 
+UNDONE = (Kind.newest_commit, Kind.lost_commit)  # mended, the table goes back by one commit
+
+
 @dataclass(frozen=True)
 class Ailment:
     """One file of a table that is not what it should be."""
@@ -60,7 +63,7 @@ class Ailment:
     @property
     def is_mendable(self) -> bool:
         """Whether setting the file aside may mend the table: it is a copy, or a batch that can be done again."""
-        is_batch = self.table in BY_BATCH and self.kind in (Kind.newest_commit, Kind.lost_commit)
+        is_batch = self.table in BY_BATCH and self.kind in UNDONE
         return self.kind in (Kind.hint, Kind.checkpoint) or is_batch
 
 
@@ -88,8 +91,13 @@ def hints(table: str, log: Path) -> Iterator[Ailment]:
     except (ValueError, KeyError, TypeError):
         yield Ailment(table, Kind.hint, file, "is not readable")
         return
-    if version not in {int(name[1]) for name in map(_checkpoint, log.iterdir()) if name}:
+    if version not in checkpointed(log):
         yield Ailment(table, Kind.hint, file, f"names a checkpoint of version {version}, which is not there")
+
+
+def checkpointed(log: Path) -> set[int]:
+    """The versions of which there is a checkpoint."""
+    return {int(name[1]) for name in map(_checkpoint, log.iterdir()) if name}
 
 
 def checkpoints(table: str, log: Path) -> Iterator[Ailment]:
@@ -103,7 +111,7 @@ def checkpoints(table: str, log: Path) -> Iterator[Ailment]:
 def commits(table: str, log: Path) -> Iterator[Ailment]:
     """Each commit must be lines of JSON, and that of the newest checkpoint there: without it nobody can write."""
     files = sorted(each for each in log.iterdir() if COMMIT.fullmatch(each.name))
-    newest = max((int(name[1]) for name in map(_checkpoint, log.iterdir()) if name), default=-1)
+    newest = max(checkpointed(log), default=-1)
     if files and newest > int(files[-1].stem):
         yield Ailment(table, Kind.lost_commit, log / f"{newest:020}.json", "is not there, though a checkpoint of it is")
     for file in files:

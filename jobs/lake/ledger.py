@@ -5,7 +5,8 @@ it was computed from. Object stores take their credentials from the usual enviro
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jobs.lake.contracts import contract
@@ -50,14 +51,13 @@ class Ledger:
     def open(self, table: str) -> "DeltaTable":
         """The table at its newest version, made from its contract if it is not there; DamageError for a torn log."""
         from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError, TableNotFoundError
+        from deltalake.exceptions import TableNotFoundError
 
         try:
-            return DeltaTable(self.path(table))
+            with _damage_told(table):
+                return DeltaTable(self.path(table))
         except TableNotFoundError:
             return self._create(table)
-        except DeltaError as torn:
-            raise _damage(table, torn) from torn
 
     def read(self, table: str, columns: Sequence[str] | None = None, filter: "Expression | None" = None) -> "pa.Table":
         """The rows of a table, typed by its contract; a table not made yet has none."""
@@ -87,7 +87,8 @@ class Ledger:
         data = self._conform(table, rows)
         # No retry inside the library: it would redo the commit on a version we never looked at.
         properties = CommitProperties(max_commit_retries=0)
-        write_deltalake(delta, data, mode="overwrite", commit_properties=properties)
+        with _damage_told(table):
+            write_deltalake(delta, data, mode="overwrite", commit_properties=properties)
 
     def read_versioned(self, table: str) -> "tuple[pa.Table, int]":
         """The rows of a table and the version they are of, for a later `replace`."""
@@ -96,7 +97,6 @@ class Ledger:
 
     def _append_once(self, table: str, data: "pa.Table", app: str | None, version: int | None) -> bool:
         from deltalake import CommitProperties, Transaction, write_deltalake
-        from deltalake.exceptions import CommitFailedError, DeltaError
 
         delta, transactions = self.open(table), []
         if app is not None and version is not None:
@@ -104,14 +104,9 @@ class Ledger:
                 return False
             # Two writers of one (app, version) conflict in Delta's log; the loser retries and finds the work done.
             transactions = [Transaction(app, version)]
-        try:
-            write_deltalake(
-                delta, data, mode="append", commit_properties=CommitProperties(app_transactions=transactions)
-            )
-        except CommitFailedError:
-            raise
-        except DeltaError as torn:  # a log that can be read, but not gone on with
-            raise _damage(table, torn) from torn
+        properties = CommitProperties(app_transactions=transactions)
+        with _damage_told(table):
+            write_deltalake(delta, data, mode="append", commit_properties=properties)
         return True
 
     def _create(self, table: str) -> "DeltaTable":
@@ -157,13 +152,24 @@ class Ledger:
         return rows.cast(pa.schema([schema.field(name) for name in names]))
 
 
-def _damage(table: str, torn: Exception) -> DamageError:
-    """What stopped the reading or writing of a table's log, and where to look."""
-    said = str(torn).splitlines()[0]
-    return DamageError(
-        f"{table}: its log cannot be read ({said}); `reelhouse doctor --lake` names the file and what to do, "
-        "see docs/runbooks/lake.md"
-    )
+@contextmanager
+def _damage_told(table: str) -> Iterator[None]:
+    """DamageError, with where to look, for a log that cannot be read or gone on with.
+
+    A conflict, rows that do not fit and a table that is not there are no damage, and stay what they are.
+    """
+    from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
+
+    try:
+        yield
+    except (CommitFailedError, SchemaMismatchError, TableNotFoundError):
+        raise
+    except DeltaError as torn:
+        said = str(torn).splitlines()[0]
+        raise DamageError(
+            f"{table}: its log cannot be read ({said}); `reelhouse doctor --lake` names the file and what to do, "
+            "see docs/runbooks/lake.md"
+        ) from torn
 
 
 def as_json(value: Any) -> str:

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.lake.ailments import BY_BATCH, HINT, Ailment, Kind, ailments_of
+from jobs.lake.ailments import BY_BATCH, HINT, UNDONE, Ailment, ailments_of
 from jobs.lake.errors import UsageError, WriteError
 from jobs.lake.ingest.progress import BOOKS, committed, progress
 from jobs.lake.leases import TABLE as LEASES
@@ -19,7 +19,6 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 
 ASIDE = "aside"
-UNDONE = (Kind.newest_commit, Kind.lost_commit)  # with these the table goes back by one commit
 
 
 @dataclass(frozen=True)
@@ -69,19 +68,16 @@ def refuse_the_rest(found: list[Ailment]) -> None:
 
 
 def bad_files(found: list[Ailment]) -> list[Path]:
-    """The files to set aside: with a checkpoint its hint, which would ask for it; with a commit what came of it."""
+    """The files to set aside: with a checkpoint its hint, which would ask for it; with a commit what was made of it."""
     files = {each.file for each in found}
     for undone in (each.file for each in found if each.kind in UNDONE):
         files |= {
-            file for copy in undone.parent.glob(f"{undone.stem}.checkpoint*") for file in (copy, undone.with_name(HINT))
+            undone.with_suffix(".crc"),
+            undone.with_name(f".{undone.stem}.crc.crc"),
+            undone.with_name(f".{undone.name}.crc"),
+            *undone.parent.glob(f"{undone.stem}.checkpoint*"),
         }
-    files |= {each.file.with_name(HINT) for each in found if each.kind is Kind.checkpoint}
-    for torn in (each.file for each in found if each.kind is Kind.newest_commit):
-        files |= {
-            torn.with_suffix(".crc"),
-            torn.with_name(f".{torn.stem}.crc.crc"),
-            torn.with_name(f".{torn.name}.crc"),
-        }
+    files |= {file.with_name(HINT) for file in files if ".checkpoint" in file.name}
     return sorted(file for file in files if file.exists())
 
 
