@@ -10,10 +10,12 @@ from jobs.serve.printing import Format
 
 PANEL = "Events in"
 REPLAYED = ("replay", "patch", "version", "passing", "sent", "sent_before", "still_wrong", "days")
+REPLAYED_SHOWN = tuple(name for name in REPLAYED if name not in ("patch", "version"))  # `replay` has them in its name
 UNDONE = ("replay", "topic", "sent", "in_silver", "days", "undone")
 SHOWN = ("reason", "topic", "v", "source", "first", "last", "records")
 app = typer.Typer(
-    help="What was refused, why, and since when; `show` gives examples, `replay` mends, `undo` takes back."
+    help="What was refused, why, and since when; `show` gives examples, `replay` mends, `undo` takes back.\n\n"
+    "A record counts under each of its reasons.\n\nExample: reelhouse quarantine --reason missing --topic views"
 )
 
 Reason = Annotated[str, typer.Option("--reason", metavar="R", help="A reason, with its field or without.")]
@@ -28,12 +30,7 @@ def register(parent: typer.Typer) -> None:
 
 @app.callback(invoke_without_command=True)
 def quarantine(context: typer.Context, reason: Reason = "", topic: Topic = "", format: Rows = Format.table) -> None:
-    """Count refused records by reason, topic, contract version and source, with first and last arrival (UTC).
-
-    A record counts under each of its reasons. Which producer sent it is not stored; its source is.
-
-    Example: reelhouse quarantine --reason missing --topic views
-    """
+    """Count refused records by reason, topic, contract version and source, with first and last arrival (UTC)."""
     if context.invoked_subcommand:
         if reason or topic or format is not Format.table:
             raise UsageError("options stand after the command: write `reelhouse quarantine show --reason R`")
@@ -113,7 +110,7 @@ def replay(
         "still_wrong": dict(found.faults),
         "days": days,
     }
-    print_rows([row], REPLAYED, format, pipe_width=80)
+    print_rows([row], REPLAYED if format is Format.json else REPLAYED_SHOWN, format, pipe_width=80)
 
 
 @app.command()
