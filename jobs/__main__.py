@@ -35,8 +35,6 @@ def main() -> None:
     try:
         build_app()()
     except (ReelhouseError, OSError) as error:
-        if isinstance(error, OSError) and error.filename is None:
-            raise
         told, exit_code = _of_place(error) if isinstance(error, OSError) else (error.told, error.exit_code)
         Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]: ", end="")
         Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(told)
@@ -46,7 +44,10 @@ def main() -> None:
 
 
 def _of_place(error: OSError) -> tuple[str, int]:
-    """What is wrong with a file or folder, and whether the caller named it wrongly or the machine failed."""
+    """What is wrong with a file, a folder or a store, and whether the caller named it wrongly or the machine failed."""
+    if error.filename is None:
+        first = next(iter(str(error).splitlines()), "")
+        return f"{first}; REELHOUSE_TRACEBACK=1 tells where", ReelhouseError.exit_code
     told = f"{error.filename}: {error.strerror}; name a place that can be read and written, or make it so"
     return told, UsageError.exit_code if error.errno in NAMED_WRONGLY else ReelhouseError.exit_code
 

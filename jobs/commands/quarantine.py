@@ -97,8 +97,10 @@ def replay(
     from jobs.lake.patches import read_patch
     from jobs.produce.again import send_again, tried
     from jobs.serve.printing import print_rows
+    from jobs.serve.quarantine import refuse_unknown_reason
 
     settings = Settings.from_env()
+    refuse_unknown_reason(settings, reason)
     found = tried(settings, read_patch(patch), reason)
     sent = 0 if dry_run else send_again(settings, found, now())
     days = {day.isoformat(): n for day, n in sorted(found.days(settings.business_zone).items())}

@@ -5,12 +5,13 @@ it was computed from. Object stores take their credentials from the usual enviro
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jobs.lake.contracts import contract
 from jobs.lake.damage import damage_told
-from jobs.lake.errors import ContractError, WriteError
+from jobs.lake.errors import ContractError, SettingsError, WriteError
 from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
 from jobs.lake.small_commits import is_committed, retrying
@@ -114,7 +115,7 @@ class Ledger:
 
         described = contract(table, self.settings.schemas_dir)
         for attempt in retrying():
-            with attempt:
+            with attempt, self._place_told(table):
                 return DeltaTable.create(
                     self.path(table),
                     described.arrow_schema(),
@@ -124,6 +125,18 @@ class Ledger:
                     description=described.description,
                 )
         raise WriteError(f"{table}: no attempt was made")
+
+    @contextmanager
+    def _place_told(self, table: str) -> Iterator[None]:
+        """SettingsError for a lake where no table can be made."""
+        from deltalake.exceptions import TableNotFoundError
+
+        try:
+            yield
+        except (TableNotFoundError, OSError) as refused:
+            said = str(refused).splitlines()[0]
+            remedy = "let REELHOUSE_HOME or REELHOUSE_LAKE_URI be a place that can be written"
+            raise SettingsError(f"{table}: cannot be made at {self.path(table)} ({said}); {remedy}") from refused
 
     def _conform(self, table: str, rows: Sequence[Row]) -> "pa.Table":
         """Rows as an Arrow table of the contract; a column it does not promise is a ContractError."""

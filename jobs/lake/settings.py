@@ -6,6 +6,7 @@ Sources, strongest first: the environment (`REELHOUSE_*`, and the well-known nam
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import unquote, urlsplit
@@ -18,6 +19,7 @@ from jobs.lake.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
 STORES = ("s3a", "s3", "gs", "abfss", "abfs", "az", "hdfs")
+MASTER = re.compile(r"local(-cluster)?(\[.+\])?|yarn|(spark|k8s)://.+")
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 JavaMemory = Annotated[int, Field(ge=64)]
@@ -111,7 +113,21 @@ class Settings(BaseSettings):
             raise ValueError(f"{uri!r} is no store we know; write a folder, or {', '.join(f'{s}://' for s in STORES)}…")
         return uri if parts.scheme or not uri else str(Path(uri).expanduser().absolute())
 
-    @field_validator("lineage_url")
+    @field_validator("spark_remote")
+    @classmethod
+    def _remote_has_a_host(cls, url: str) -> str:
+        if url and not (url.startswith("sc://") and urlsplit(url).hostname):
+            raise ValueError(f"{url!r} is no Spark Connect server; write one such as sc://host:15002")
+        return url
+
+    @field_validator("spark_master")
+    @classmethod
+    def _master_is_known(cls, master: str) -> str:
+        if master and not MASTER.fullmatch(master):
+            raise ValueError(f"{master!r} is no Spark master; write local[2], spark://host:7077, yarn or k8s://…")
+        return master
+
+    @field_validator("lineage_url", "airflow_url", "alert_webhook")
     @classmethod
     def _is_web_address(cls, url: str) -> str:
         if url and not url.startswith(("http://", "https://")):
@@ -143,7 +159,7 @@ class Settings(BaseSettings):
             told = first["msg"].removeprefix("Value error, ")
             raise SettingsError(f"{_variable(str(first['loc'][0]))}: {told}") from bad
         if not found.schemas_dir.is_dir():
-            raise SettingsError(f"REELHOUSE_SCHEMAS_DIR: {found.schemas_dir} is no folder; name the one of the contracts")
+            raise SettingsError(f"REELHOUSE_SCHEMAS_DIR: {found.schemas_dir} is no folder; name that of the contracts")
         return found
 
     @property

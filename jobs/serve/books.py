@@ -35,7 +35,7 @@ class Asked:
     last: str = ""
 
     def fits(self) -> Callable[[Line], bool]:
-        """Whether a line is asked for; UsageError for bounds that are no offset or day, lack their topic, or run backwards."""
+        """Whether a line is asked for; UsageError for bounds that cannot be read, or run backwards."""
         bounds = [_bound("--from", self.first, self.topic), _bound("--to", self.last, self.topic)]
         _refuse_backwards(*bounds)
 

@@ -27,7 +27,7 @@ def print_rows(
 ) -> None:
     """Print on stdout and nothing else; JSON keeps every digit of a decimal, as text.
 
-    A table is as wide as the terminal; in a pipe it may take `pipe_width` columns. No word is cut if that can be helped.
+    A table is as wide as the terminal; in a pipe it may take `pipe_width` columns. No word is cut if all have room.
     """
     if format == "json":
         objects = [{name: plain(row[name]) for name in columns} for row in rows]
