@@ -2,6 +2,7 @@
 
 import os
 import sys
+from errno import EACCES, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -9,7 +10,9 @@ import typer
 from rich.console import Console
 
 from jobs import commands
-from jobs.lake.errors import ReelhouseError
+from jobs.lake.errors import ReelhouseError, UsageError
+
+NAMED_WRONGLY = (EACCES, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS)
 
 
 def build_app() -> typer.Typer:
@@ -28,15 +31,25 @@ def build_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; our own errors become one line and their exit code."""
+    """Run the command line; our own errors, and places that cannot be had, become one line and their exit code."""
     try:
         build_app()()
-    except ReelhouseError as error:
+    except (ReelhouseError, OSError) as error:
+        told, exit_code = _of_place(error) if isinstance(error, OSError) else (error.told, error.exit_code)
         Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]: ", end="")
-        Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(error.told)
+        Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(told)
         if os.environ.get("REELHOUSE_TRACEBACK"):
             raise
-        sys.exit(error.exit_code)
+        sys.exit(exit_code)
+
+
+def _of_place(error: OSError) -> tuple[str, int]:
+    """What is wrong with a file, a folder or a store, and whether the caller named it wrongly or the machine failed."""
+    if error.filename is None:
+        first = next(iter(str(error).splitlines()), "")
+        return f"{first}; REELHOUSE_TRACEBACK=1 tells where", ReelhouseError.exit_code
+    told = f"{error.filename}: {error.strerror}; name a place that can be read and written, or make it so"
+    return told, UsageError.exit_code if error.errno in NAMED_WRONGLY else ReelhouseError.exit_code
 
 
 if __name__ == "__main__":

@@ -100,6 +100,8 @@ def pending(format: Rows = Format.table) -> None:
     settings = Settings.from_env()
     rows = [_left(left(Ledger(settings), settings, family)) for family in families(settings.schemas_dir)]
     names = list(rows[0]) if rows else []
+    if format is Format.table:
+        rows = [row | {"held": "all"} if row["is_held"] else row for row in rows]
     print_rows(rows, names if format is Format.json else [name for name in names if name in SHOWN], format)
 
 

@@ -24,8 +24,8 @@ def history(
 
     The parts of a change add up to it. docs/restatements.md says what the causes mean.
 
-    Example: reelhouse history gold.segment_daily --key as_of_day=2026-11-22 --key dimension=lifecycle
-    --key segment_before=new --key segment=active
+    Example: reelhouse history gold.segment_daily --key as_of_day=2026-06-07 --key dimension=lifecycle --key
+    segment_before=new --key segment=new
     """
     from jobs.serve.history import COLUMNS, in_words
     from jobs.serve.history import history as told

@@ -21,7 +21,7 @@ def profile(
 ) -> None:
     """Show who a person is, what they do, buy and like.
 
-    Example: reelhouse profile u-000042 --as-of 2026-06-05T12:00:00Z
+    Example: reelhouse profile u00000042 --as-of 2026-12-01T12:00:00Z
     """
     from jobs.serve.instants import as_of_instant
     from jobs.serve.profile_card import card, find_profile

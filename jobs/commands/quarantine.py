@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 PANEL = "Events in"
 REPLAYED = ("replay", "patch", "version", "passing", "sent", "sent_before", "still_wrong", "days")
+REPLAYED_SHOWN = tuple(name for name in REPLAYED if name not in ("patch", "version"))  # `replay` has them in its name
 MOVES = ("table", "row", "measure", "old", "new", "by")
 SHOWN_ROWS = 8
 UNDONE = ("replay", "topic", "sent", "in_silver", "days", "undone")
 SHOWN = ("reason", "topic", "v", "source", "first", "last", "records")
 app = typer.Typer(
-    help="What was refused, why, and since when; `show` gives examples, `replay` mends, `undo` takes back."
+    help="What was refused, why, and since when; `show` gives examples, `replay` mends, `undo` takes back.\n\n"
+    "A record counts under each of its reasons.\n\nExample: reelhouse quarantine --reason missing --topic views"
 )
 
 Reason = Annotated[str, typer.Option("--reason", metavar="R", help="A reason, with its field or without.")]
@@ -34,12 +36,7 @@ def register(parent: typer.Typer) -> None:
 
 @app.callback(invoke_without_command=True)
 def quarantine(context: typer.Context, reason: Reason = "", topic: Topic = "", format: Rows = Format.table) -> None:
-    """Count refused records by reason, topic, contract version and source, with first and last arrival (UTC).
-
-    A record counts under each of its reasons. Which producer sent it is not stored; its source is.
-
-    Example: reelhouse quarantine --reason missing --topic views
-    """
+    """Count refused records by reason, topic, contract version and source, with first and last arrival (UTC)."""
     if context.invoked_subcommand:
         if reason or topic or format is not Format.table:
             raise UsageError("options stand after the command: write `reelhouse quarantine show --reason R`")
@@ -111,10 +108,12 @@ def replay(
     from jobs.lake.patches import read_patch
     from jobs.produce.again import send_again, tried
     from jobs.serve.printing import print_rows
+    from jobs.serve.quarantine import refuse_unknown_reason
 
     if numbers and not dry_run:
         raise UsageError("--numbers tells what a replay would change; write it with --dry-run")
     settings = Settings.from_env()
+    refuse_unknown_reason(settings, reason)
     found = tried(settings, read_patch(patch), reason)
     moves = _moves(settings, found) if numbers else None
     sent = 0 if dry_run else send_again(settings, found, now())
@@ -130,7 +129,7 @@ def replay(
     if format is Format.json:
         print_rows([row if moves is None else row | {"moves": moves}], (*REPLAYED, *["moves"] * numbers), format)
         return
-    _print_facts(row, REPLAYED)
+    _print_facts(row, REPLAYED_SHOWN)
     if moves is not None:
         _print_moves(moves)
 

@@ -31,10 +31,13 @@ def repair(
     from dataclasses import asdict
 
     from jobs.lake.clock import now
+    from jobs.lake.contracts import contract
     from jobs.lake.mending import mend
     from jobs.serve.printing import print_rows
 
     settings, run = Settings.from_env(), run_id or f"by-hand-{now():%Y%m%dT%H%M%S}"
+    for table in tables:  # before anything is moved
+        contract(table, settings.schemas_dir)
     done = [(table, mend(settings, table, run)) for table in tables]
     rows = [asdict(mended) for _, mended in done if mended]
     for table in (table for table, mended in done if mended is None):

@@ -9,8 +9,6 @@ import typer
 from jobs.serve.printing import Format
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from jobs.lake.settings import Settings
     from jobs.replay.telling.log import Log
     from jobs.replay.telling.sending import Fates
@@ -39,6 +37,7 @@ def replay(
 
     Example: reelhouse replay kuairand ../shared/data/kuairand --shift-to 2026-11-22
     """
+    from jobs.lake.clock import made_day
     from jobs.lake.errors import UsageError
     from jobs.lake.settings import Settings
     from jobs.replay.telling.formats import reader
@@ -48,7 +47,7 @@ def replay(
     if for_funnels and to is None:
         raise UsageError("--for-funnels says how to write into a file; add --to FILE")
     read, settings = reader(log), Settings.from_env()
-    told = read(path, _day(shift_to))
+    told = read(path, made_day(shift_to, "--shift-to", "2026-11-22") if shift_to else None)
     if to is not None:
         _print(_write(told, to, for_funnels=for_funnels), format)
         return
@@ -65,17 +64,6 @@ def _write(told: "Log", path: Path, *, for_funnels: bool) -> "Fates":
     from jobs.replay.telling.sending import write
 
     return write_for_funnels(told, path) if for_funnels else write(told, path)
-
-
-def _day(text: str) -> "date | None":
-    from datetime import date
-
-    from jobs.lake.errors import UsageError
-
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError as bad:
-        raise UsageError(f"--shift-to {text}: no day; write it as 2026-11-22") from bad
 
 
 def _send(told: "Log", settings: "Settings", spool: Path, speed: float | None, *, sends_unreadable: bool) -> "Fates":

@@ -10,7 +10,7 @@ from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
 PANEL = "Reading"
-SHOWN = ("table", "grain", "rows", "complete_until", "released_at", "verdict")
+SHOWN = ("table", "grain", "rows", "complete_until", "verdict")  # as much as fits on a terminal; JSON has all
 
 
 class FileFormat(StrEnum):

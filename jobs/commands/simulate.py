@@ -1,7 +1,6 @@
 """`reelhouse simulate`: a seeded world that misbehaves on purpose, and the truth about it."""
 
 import json
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,13 +29,19 @@ def simulate(
     events: Annotated[int | None, typer.Option(min=1, help="Aim for about so many events.")] = None,
     to: Annotated[Path | None, typer.Option(help="Write Parquet files into this new folder instead of Kafka.")] = None,
     no_send: Annotated[bool, typer.Option("--no-send", help="Send nothing: measure how fast events are made.")] = False,
-    truth: Annotated[Path | None, typer.Option(help="Where to keep the truth; default <home>/truth/<seed>.")] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to keep the truth; default <home>/truth/<seed>, of what is not sent <home>/unsent/<seed>."
+        ),
+    ] = None,
     format: Annotated[Format, typer.Option(help="How to print the counts.")] = Format.table,
 ) -> None:
     """Make a world of people, videos and shops; send its events into Kafka and keep the truth beside them.
 
     Example: reelhouse simulate --users 2000 --days 7 --seed 7 --misbehave wild
     """
+    from jobs.lake.clock import made_day
     from jobs.lake.errors import UsageError
     from jobs.lake.settings import Settings
     from jobs.simulate.misbehaviour import misbehaviour
@@ -47,19 +52,11 @@ def simulate(
     if to is not None and no_send:
         raise UsageError("--to and --no-send exclude each other; leave one out")
     settings = Settings.from_env()
-    plan = Plan(users, days, seed, _day(until), settings.business_zone, misbehave, events)
-    folder = TruthFolder(truth or settings.home / "truth" / str(seed))
+    plan = Plan(users, days, seed, made_day(until, "--until", "2026-06-07"), settings.business_zone, misbehave, events)
+    kept = "unsent" if no_send else "truth"  # the truth of a world that was sent stays what `score` compares with
+    folder = TruthFolder(truth or settings.home / kept / str(seed))
     outcome = _run(plan, settings, folder, to, no_send=no_send)
     _print(outcome, folder.folder, format)
-
-
-def _day(text: str) -> date:
-    from jobs.lake.errors import UsageError
-
-    try:
-        return date.fromisoformat(text)
-    except ValueError as bad:
-        raise UsageError(f"--until {text}: no day; write it as 2026-06-07") from bad
 
 
 def _run(plan: "Plan", settings: "Settings", folder: "TruthFolder", to: Path | None, *, no_send: bool) -> "Outcome":

@@ -59,8 +59,8 @@ def contract(table: str, schemas_dir: Path) -> Contract:
     layer, _, name = table.partition(".")
     path = schemas_dir / layer / f"{name}.yaml"
     if layer not in LAYERS or not path.is_file():
-        known = ", ".join(all_tables(schemas_dir))
-        raise ContractError(f"no table {table!r} is promised; write {path}, or use one of {known}")
+        known, write = ", ".join(all_tables(schemas_dir)), f"write {path}, or " if layer in LAYERS and name else ""
+        raise ContractError(f"no table {table!r} is promised; {write}use one of {known}")
     return read_contract(table, read_yaml(path), str(path), glossary(schemas_dir))
 
 

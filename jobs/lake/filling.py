@@ -4,11 +4,12 @@ from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from jobs.lake.errors import SliceError
 from jobs.lake.file_commits import added
+from jobs.lake.scanning import is_local
 from jobs.lake.small_commits import nullable
 from jobs.lake.staging import StagedTable, Staging
 from jobs.lake.work import Staged
@@ -71,10 +72,10 @@ def _filled(frame: "DataFrame", some: "pa.Table | None", schema: "pa.Schema", pa
     fresh = _made_anew(path, schema)
     if some is not None and some.num_rows < FEW_ROWS:
         write_deltalake(fresh, some.cast(schema), mode="append")
-    elif urlsplit(path).scheme:  # where a rename is a copy, files are written once and under their last names
+    elif not is_local(path):  # where a rename is a copy, files are written once and under their last names
         frame.write.format("delta").mode("append").save(path)
     else:
-        fresh.create_write_transaction(_written(frame, Path(path)), "append", schema)
+        fresh.create_write_transaction(_written(frame, Path(unquote(urlsplit(path).path))), "append", schema)
     return DeltaTable(path)
 
 

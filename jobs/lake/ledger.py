@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jobs.lake.contracts import contract
-from jobs.lake.errors import ContractError, DamageError, WriteError
+from jobs.lake.damage import damage_told
+from jobs.lake.errors import ContractError, SettingsError, WriteError
 from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
 from jobs.lake.small_commits import is_committed, retrying
@@ -54,7 +55,7 @@ class Ledger:
         from deltalake.exceptions import TableNotFoundError
 
         try:
-            with _damage_told(table):
+            with damage_told(table):
                 return DeltaTable(self.path(table))
         except TableNotFoundError:
             return self._create(table)
@@ -87,7 +88,7 @@ class Ledger:
         data = self._conform(table, rows)
         # No retry inside the library: it would redo the commit on a version we never looked at.
         properties = CommitProperties(max_commit_retries=0)
-        with _damage_told(table):
+        with damage_told(table):
             write_deltalake(delta, data, mode="overwrite", commit_properties=properties)
 
     def read_versioned(self, table: str) -> "tuple[pa.Table, int]":
@@ -105,7 +106,7 @@ class Ledger:
             # Two writers of one (app, version) conflict in Delta's log; the loser retries and finds the work done.
             transactions = [Transaction(app, version)]
         properties = CommitProperties(app_transactions=transactions)
-        with _damage_told(table):
+        with damage_told(table):
             write_deltalake(delta, data, mode="append", commit_properties=properties)
         return True
 
@@ -114,7 +115,7 @@ class Ledger:
 
         described = contract(table, self.settings.schemas_dir)
         for attempt in retrying():
-            with attempt:
+            with attempt, self._place_told(table):
                 return DeltaTable.create(
                     self.path(table),
                     described.arrow_schema(),
@@ -124,6 +125,18 @@ class Ledger:
                     description=described.description,
                 )
         raise WriteError(f"{table}: no attempt was made")
+
+    @contextmanager
+    def _place_told(self, table: str) -> Iterator[None]:
+        """SettingsError for a lake where no table can be made."""
+        from deltalake.exceptions import TableNotFoundError
+
+        try:
+            yield
+        except (TableNotFoundError, OSError) as refused:
+            said = str(refused).splitlines()[0]
+            remedy = "let REELHOUSE_HOME or REELHOUSE_LAKE_URI be a place that can be written"
+            raise SettingsError(f"{table}: cannot be made at {self.path(table)} ({said}); {remedy}") from refused
 
     def _conform(self, table: str, rows: Sequence[Row]) -> "pa.Table":
         """Rows as an Arrow table of the contract; a column it does not promise is a ContractError."""
@@ -150,26 +163,6 @@ class Ledger:
         names = list(columns or schema.names)
         rows = dataset_of(delta).to_table(columns=names, filter=filter)
         return rows.cast(pa.schema([schema.field(name) for name in names]))
-
-
-@contextmanager
-def _damage_told(table: str) -> Iterator[None]:
-    """DamageError, with where to look, for a log that cannot be read or gone on with.
-
-    A conflict, rows that do not fit and a table that is not there are no damage, and stay what they are.
-    """
-    from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
-
-    try:
-        yield
-    except (CommitFailedError, SchemaMismatchError, TableNotFoundError):
-        raise
-    except DeltaError as torn:
-        said = str(torn).splitlines()[0]
-        raise DamageError(
-            f"{table}: its log cannot be read ({said}); `reelhouse doctor --lake` names the file and what to do, "
-            "see docs/runbooks/lake.md"
-        ) from torn
 
 
 def as_json(value: Any) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.lake.clock import now
 from jobs.lake.contracts import contract
+from jobs.lake.damage import damage_told
 from jobs.lake.errors import UsageError, WriteError
 from jobs.lake.holds import hold, make_good
 from jobs.lake.kill_points import reach
@@ -153,6 +154,8 @@ def roll_back(runner: "Runner", to: str) -> Outcome:
         wanted = found[-2]
     else:
         raise UsageError(f"{family} has no release before the newest; there is nothing to roll back to")
+    if wanted.number == found[-1].number:
+        raise UsageError(f"{family}: {release_id(family, wanted.number)} is what readers see; name an older release")
     first = next(iter(families(ledger.settings.schemas_dir)[family]))
     version = contract(first, ledger.settings.schemas_dir).version
     hold(ledger, family, runner.run_id, first, version, complete_seq(ledger), now())
@@ -197,17 +200,17 @@ def _is_empty(staged: StagedTable) -> bool:
 def _write_few(runner: "Runner", staged: StagedTable, commit: SmallCommit) -> None:
     """Replace, merge or append, as the family said, without Spark."""
     staging, promised = runner.staging, contract(staged.table, runner.settings.schemas_dir)
-    rows = rows_at(staging.path(staged.table), staged.version)
-    if staged.mode == "replace_slices":
-        commit.replace_slices(rows, promised.slice_column or "", staged.slices)
-    elif staged.mode == "replace_all":
-        commit.replace_all(rows)
-    elif staged.mode == "append":
-        commit.append(rows)
-    else:
-        version = staged.removed_version
-        removed = None if version is None else rows_at(staging.removed_path(staged.table), version)
-        commit.merge(rows, promised.grain, removed)
+    rows, version = rows_at(staging.path(staged.table), staged.version), staged.removed_version
+    removed = None if version is None else rows_at(staging.removed_path(staged.table), version)
+    with damage_told(staged.table):
+        if staged.mode == "replace_slices":
+            commit.replace_slices(rows, promised.slice_column or "", staged.slices)
+        elif staged.mode == "replace_all":
+            commit.replace_all(rows)
+        elif staged.mode == "append":
+            commit.append(rows)
+        else:
+            commit.merge(rows, promised.grain, removed)
 
 
 def _write_many(runner: "Runner", staged: StagedTable, commit: SmallCommit) -> None:

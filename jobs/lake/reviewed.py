@@ -15,9 +15,13 @@ def read_reviewed(model: type[Model], file: Path, remedy: str) -> Model:
     """What a file that is there asks for; UsageError names the file, the place in it and the remedy."""
     try:
         return model.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except yaml.YAMLError as wrong:
-        raise UsageError(f"{file}: is no YAML: {str(wrong).splitlines()[0]}; {remedy}") from wrong
     except ValidationError as wrong:
         first = wrong.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{file}: {place}: {first['msg']}; {remedy}") from wrong
+        place = "".join(f"{part}." for part in first["loc"])[:-1]
+        told = f"{place}: {first['msg']}" if place else "has no fields; write `name: …` and the rest, one a line"
+        raise UsageError(f"{file}: {told}; {remedy}") from wrong
+    except (yaml.YAMLError, ValueError) as wrong:  # bytes that are no UTF-8, a day that no calendar has
+        mark = getattr(wrong, "problem_mark", None)
+        line = f" line {mark.line + 1}:" if mark else ""
+        problem = getattr(wrong, "problem", None) or str(wrong).splitlines()[0]
+        raise UsageError(f"{file}:{line} is no YAML: {problem}; {remedy}") from wrong

@@ -6,11 +6,13 @@ Nothing else in the code knows which.
 """
 
 import os
+import socket
 import sys
+from urllib.parse import urlsplit
 
 from pyspark.sql import SparkSession
 
-from jobs.lake.errors import SettingsError
+from jobs.lake.errors import ServiceError, SettingsError
 from jobs.lake.services.connect import warm_server
 from jobs.lake.settings import ROOT, Settings
 
@@ -27,6 +29,7 @@ SESSION_CONF = {
     # Lists collected by user or order: the default turns to sorting after 128 of them.
     "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "20000",
 }
+CONNECT_PORT, PATIENCE_SECONDS = 15002, 10  # Spark's own port; for somebody to listen
 # A driver that only processes of this machine talk to; workers elsewhere must find it by its own address.
 ON_LOOPBACK = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
 LOGGING = ROOT / "infra" / "spark" / "log4j2.properties"
@@ -74,10 +77,22 @@ def _is_cluster(settings: Settings) -> bool:
     return bool(settings.spark_master) and not settings.spark_master.startswith("local")
 
 
+def _refuse_silent(remote: str) -> None:
+    """ServiceError when nobody listens there: Spark's client would try again for ten minutes, without a word."""
+    place = urlsplit(remote)
+    try:
+        socket.create_connection((place.hostname or "", place.port or CONNECT_PORT), timeout=PATIENCE_SECONDS).close()
+    except OSError as silent:
+        where = remote.partition("/;")[0]  # what follows may hold a token
+        words = silent.strerror or str(silent)
+        raise ServiceError(f"Spark Connect at {where}: {words}; check SPARK_REMOTE") from silent
+
+
 def open_session(settings: Settings, name: str = "reelhouse") -> SparkSession:
     """A session of the configured kind, with the same runtime settings on each."""
     remote = settings.spark_remote or ("" if settings.spark_master else warm_server(settings))
     if remote:
+        _refuse_silent(remote)
         spark = SparkSession.builder.remote(remote).getOrCreate()
         for key, value in SESSION_CONF.items():
             spark.conf.set(key, value)

@@ -5,8 +5,11 @@ Sources, strongest first: the environment (`REELHOUSE_*`, and the well-known nam
 """
 
 import json
+import os
+import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
@@ -15,6 +18,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from jobs.lake.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
+STORES = ("s3a", "s3", "gs", "abfss", "abfs", "az", "hdfs")
+MASTER = re.compile(r"local(-cluster)?(\[.+\])?|yarn|(spark|k8s)://.+")
+Port = Annotated[int, Field(ge=1, le=65535)]
+Count = Annotated[int, Field(ge=1)]
+JavaMemory = Annotated[int, Field(ge=64)]
 
 
 class Settings(BaseSettings):
@@ -47,17 +55,17 @@ class Settings(BaseSettings):
     kafka_certificate_file: Path | None = Field(
         default=None, description="PEM with our own key and certificate, for a broker that asks for one"
     )
-    kafka_port: int = 19092
-    kafka_controller_port: int = 19093
-    kafka_memory_mb: int = 512
-    fact_partitions: int = 4
-    entity_partitions: int = 1
+    kafka_port: Port = 19092
+    kafka_controller_port: Port = 19093
+    kafka_memory_mb: JavaMemory = 512
+    fact_partitions: Count = 4
+    entity_partitions: Count = 1
 
     spark_remote: str = Field(default="", validation_alias=AliasChoices("SPARK_REMOTE", "REELHOUSE_SPARK_REMOTE"))
     spark_master: str = Field(default="", validation_alias=AliasChoices("SPARK_MASTER", "REELHOUSE_SPARK_MASTER"))
-    spark_connect_port: int = 15002
-    spark_memory_mb: int = 2560
-    spark_cores: int = 2
+    spark_connect_port: Port = 15002
+    spark_memory_mb: JavaMemory = 2560
+    spark_cores: Count = 2
     spark_conf: str = Field(
         default="",
         description="more of Spark's settings, as a JSON object of strings, such as an object store's; no secret",
@@ -69,14 +77,14 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("AIRFLOW_TOKEN_FILE", "REELHOUSE_AIRFLOW_TOKEN_FILE"),
         description="bearer token of an outside Airflow's API; only its owner should be able to read it",
     )
-    airflow_port: int = 18080
+    airflow_port: Port = 18080
 
-    max_records_per_batch: int = 500_000
+    max_records_per_batch: Count = 500_000
     key_file: Path | None = Field(
         default=None, description="pseudonymisation keys; default <home>/keys/pseudonyms.json"
     )
     alert_webhook: str = Field(default="", repr=False, description="alerts are posted there; its address is a secret")
-    metrics_port: int = Field(default=9464, description="where `reelhouse metrics --serve` listens")
+    metrics_port: Port = Field(default=9464, description="where `reelhouse metrics --serve` listens")
     metrics_host: str = Field(
         default="127.0.0.1", description="on which address; loopback unless somebody else scrapes"
     )
@@ -94,7 +102,32 @@ class Settings(BaseSettings):
             raise ValueError(f"{name!r} is no IANA time zone; write one such as Asia/Shanghai") from unknown
         return name
 
-    @field_validator("lineage_url")
+    @field_validator("lake_uri")
+    @classmethod
+    def _lake_has_an_address(cls, uri: str) -> str:
+        """A folder of this machine is told as its path: processes differ in where a relative one would be."""
+        parts = urlsplit(uri)
+        if parts.scheme == "file":
+            return unquote(parts.path)
+        if parts.scheme and parts.scheme not in STORES:
+            raise ValueError(f"{uri!r} is no store we know; write a folder, or {', '.join(f'{s}://' for s in STORES)}…")
+        return uri if parts.scheme or not uri else str(Path(uri).expanduser().absolute())
+
+    @field_validator("spark_remote")
+    @classmethod
+    def _remote_has_a_host(cls, url: str) -> str:
+        if url and not (url.startswith("sc://") and urlsplit(url).hostname):
+            raise ValueError(f"{url!r} is no Spark Connect server; write one such as sc://host:15002")
+        return url
+
+    @field_validator("spark_master")
+    @classmethod
+    def _master_is_known(cls, master: str) -> str:
+        if master and not MASTER.fullmatch(master):
+            raise ValueError(f"{master!r} is no Spark master; write local[2], spark://host:7077, yarn or k8s://…")
+        return master
+
+    @field_validator("lineage_url", "airflow_url", "alert_webhook")
     @classmethod
     def _is_web_address(cls, url: str) -> str:
         if url and not url.startswith(("http://", "https://")):
@@ -120,11 +153,14 @@ class Settings(BaseSettings):
     def from_env(cls) -> Self:
         """Read the settings; a bad one is a SettingsError that names it and what it should be."""
         try:
-            return cls()
+            found = cls()
         except ValidationError as bad:
             first = bad.errors()[0]
-            name = "REELHOUSE_" + "_".join(str(part) for part in first["loc"]).upper()
-            raise SettingsError(f"{name.replace('REELHOUSE_REELHOUSE_', 'REELHOUSE_')}: {first['msg']}") from bad
+            told = first["msg"].removeprefix("Value error, ")
+            raise SettingsError(f"{_variable(str(first['loc'][0]))}: {told}") from bad
+        if not found.schemas_dir.is_dir():
+            raise SettingsError(f"REELHOUSE_SCHEMAS_DIR: {found.schemas_dir} is no folder; name that of the contracts")
+        return found
 
     @property
     def lake_root(self) -> str:
@@ -160,6 +196,12 @@ class Settings(BaseSettings):
         """`gold.funnel_daily` lives at `<lake>/gold/funnel_daily`: the name of a table is its address."""
         layer, name = table.split(".", 1)
         return f"{self.lake_root}/{layer}/{name}"
+
+
+def _variable(name: str) -> str:
+    """The name under which a setting was given: a well-known one, or ours."""
+    name = name.upper()
+    return name if name.startswith("REELHOUSE_") or name in os.environ else f"REELHOUSE_{name}"
 
 
 def _conf(text: str) -> dict[str, str]:

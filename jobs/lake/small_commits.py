@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from jobs.lake.damage import damage_told
 from jobs.lake.errors import WriteError
 from jobs.lake.scanning import dataset_of
 
@@ -117,11 +118,11 @@ def is_committed(delta: "DeltaTable", app: str, version: int) -> bool:
 def commit_few(
     table: str, path: str, app: str, version: int, metadata: str | None, write: "Callable[[SmallCommit], None]"
 ) -> None:
-    """Make the commit unless it is there, anew when others commit meanwhile."""
+    """Make the commit unless it is there, anew when others commit meanwhile; DamageError for a log that is hurt."""
     from deltalake import DeltaTable
 
     for attempt in retrying():
-        with attempt:
+        with attempt, damage_told(table):
             delta = DeltaTable(path)
             if not is_committed(delta, app, version):
                 write(SmallCommit(table, delta, app, version, metadata))

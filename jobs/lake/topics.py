@@ -182,4 +182,6 @@ def _admin(settings: Settings, patience_ms: int = PATIENCE_MS) -> Iterator[Any]:
 
 
 def _unreachable(settings: Settings, error: Exception) -> BrokerError:
-    return BrokerError(f"Kafka at {settings.bootstrap}: {type(error).__name__}: {error}; {remedy(settings)}")
+    name = type(error).__name__
+    words = str(error).removeprefix(f"{name}: ")  # kafka-python's errors begin with their own name
+    return BrokerError(f"Kafka at {settings.bootstrap}: {name}: {words}; {remedy(settings)}")

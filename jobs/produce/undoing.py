@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from jobs.lake import topics
-from jobs.lake.errors import ContractError, UsageError
+from jobs.lake.errors import ContractError, DamageError, UsageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.lake.topics import FACTS, REPLAY_HEADER
@@ -82,13 +82,18 @@ def retract(settings: Settings, found: Undoing, why: str, at: datetime) -> None:
 
 
 def _since(ledger: Ledger, sent: Sequence[Row]) -> datetime:
-    """When the first of the records that were mended had arrived."""
+    """When the first of the records that were mended had arrived; DamageError where quarantine has lost them all."""
     import pyarrow.compute as pc
 
     places, mine = {place_of(row) for row in sent}, pc.field("topic") == sent[0]["topic"]
     columns = ["kafka_topic_id", "kafka_partition", "kafka_offset", "kafka_time"]
     refused = ledger.read(QUARANTINE, columns, mine).to_pylist()
     times: list[datetime] = [row["kafka_time"] for row in refused if place_of(row) in places]
+    if not times:
+        raise DamageError(
+            f"{QUARANTINE}: has none of the {len(sent)} records that {sent[0]['run_id']} mended; `reelhouse doctor "
+            "--lake` names a file that is hurt"
+        )
     return min(times)
 
 

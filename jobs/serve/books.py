@@ -35,8 +35,9 @@ class Asked:
     last: str = ""
 
     def fits(self) -> Callable[[Line], bool]:
-        """Whether a line is asked for; UsageError for a bound that is neither offset nor day, or lacks its topic."""
+        """Whether a line is asked for; UsageError for bounds that cannot be read, or run backwards."""
         bounds = [_bound("--from", self.first, self.topic), _bound("--to", self.last, self.topic)]
+        _refuse_backwards(*bounds)
 
         def fit(line: Line) -> bool:
             booked, (low, high) = line["recorded_at"].date(), bounds
@@ -139,6 +140,13 @@ def _bound(option: str, text: str, topic: str) -> int | date | None:
         return date.fromisoformat(text)
     except ValueError as wrong:
         raise UsageError(f"{option} {text!r} is neither an offset nor a day; write 1200 or 2026-11-27") from wrong
+
+
+def _refuse_backwards(first: int | date | None, last: int | date | None) -> None:
+    """UsageError for bounds of one kind between which nothing can lie."""
+    is_backwards = isinstance(first, int) and isinstance(last, int) and first >= last
+    if is_backwards or (isinstance(first, date) and isinstance(last, date) and first > last):
+        raise UsageError(f"--from {first} is not before --to {last}; exchange them")
 
 
 def _check(settings: Settings, asked: Asked, lines: list[Line]) -> None:

@@ -63,10 +63,21 @@ def checked(labels: "pa.Table", settings: Settings) -> "pa.Table":
     import pyarrow as pa
 
     _refuse_columns(labels, settings)
-    labels = labels.set_column(labels.schema.get_field_index(AT), AT, labels[AT].cast(pa.timestamp("us", "UTC")))
+    labels = labels.set_column(labels.schema.get_field_index(AT), AT, _microseconds(labels[AT]))
     places = pa.array(range(len(labels)), pa.int64())
     users = pseudonyms(labels[USER].to_pylist(), settings)
     return labels.append_column("_user", pa.array(users, pa.string())).append_column("_place", places)
+
+
+def _microseconds(times: "pa.ChunkedArray") -> "pa.ChunkedArray":
+    """Instants as the history has them, what is finer rounded down; UsageError for one out of reach."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        return pc.floor_temporal(times, unit="microsecond").cast(pa.timestamp("us", "UTC"))
+    except pa.ArrowInvalid as far:
+        raise UsageError(f"labels: {AT} has an instant out of reach: {far}") from far
 
 
 def pseudonyms(users: list[str], settings: Settings) -> list[str]:
@@ -94,6 +105,8 @@ def _refuse_columns(labels: "pa.Table", settings: Settings) -> None:
         raise UsageError(f"labels: {AT} is {kind}; give instants with a zone, such as UTC timestamps")
     if not _is_text(kind := labels.schema.field(USER).type):
         raise UsageError(f"labels: {USER} is {kind}; give ids as text")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"labels: {twice[0]} is there twice; rename one")
     taken = ({*contract(HISTORY, settings.schemas_dir).names, *ADDED} - {USER}) & set(names)
     if taken:
         raise UsageError(f"labels: {sorted(taken)[0]} is a column of the profiles; rename it")

@@ -10,6 +10,8 @@ from json.encoder import encode_basestring
 from typing import Any
 
 PIPE_WIDTH = 400  # a pipe has no edge to wrap at
+Padding = tuple[int, int, int, int]  # above, right, below, left
+PADDINGS: tuple[Padding, ...] = ((0, 1, 0, 1), (0, 1, 0, 0), (0, 0, 0, 0))  # the widest that fits
 WORDS = {None: "null", True: "true", False: "false"}
 
 
@@ -25,7 +27,7 @@ def print_rows(
 ) -> None:
     """Print on stdout and nothing else; JSON keeps every digit of a decimal, as text.
 
-    A table is as wide as the terminal; in a pipe it may take `pipe_width` columns.
+    A table is as wide as the terminal; in a pipe it may take `pipe_width` columns. No word is cut if all have room.
     """
     if format == "json":
         objects = [{name: plain(row[name]) for name in columns} for row in rows]
@@ -35,12 +37,15 @@ def print_rows(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE, pad_edge=False)
-    for column in columns:
-        table.add_column(str(column), overflow="fold")  # a path or an address cut short is of no use
-    for row in rows:
-        table.add_row(*(_cell(row[name]) for name in columns))
-    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else pipe_width).print(table)
+    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else pipe_width)
+    cells = [[_cell(row[name]) for name in columns] for row in rows]
+    padding, widths = _fitted([*zip(map(str, columns), *cells, strict=True)], console.width)
+    table = Table(box=box.SIMPLE, pad_edge=False, padding=padding)
+    for column, width in zip(columns, widths or [None] * len(columns), strict=True):
+        table.add_column(str(column), overflow="fold", width=width)  # a path cut short is of no use
+    for row in cells:
+        table.add_row(*row)
+    console.print(table)
 
 
 def print_columns(columns: Mapping[str, Sequence[Any]], format: str) -> None:
@@ -77,6 +82,31 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
     return value
+
+
+def _fitted(columns: Sequence[Sequence[str]], room: int) -> tuple[Padding, list[int]]:
+    """Padding and widths at which no word is cut; no widths where all fits as it is, or nothing does."""
+    from rich.cells import cell_len
+
+    widest = [max(cell_len(line) for text in column for line in text.split("\n")) for column in columns]
+    lines = len(columns) + 1  # what the box draws between and beside the columns
+    if sum(widest) + 2 * len(columns) + lines <= room:
+        return PADDINGS[0], []
+    widths = [max(cell_len(word) for text in column for word in text.split() or [""]) for column in columns]
+    for padding in PADDINGS:
+        spare = room - sum(widths) - sum(padding) * len(columns) - lines
+        if spare >= 0:
+            return padding, _widened(widths, widest, spare)
+    return PADDINGS[0], []
+
+
+def _widened(widths: list[int], widest: list[int], spare: int) -> list[int]:
+    """What is spare, given column by column to the one that lacks most."""
+    for _ in range(spare):
+        lacking = [most - width for most, width in zip(widest, widths, strict=True)]
+        if max(lacking) > 0:
+            widths[lacking.index(max(lacking))] += 1
+    return widths
 
 
 def _cell(value: Any) -> str:

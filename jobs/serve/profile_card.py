@@ -11,8 +11,10 @@ from rich.text import Text
 
 from jobs.lake.errors import UsageError
 from jobs.lake.settings import Settings
-from jobs.serve.labelled import profiles_as_of, pseudonyms
+from jobs.serve.asked import quoted, rows_of
+from jobs.serve.labelled import HISTORY, profiles_as_of, pseudonyms
 from jobs.serve.profile_more import devices, devices_then, more, outlook, versions_of_more, visits
+from jobs.serve.tables import published_version
 
 Row = dict[str, Any]
 NEWEST, INTERESTS = "gold.user_profiles", "gold.user_interests"
@@ -54,11 +56,16 @@ def find_profile(settings: Settings, user: str, as_of: datetime | None) -> Row:
     As of a past time it is the last row known by then, with the `devices` as published then; interests in numbers,
     `sessions` and `scores` are of now only.
     """
+    published_version(settings, NEWEST, None, None)  # before the key is asked for: a new lake has neither
     (pseudonym,) = pseudonyms([user], settings)
     found = _known_then(settings, pseudonym, as_of) if as_of else _known_now(settings, pseudonym)
+    if found is None and as_of and (since := _known_since(settings, pseudonym)):
+        raise UsageError(
+            f"no profile of {pseudonym} known at {as_of.isoformat()}; the first was released at {since.isoformat()}: "
+            "--as-of asks what was known then, not what had happened by then"
+        )
     if found is None:
-        when = f" known at {as_of.isoformat()}" if as_of else ""
-        raise UsageError(f"no profile of {pseudonym}{when}; give the id as the app sends it, or a pseudonym as printed")
+        raise UsageError(f"no profile of {pseudonym}; give the id as the app sends it, or a pseudonym as printed")
     return found
 
 
@@ -74,10 +81,16 @@ def _known_then(settings: Settings, pseudonym: str, as_of: datetime) -> Row | No
     return known
 
 
+def _known_since(settings: Settings, pseudonym: str) -> datetime | None:
+    """When anything of somebody was first known."""
+    query = f"SELECT min(known_from) AS since FROM {HISTORY} WHERE user_id = {quoted(pseudonym)}"  # noqa: S608 (quoted)
+    since: datetime | None = rows_of(settings, HISTORY, query)[0]["since"]
+    return since
+
+
 def _known_now(settings: Settings, pseudonym: str) -> Row | None:
     """The newest profile, and what other tables add to it."""
     from jobs.serve.duck import connect
-    from jobs.serve.tables import published_version
 
     there = versions_of_more(settings)
     versions = {name: published_version(settings, name, None, None) for name in (NEWEST, INTERESTS)}

@@ -122,6 +122,12 @@ def _rows(settings: Settings, query: str) -> list[dict[str, Any]]:
     return list(found.to_pylist(maps_as_pydicts="strict"))
 
 
+def refuse_unknown_reason(settings: Settings, reason: str) -> None:
+    """UsageError for a reason that nothing was refused for and that is no word of ours, with a field or without."""
+    if reason.partition(":")[0] not in reasons(settings.schemas_dir):
+        _nothing(settings, reason)
+
+
 def _nothing(settings: Settings, reason: str) -> list[dict[str, Any]]:
     """No rows, if that can be meant: a word of the vocabulary may well have none; UsageError for any other."""
     if not reason or reason in reasons(settings.schemas_dir):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobs.lake.contracts import all_tables
 from jobs.lake.errors import QueryError, UsageError
 from jobs.lake.settings import Settings
 from jobs.serve.printing import plain, print_rows
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+UNSEEN = {  # by layer: why a promised table is not there
+    "bronze": "is not for readers: it holds raw ids; `reelhouse quarantine show` has the form of refused records",
+    "silver": "is about people, and there on request only: add --with-silver",
+    "gold": "was not published yet, or not by then; `reelhouse tables` lists what is",
+    "ops": "is not there",
+}
+SHOW_TABLES = re.compile(r"\s*SHOW\s+(ALL\s+)?TABLES\b", re.IGNORECASE)
 EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?\b", re.IGNORECASE)
 
 
@@ -35,6 +43,7 @@ def reader(settings: Settings, versions: Mapping[str, int]) -> "Callable[[str], 
     def read(text: str) -> "pa.Table":
         with _refused_in_one_line():
             refuse_writing(connection, text)
+            refuse_absent(connection, settings, text, versions)
             return connection.execute(text).to_arrow_table()
 
     return read
@@ -47,6 +56,8 @@ def _refused_in_one_line() -> Iterator[None]:
 
     try:
         yield
+    except duckdb.CatalogException as error:
+        raise QueryError(f"{one_line(str(error))}; `reelhouse tables` lists what is published") from error
     except duckdb.Error as error:
         raise QueryError(one_line(str(error))) from error
 
@@ -56,11 +67,22 @@ def refuse_writing(connection: "duckdb.DuckDBPyConnection", text: str) -> None:
     statements = connection.extract_statements(text)
     if len(statements) != 1:
         raise QueryError(f"{len(statements)} statements were given; write exactly one")
+    if SHOW_TABLES.match(text):  # DuckDB would tell its own names
+        raise QueryError("SHOW TABLES is not for readers: `reelhouse tables` lists what is published")
     kind = statements[0].type.name
     if kind == "EXPLAIN":  # EXPLAIN ANALYZE runs what it explains
         refuse_writing(connection, EXPLAIN.sub("", text, count=1))
     elif kind != "SELECT":
         raise QueryError(f"{kind} is not for readers: the tables change by releases only; write a SELECT")
+
+
+def refuse_absent(
+    connection: "duckdb.DuckDBPyConnection", settings: Settings, text: str, versions: Mapping[str, int]
+) -> None:
+    """QueryError for a promised table that these readers do not see, with what would show it."""
+    named = {name.replace('"', "") for name in connection.get_table_names(text, qualified=True)}
+    for table in sorted(named & set(all_tables(settings.schemas_dir)) - versions.keys()):
+        raise QueryError(f"{table} {UNSEEN[table.partition('.')[0]]}")
 
 
 def one_line(message: str) -> str:

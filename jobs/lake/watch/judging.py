@@ -97,7 +97,8 @@ def of_family(ledger: Ledger, settings: Settings, family: str) -> dict[Key, Meas
     found: dict[Key, Measure] = {}
     for table, checks in known.items():
         failed = {hold.check for hold in holds if hold.table == table}
-        words = f"{', '.join(sorted(failed)) or 'none'} of {len(checks)} critical checks fails"
+        named = f": {', '.join(sorted(failed))}" if failed else ""
+        words = f"{len(failed)} of {len(checks)} critical checks fail{named}"
         found[table, QUALITY] = Measure(share(len(checks) - len(failed), len(checks)), words)
         found[table, COMPLETENESS] = released({hold.day for hold in holds}, len(days))
     return found
