@@ -89,7 +89,7 @@ BAD = {  # what to put in place of a line -> what the error must say
         "version: 1", "version: 1\nbreakdowns: [lifecycle, scene]\nbreakdown_at: profile", "'scene' is not of a profile"
     ),
     "no YAML": ("version: 1", "version: [1", "is no YAML"),
-    "a text that does not end": ("is_valid_view", "scene = 'a", ":5: steps[1].where: is no SQL predicate: unterminated"),
+    "a text with no end": ("is_valid_view", "scene = 'a", ":5: steps[1].where: is no SQL predicate: unterminated"),
     "half a character": ("is_valid_view", "scene = '\\ud800'", ":5: steps[1].where: is no SQL predicate"),
     "a predicate that waits": ("is_valid_view", "sleep_ms(1) = 1", "calls sleep_ms()"),
     "a predicate that asks for the age": ("is_valid_view", "age(event_time) > interval 1 day", "calls age()"),
@@ -108,10 +108,10 @@ BAD = {  # what to put in place of a line -> what the error must say
             f"{one}: &{one} [{f'*{before}, ' * 9}]\n" for before, one in pairwise("abcdefghi")
         ), "makes more than 20,000 values",
     ),
-    "a time that is none": ("version: 1", "version: 1\ndescription: !!timestamp x", ":3: description: is no plain YAML"),
+    "a time that is none": ("version: 1", "version: 1\ndescription: !!timestamp x", ":3: description: is no plain"),
     "a yes that is none": ("version: 1", "version: 1\nzone: !!bool UTC", ":3: zone: is no plain YAML value"),
     "a key that is a list": ("version: 1", "version: 1\n? [a, b]\n: 1", "has a key that is no word"),
-    "a control character": ("version: 1", "version: 1\ndescription: \x01", ":3: is no YAML: special characters"),
+    "a control character": ("version: 1", "version: 1\ndescription: \x01", ":3: is no YAML: special character"),
 }  # fmt: skip
 
 
@@ -199,7 +199,11 @@ def test_a_bad_line_is_named_or_left_out_and_told(line: str, good: Path, tmp_pat
 def test_a_definition_that_is_no_file_or_a_huge_one_is_refused(tmp_path: Path) -> None:
     huge = tmp_path / "huge.yaml"
     huge.write_text(GOOD + "#" * (1 << 20))
-    for file, problem in ((tmp_path, "is no file"), (tmp_path / "none.yaml", "cannot be read"), (huge, "is larger than")):
+    for file, problem in (
+        (tmp_path, "is no file"),
+        (tmp_path / "none.yaml", "cannot be read"),
+        (huge, "is larger than"),
+    ):
         error = run("check", str(file)).exception
         assert isinstance(error, ReelhouseError)
         assert error.exit_code == 2
