@@ -54,7 +54,7 @@ def evaluate(
     Example: reelhouse funnel evaluate schemas/funnels/content_to_purchase.yaml --events events.jsonl --view steps
     """
     from jobs.definitions.funnel.language import read_definition
-    from jobs.serve.funnel_on_file import judged_columns
+    from jobs.serve.funnel_on_file import judged_columns, remarks
     from jobs.serve.printing import print_columns
 
     meant, until = read_definition(definition), _instant(watermark)
@@ -63,6 +63,8 @@ def evaluate(
     from jobs.definitions.funnel.views import view_columns
 
     print_columns(view_columns(judged, view), format)
+    for remark in remarks(judged, found.events):
+        typer.echo(remark, err=True)
 
 
 @app.command()
@@ -117,7 +119,7 @@ def show(
     as_of: Annotated[str, typer.Option("--as-of", metavar="ISO", help="As it was published then.")] = "",
     format: Rows = Format.table,
 ) -> None:
-    """Show a published funnel: a bar per step, what is still open, and how long people took.
+    """Show a published funnel: a bar per step, its share of the mature attempts, what is open and what was kept.
 
     Example: reelhouse funnel show content_to_purchase --by scene --from 2026-11-01
     """

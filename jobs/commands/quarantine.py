@@ -1,6 +1,7 @@
 """`reelhouse quarantine [show|replay|undo]`: what was refused, why, since when; examples that show nobody; mending."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,9 +9,14 @@ from jobs.lake.errors import UsageError
 from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
+if TYPE_CHECKING:
+    from jobs.produce.again import Replay
+
 PANEL = "Events in"
 REPLAYED = ("replay", "patch", "version", "passing", "sent", "sent_before", "still_wrong", "days")
 REPLAYED_SHOWN = tuple(name for name in REPLAYED if name not in ("patch", "version"))  # `replay` has them in its name
+MOVES = ("table", "row", "measure", "old", "new", "by")
+SHOWN_ROWS = 8
 UNDONE = ("replay", "topic", "sent", "in_silver", "days", "undone")
 SHOWN = ("reason", "topic", "v", "source", "first", "last", "records")
 app = typer.Typer(
@@ -83,6 +89,9 @@ def replay(
     reason: Annotated[str, typer.Option("--reason", metavar="R", help="Why they were refused.")],
     patch: Annotated[str, typer.Option("--with", metavar="PATCH", help="A file of infra/patches, without .yaml.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would pass, and its days.")] = False,
+    numbers: Annotated[
+        bool, typer.Option("--numbers", help="With --dry-run: also which published numbers would change (a minute).")
+    ] = False,
     format: Rows = Format.table,
 ) -> None:
     """Patch refused records and send those that now keep the contract again, as new arrivals under their old ids.
@@ -91,7 +100,9 @@ def replay(
     twice. The records refused at first stay in quarantine; ops.replays says which were sent again.
     `reelhouse quarantine undo` takes a replay back, by the name that is printed.
 
-    Example: reelhouse quarantine replay --reason missing:watch_ms --with watched_ms --dry-run
+    `--dry-run --numbers` plays it on a copy of the lake, and tells which published numbers would change by how much.
+
+    Example: reelhouse quarantine replay --reason missing:watch_ms --with watched_ms --dry-run --numbers
     """
     from jobs.lake.clock import now
     from jobs.lake.patches import read_patch
@@ -99,9 +110,12 @@ def replay(
     from jobs.serve.printing import print_rows
     from jobs.serve.quarantine import refuse_unknown_reason
 
+    if numbers and not dry_run:
+        raise UsageError("--numbers tells what a replay would change; write it with --dry-run")
     settings = Settings.from_env()
     refuse_unknown_reason(settings, reason)
     found = tried(settings, read_patch(patch), reason)
+    moves = _moves(settings, found) if numbers else None
     sent = 0 if dry_run else send_again(settings, found, now())
     days = {day.isoformat(): n for day, n in sorted(found.days(settings.business_zone).items())}
     row = {"replay": found.replay_id, "patch": found.patch.name, "version": found.patch.version}
@@ -112,7 +126,12 @@ def replay(
         "still_wrong": dict(found.faults),
         "days": days,
     }
-    print_rows([row], REPLAYED if format is Format.json else REPLAYED_SHOWN, format, pipe_width=80)
+    if format is Format.json:
+        print_rows([row if moves is None else row | {"moves": moves}], (*REPLAYED, *["moves"] * numbers), format)
+        return
+    _print_facts(row, REPLAYED_SHOWN)
+    if moves is not None:
+        _print_moves(moves)
 
 
 @app.command()
@@ -140,7 +159,48 @@ def undo(
         retract(settings, found, why, now())
     days = {day.isoformat(): n for day, n in sorted(found.days.items())}
     row = {"replay": replay_id, "topic": found.topic, "sent": found.sent, "in_silver": found.days.total()}
-    print_rows([row | {"days": days, "undone": not dry_run}], UNDONE, format, pipe_width=80)
+    row |= {"days": days, "undone": not dry_run}
+    if format is Format.json:
+        print_rows([row], UNDONE, format)
+    else:
+        _print_facts(row, UNDONE)
+
+
+def _moves(settings: Settings, found: "Replay") -> list[dict[str, Any]]:
+    """The numbers a replay would change, as rows in MOVES; a spinner tells which step is on."""
+    from rich.console import Console
+
+    from jobs.lake.clock import now
+    from jobs.lake.session import open_session
+    from jobs.produce.foretelling import foretold
+
+    with Console(stderr=True).status("beginning") as status:
+        moves = foretold(settings, found, now(), open_session, lambda step: status.update(f"on a copy: {step}"))
+    return [{name: getattr(move, name) for name in MOVES} for move in moves]
+
+
+def _print_facts(row: dict[str, Any], names: Sequence[str]) -> None:
+    """One row for people, a line for each of its columns; what is counted by something stands side by side."""
+    for name in names:
+        value = row[name]
+        counts = ", ".join(f"{key} {n:,}" for key, n in value.items()) if isinstance(value, dict) else value
+        typer.echo(f"{name.replace('_', ' '):12} {counts if counts != '' else 'none'}")
+
+
+def _print_moves(moves: list[dict[str, Any]]) -> None:
+    """The rows with the greatest changes for people, a line and its numbers each; whole days before breakdowns."""
+    by_row: dict[tuple[str, str], list[str]] = {}
+    for move in sorted(moves, key=lambda move: "breakdown" in move["row"] and move["row"]["breakdown"] != "total"):
+        keys = " ".join(f"{name}={value}" for name, value in move["row"].items())
+        was, now = ("nothing" if value is None else f"{value:,}" for value in (move["old"], move["new"]))
+        by_row.setdefault((move["table"], keys), []).append(f"{move['measure']} {was} → {now} ({move['by']:+,})")
+    for (table, keys), numbers in list(by_row.items())[:SHOWN_ROWS]:
+        typer.echo(f"\n{table} {keys}")
+        for number in numbers:
+            typer.echo(f"  {number}")
+    more = len(by_row) - SHOWN_ROWS
+    rest = f"; {more} more rows with --format json" if more > 0 else ""
+    typer.echo(f"\n{len(moves)} published numbers of {len(by_row)} rows would change{rest}")
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:

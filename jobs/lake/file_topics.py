@@ -1,7 +1,8 @@
 """Topics that lie in files in place of a broker: what drills send, read by the same ingest that reads Kafka.
 
 `KAFKA_BOOTSTRAP_SERVERS=file:<folder>`: a folder for each topic, a file of JSON lines for each partition. An offset
-that has no record is a line without one: the gap that a transaction's marker, or compaction, leaves.
+that has no record is a line without one: the gap that a transaction's marker, or compaction, leaves. Topics of a lake
+that has read others may go on where those were read to (`succeed`): for a copy of it, nothing has happened to them.
 """
 
 import json
@@ -54,13 +55,26 @@ class FileTopics:
             file.unlink()
         (self.folder / topic / "id").write_text(f"{before}-anew", encoding="utf-8")
 
+    def succeed(self, topic: str, topic_id: str, offsets: Mapping[int, int]) -> None:
+        """Begin a topic that passes for another one: by its id, and by the offsets (partition → next) it has got to."""
+        for number, offset in offsets.items():
+            file = self._file(topic, number)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+            file.with_suffix(".begin").write_text(str(offset), encoding="utf-8")
+        (self.folder / topic / "id").write_text(topic_id, encoding="utf-8")
+
     def ids(self, topics: Iterable[str]) -> dict[str, str]:
         """The id of each topic that exists."""
         return {topic: self._id(topic) for topic in topics if self._parts(topic)}
 
     def begins(self, topics: Iterable[str]) -> Offsets:
         """The first offset of each partition: nothing is ever taken away."""
-        return {topic: dict.fromkeys(parts, 0) for topic in topics if (parts := self._parts(topic))}
+        return {
+            topic: {number: self._begin(file) for number, file in parts.items()}
+            for topic in topics
+            if (parts := self._parts(topic))
+        }
 
     def ends(self, topics: Iterable[str]) -> Offsets:
         """The offset that the next record will get."""
@@ -78,8 +92,9 @@ class FileTopics:
                     yield from self._rows(topic, number, start, end)
 
     def _rows(self, topic: str, partition: int, start: int, end: int) -> Iterator[Row]:
-        lines = self._file(topic, partition).read_text(encoding="utf-8").splitlines()
-        for offset, line in enumerate(lines[start:end], start):
+        file = self._file(topic, partition)
+        lines, begin = file.read_text(encoding="utf-8").splitlines(), self._begin(file)
+        for offset, line in enumerate(lines[start - begin : end - begin], start):
             packed = json.loads(line)
             if packed is not None:
                 entry = _entry(packed)
@@ -96,8 +111,12 @@ class FileTopics:
         return self.folder / topic / f"{partition}.jsonl"
 
     @staticmethod
-    def _end(file: Path) -> int:
-        return file.read_bytes().count(b"\n") if file.exists() else 0
+    def _begin(file: Path) -> int:
+        begin = file.with_suffix(".begin")
+        return int(begin.read_text(encoding="utf-8")) if begin.exists() else 0
+
+    def _end(self, file: Path) -> int:
+        return self._begin(file) + (file.read_bytes().count(b"\n") if file.exists() else 0)
 
 
 def file_topics(settings: Settings) -> FileTopics | None:

@@ -2,12 +2,13 @@
 
 So everything else stays as it is for any record: ids that are there already are repeats, touched days are built again,
 and the books count the arrival. A record keeps its id; the clock's correction that its first arrival would have got
-is written into its time. What was sent is noted in ops.replays, and is not sent again by the same patch, unless that
-replay is undone (`undoing`). A header names the replay; one that was killed before it was noted goes on by its name.
+is written into its time. What came from an old log is sent as such, its times declared, for its days lie in the past.
+What was sent is noted in ops.replays, and is not sent again by the same patch, unless that replay is undone
+(`undoing`). A header names the replay; one that was killed before it was noted goes on by its name.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -24,10 +25,12 @@ from jobs.produce.records import CONTRACT_VERSION
 
 REPLAYS, RETRACTIONS = "ops.replays", "ops.retractions"
 QUARANTINE, BRONZE = "silver.quarantine", "bronze.events"
-SOURCE, SPOOL = "app:quarantine", ("spool", "quarantine")
+SOURCE, LOGS = "app:quarantine", "replay:quarantine"  # of what came from live sources, and from old logs
+SPOOL = ("spool", "quarantine")
 # Another record has the id; there is nothing to patch; what it was made of is in quarantine itself.
 HOPELESS = ("conflict", "tombstone", "retracted")
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+REPLAY, REPLAY_TIME = "replay:", "ce_replaytime"  # how an old log's source begins; when it says a record arrived
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 Place = tuple[str, int, int]  # topic id, partition, offset
 
 
@@ -35,12 +38,13 @@ Place = tuple[str, int, int]  # topic id, partition, offset
 class Replay:
     """What a patch would do: bodies that pass by place, what is still wrong with the others, what is left out.
 
-    `replay_id` is the name it would be undone by.
+    `replay_id` is the name it would be undone by. Of the passing, those `of_logs` came from an old log.
     """
 
     patch: Patch
     replay_id: str
     passing: dict[Place, Body] = field(default_factory=dict)
+    of_logs: set[Place] = field(default_factory=set)
     faults: Counter[str] = field(default_factory=Counter)
     sent_before: int = 0
 
@@ -48,6 +52,25 @@ class Replay:
         """The local days that the passing records fall on."""
         times = (EPOCH + timedelta(microseconds=body["event_time"]) for body in self.passing.values())
         return Counter(at.astimezone(ZoneInfo(zone)).date() for at in times)
+
+    def sendings(self) -> "Iterator[Sending]":
+        """What is to be sent from each of the two sources, if anything is."""
+        live = [body for place, body in self.passing.items() if place not in self.of_logs]
+        old = [body for place, body in self.passing.items() if place in self.of_logs]
+        if live:
+            yield Sending(SOURCE, "", live)
+        if old:
+            times = [body["event_time"] for body in old]
+            yield Sending(LOGS, f"{min(times)}/{max(times) + 1}", old)
+
+
+@dataclass(frozen=True)
+class Sending:
+    """Bodies of one source; an old log's declare the range of their times (`<from>/<to>` in µs, to exclusive)."""
+
+    source: str
+    declared_range: str
+    bodies: list[Body]
 
 
 def tried(settings: Settings, patch: Patch, reason: str) -> Replay:
@@ -62,13 +85,17 @@ def tried(settings: Settings, patch: Patch, reason: str) -> Replay:
     rows = {place_of(row): row for row in refused(ledger, patch.topic, reason)}
     found.sent_before = len(rows.keys() & done)
     judge = validator(patch.topic, CONTRACT_VERSION, settings.schemas_dir)
-    for place, value in received(ledger, {place: rows[place] for place in rows.keys() - done}):
+    for place, value, replay_time in received(ledger, {place: rows[place] for place in rows.keys() - done}):
         body = patch.read(value or b"")
         faults = ["malformed_json"] if body is None else [fault.reason for fault in judge.faults(body)]
         if body is None or faults:
             found.faults.update(faults)
         else:
-            found.passing[place] = with_honest_time(body, rows[place]["kafka_time"])
+            is_of_log = (rows[place]["source_uri"] or "").startswith(REPLAY)
+            arrived = replay_time if is_of_log else (rows[place]["kafka_time"] - EPOCH) // MICROSECOND
+            found.passing[place] = with_honest_time(body, arrived)
+            if is_of_log:
+                found.of_logs.add(place)
     return found
 
 
@@ -80,11 +107,24 @@ def next_id(patch: Patch, before: set[str]) -> str:
 def send_again(settings: Settings, found: Replay, at: datetime) -> int:
     """Send what passes and note it; how many. BrokerError when the broker is away: the next call sends the rest."""
     marks = [(REPLAY_HEADER, found.replay_id.encode())]
-    with Producer(settings, source=SOURCE, spool=settings.home.joinpath(*SPOOL), marks=marks) as producer:
-        for body in found.passing.values():
-            unsent = {name: value for name, value in body.items() if name != "sent_time"}
-            producer.send(found.patch.topic, unsent, waiting=True)
-        producer.flush()
+    spool = settings.home.joinpath(*SPOOL)
+    for one in found.sendings():
+        with Producer(
+            settings, source=one.source, spool=spool, marks=marks, declared_range=one.declared_range
+        ) as producer:
+            for body in one.bodies:
+                producer.send(found.patch.topic, unsent(body), waiting=True)
+            producer.flush()
+    return note(settings, found, at)
+
+
+def unsent(body: Body) -> Body:
+    """The body of an event that is yet to be sent."""
+    return {name: value for name, value in body.items() if name != "sent_time"}
+
+
+def note(settings: Settings, found: Replay, at: datetime) -> int:
+    """Write down in ops.replays what was sent; how many."""
     common = {"patch": found.patch.name, "patch_version": found.patch.version, "topic": found.patch.topic}
     rows = [
         common | {"kafka_topic_id": topic_id, "kafka_partition": partition, "kafka_offset": offset,
@@ -96,11 +136,11 @@ def send_again(settings: Settings, found: Replay, at: datetime) -> int:
     return len(rows)
 
 
-def with_honest_time(body: Body, kafka_time: datetime) -> Body:
-    """The body with the time that its first arrival would have been given."""
+def with_honest_time(body: Body, arrived: int | None) -> Body:
+    """The body with the time that its first arrival would have been given; `arrived` (µs) is by an honest clock."""
     from jobs.definitions.clock import SKEW_TOLERATED
 
-    behind = (kafka_time - EPOCH) // timedelta(microseconds=1) - int(body["sent_time"])
+    behind = 0 if arrived is None else arrived - int(body["sent_time"])
     return body if abs(behind) <= SKEW_TOLERATED else body | {"event_time": body["event_time"] + behind}
 
 
@@ -113,17 +153,25 @@ def refused(ledger: Ledger, topic: str, reason: str) -> Iterator[dict[str, Any]]
             yield row
 
 
-def received(ledger: Ledger, rows: Mapping[Place, dict[str, Any]]) -> Iterator[tuple[Place, bytes | None]]:
-    """The bytes of refused records as bronze has them."""
+def received(ledger: Ledger, rows: Mapping[Place, dict[str, Any]]) -> Iterator[tuple[Place, bytes | None, int | None]]:
+    """The bytes of refused records as bronze has them, and when an old log says they arrived (µs), if it does."""
     import pyarrow.compute as pc
 
     days = sorted({row["kafka_time"].date() for row in rows.values()})
     there = pc.field("received_date").isin(days) & pc.field("offset").isin(sorted({place[2] for place in rows}))
-    columns = ["topic_id", "partition", "offset", "value"]
+    columns = ["topic_id", "partition", "offset", "value", "headers"]
     for each in ledger.read(BRONZE, columns, there).to_pylist() if rows else []:
         place = (each["topic_id"], each["partition"], each["offset"])
         if place in rows:
-            yield place, each["value"]
+            yield place, each["value"], _replay_time(each["headers"])
+
+
+def _replay_time(headers: Sequence[Mapping[str, Any]] | None) -> int | None:
+    told = [header["value"] for header in headers or () if header["key"] == REPLAY_TIME]
+    try:
+        return int(told[-1]) if told else None
+    except (TypeError, ValueError):
+        return None
 
 
 def place_of(row: Mapping[str, Any]) -> Place:

@@ -17,7 +17,7 @@ from jobs.lake.errors import ContractError, DamageError, UsageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.lake.topics import FACTS, REPLAY_HEADER
-from jobs.produce.again import BRONZE, EPOCH, QUARANTINE, REPLAYS, RETRACTIONS, SOURCE, SPOOL, Place, place_of
+from jobs.produce.again import BRONZE, EPOCH, LOGS, QUARANTINE, REPLAYS, RETRACTIONS, SOURCE, SPOOL, Place, place_of
 from jobs.produce.producer import Producer
 
 Row = dict[str, Any]
@@ -109,7 +109,7 @@ def _rows(ledger: Ledger, topic: str, sent: Sequence[Row], column: str) -> Itera
     """Rows of silver that a replay may have brought."""
     import pyarrow.compute as pc
 
-    wanted = (pc.field("source_uri") == SOURCE) & pc.field("event_id").isin([row["event_id"] for row in sent])
+    wanted = pc.field("source_uri").isin([SOURCE, LOGS]) & pc.field("event_id").isin([row["event_id"] for row in sent])
     columns = ["kafka_topic_id", "kafka_partition", "kafka_offset", "kafka_time", column]
     yield from ledger.read(f"silver.{topic}", columns, wanted).to_pylist()
 

@@ -21,6 +21,7 @@ from jobs.serve.event_parquet import parquet_columns, parquet_rows
 from jobs.serve.event_rows import BadLines
 
 MOST_LISTED = 5
+PARQUET = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,13 @@ def read_event_file(path: Path, asked: Asked, *, skip_bad: bool) -> EventFile:
     """
     if not path.is_file():
         raise UsageError(f"{path}: is no file; name a JSON Lines (.jsonl) or Parquet (.parquet) file of events")
-    columns_of = parquet_columns if path.suffix == ".parquet" else json_columns
-    events, bad = columns_of(path, asked, skip_bad=skip_bad)
-    repeats = _repeats(path, events)
+    try:
+        columns_of = parquet_columns if _is_parquet(path) else json_columns
+        events, bad = columns_of(path, asked, skip_bad=skip_bad)
+        repeats = _repeats(path, events)
+    except (OSError, pa.ArrowException) as wrong:
+        problem = " ".join(str(wrong).split())
+        raise UsageError(f"{path}: cannot be read ({problem}); name a file that is whole and may be read") from wrong
     if bad and not skip_bad:
         line, reason = bad[0]
         raise UsageError(f"{path}:{line}: {reason}; mend the line, or leave such lines out with --skip-bad")
@@ -50,8 +55,16 @@ def read_event_file(path: Path, asked: Asked, *, skip_bad: bool) -> EventFile:
 
 def rows_of(path: Path, lines: Ints) -> list[Row]:
     """The events of some lines that were read before, in the order of the file."""
-    rows = (parquet_rows if path.suffix == ".parquet" else json_rows)(path, {*map(int, lines)})
+    rows = (parquet_rows if _is_parquet(path) else json_rows)(path, {*map(int, lines)})
     return [rows[line] for line in sorted(rows)]
+
+
+def _is_parquet(path: Path) -> bool:
+    """Whether a file says so by its name, or by how it begins."""
+    if path.suffix.lower() == ".parquet":
+        return True
+    with path.open("rb") as file:
+        return file.read(len(PARQUET)) == PARQUET
 
 
 def _repeats(path: Path, events: EventColumns) -> Ints:

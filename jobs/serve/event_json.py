@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ def _pieces(path: Path) -> Iterator[tuple[int, list[bytes]]]:
     first = 1
     with path.open("rb") as file:
         while lines := file.readlines(BYTES_AT_ONCE):
+            if first == 1:
+                lines[0] = lines[0].removeprefix(BOM_UTF8)  # as some editors begin a file
             yield first, lines
             first += len(lines)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from json import JSONDecodeError
 from typing import Any
 
 from jobs.definitions.funnel.calendar import micros
@@ -33,8 +34,8 @@ def good_and_bad(rows: Iterable[tuple[int, Any]], *, skip_bad: bool) -> tuple[li
 
 def event_of(line: int, row: Any) -> Row:
     """A row as an event; ValueError says what is wrong with it."""
-    if isinstance(row, Exception):
-        raise ValueError(f"is no JSON: {row}")
+    if isinstance(row, JSONDecodeError):
+        raise ValueError(f"is no JSON: {row.msg} (column {row.colno})")
     if not isinstance(row, dict):
         raise ValueError("is no JSON object")
     missing = [name for name in ENVELOPE if row.get(name) is None]
@@ -48,7 +49,10 @@ def event_of(line: int, row: Any) -> Row:
     if not isinstance(event, str) or not event:
         raise ValueError(f"event is {event!r}, not the name of an event")
     properties = {name: value for name, value in row.items() if name not in ENVELOPE}
-    return Row(line, subject, instant(row["event_time"]), str(event_id), event, properties)
+    time = instant(row["event_time"])
+    if abs(time) > FURTHEST_US:
+        raise ValueError(f"event_time {row['event_time']!r} is not within the years 829 to 3111")
+    return Row(line, subject, time, str(event_id), event, properties)
 
 
 def instant(value: Any) -> int:

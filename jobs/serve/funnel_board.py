@@ -112,6 +112,8 @@ def draw(name: str, rows: Sequence[Row]) -> None:
         for cells in _cells(steps):
             table.add_row(*cells)
         console.print(table)
+        for remark in _remarks(steps):
+            console.print(remark, markup=False)
         for optional, after in _optional(steps):
             console.print(
                 f"* {optional} is optional: of the attempts that got to {after}, so many had it", markup=False
@@ -119,12 +121,12 @@ def draw(name: str, rows: Sequence[Row]) -> None:
 
 
 def _cells(steps: Sequence[Row]) -> Iterator[list[str]]:
-    """The cells of each step; rates are over all attempts, the open ones are told beside."""
-    entered = steps[0]["attempts"]
+    """The cells of each step; rates are over the mature attempts, the open ones are told beside (rule 20)."""
+    entered, mature = steps[0]["attempts"], steps[0]["mature_attempts"]
     for place, row in enumerate(steps):
         people = "" if row["people"] is None else f"{row['people']:,}"
         yield [
-            row["step"], bar(row["attempts"], entered), f"{row['attempts']:,}", rate(row["attempts"], entered),
+            row["step"], bar(row["attempts"], entered), f"{row['attempts']:,}", rate(row["mature_attempts"], mature),
             _of_neighbour(steps, place), f"{row['open_attempts']:,}", f"{row['net_attempts']:,}", people,
         ]  # fmt: skip
 
@@ -135,7 +137,15 @@ def _of_neighbour(steps: Sequence[Row], place: int) -> str:
     if row["is_optional"]:
         return f"{rate(row['went_on'], _mandatory_after(steps, place)['attempts'])} *"
     before = [step for step in steps[:place] if not step["is_optional"]]
-    return rate(row["attempts"], (before or [row])[-1]["attempts"])
+    return rate(row["mature_attempts"], (before or [row])[-1]["mature_attempts"])
+
+
+def _remarks(steps: Sequence[Row]) -> Iterator[str]:
+    """What the table leaves out, and why."""
+    if any(row["open_attempts"] for row in steps):
+        yield "shares are of mature attempts: what is open may still go on"
+    if steps[0]["people"] is None:
+        yield "people are counted by day: ask for one with --from DAY --to DAY"
 
 
 def _optional(steps: Sequence[Row]) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jobs.definitions.funnel.views import Judged
 
 FEW_EVENTS = 3_000  # up to here plain Python is faster than loading the compiler
+MOST_NAMED = 10
 
 
 def read_for(definition: Definition, events: Path, *, skip_bad: bool) -> EventFile:
@@ -53,3 +54,15 @@ def judged_columns(
     arrays = events_of(definition, str(file), told, schemas_dir)
     entries, attempts = judge_in_threads(definition, arrays, threads)
     return Judged(definition, entries, attempts, told.subjects, told.event_id, told.time, arrays.mask, watermark)
+
+
+def remarks(judged: Judged, told: EventColumns) -> Iterator[str]:
+    """What the numbers do not show: entries that open nothing (rule 16), and why a file has none at all."""
+    definition, nulls = judged.definition, judged.entries.nulls.size
+    steps = definition.steps if definition.mode == "unordered" else definition.steps[:1]
+    openers = [name for step in steps for name in step.events]
+    if nulls:
+        yield f"{nulls} entries open nothing, for want of {' or '.join(definition.hold)} (hold)"
+    elif told.names and not {*openers} & {*told.names}:
+        more = ", …" if len(told.names) > MOST_NAMED else ""
+        yield f"no event is called {' or '.join(openers)}; the file has {', '.join(told.names[:MOST_NAMED])}{more}"

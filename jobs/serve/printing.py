@@ -41,7 +41,8 @@ def print_rows(
     cells = [[_cell(row[name]) for name in columns] for row in rows]
     padding, widths = _fitted([*zip(map(str, columns), *cells, strict=True)], console.width)
     table = Table(box=box.SIMPLE, pad_edge=False, padding=padding)
-    for column, width in zip(columns, widths or [None] * len(columns), strict=True):
+    for number, column in enumerate(columns):
+        width = widths[number] if widths else None
         table.add_column(str(column), overflow="fold", width=width)  # a path cut short is of no use
     for row in cells:
         table.add_row(*row)

@@ -50,6 +50,7 @@ SELECT kind, CASE WHEN k IN (6, 8) THEN 'likes' WHEN k > 8 THEN 'orders' ELSE 'v
        CASE WHEN kind = 'play' THEN hash('watch' || event_id) % 60000 END::BIGINT AS watch_ms,
        60000::BIGINT AS duration_ms, ['short_video', 'mall'][1 + (s % 2)::INT] AS scene, 'recommend' AS source,
        'o' || s AS order_id, CASE WHEN kind = 'refunded' THEN 9900::BIGINT END AS refund_fen, 0::BIGINT AS freight_fen,
+       9900::BIGINT AS price_fen,
        'app' AS source_uri, is_new,
        CASE WHEN NOT is_new AND day >= {{days}} - 1 - {LATE_DAYS} AND day < {{days}} - 1
             THEN hash('late' || event_id) % {A_MILLION} ELSE {A_MILLION} END::BIGINT AS lateness,
@@ -58,7 +59,7 @@ FROM kinds WHERE kind IS NOT NULL
 """
 LINE = (
     "transform(array('1'), n -> named_struct('line_id', n, 'product_id', product_id, 'merchant_id', 'm', "
-    "'quantity', 1L, 'unit_price_fen', 9900L, 'discount_fen', 0L))"
+    "'quantity', 1L, 'unit_price_fen', price_fen, 'discount_fen', 0L))"
 )
 
 

@@ -1,6 +1,10 @@
-"""Upkeep, releases and readers at the same time; many small batches, one after the other."""
+"""Upkeep, releases and readers at the same time; many small batches, one after the other.
+
+For longer plays: `REELHOUSE_TEST_RELEASES=8 REELHOUSE_TEST_BATCHES=500 python -m pytest tests/lake/test_at_once.py`.
+"""
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,8 +26,8 @@ from tests.lake.toys import FAMILY, MONDAY, TUESDAY, Toys
 from tests.lake.toys import toys as make_toys
 
 WEEK = timedelta(days=7)
-RELEASES = 2
-BATCHES, ROUND_EVERY = 60, 10
+RELEASES = int(os.environ.get("REELHOUSE_TEST_RELEASES", "2"))
+BATCHES, ROUND_EVERY = int(os.environ.get("REELHOUSE_TEST_BATCHES", "60")), 10
 
 
 def tidy(toys: Toys, many: int = MANY_SMALL) -> None:
@@ -100,7 +104,7 @@ def costs(toys: Toys) -> tuple[int, int]:
     return files, commits
 
 
-def test_after_sixty_small_batches_a_batch_costs_what_the_first_ones_did(tmp_path: Path) -> None:
+def test_after_many_small_batches_a_batch_costs_what_the_first_ones_did(tmp_path: Path) -> None:
     toys, seen_costs = make_toys(tmp_path, spark=None), []
     for number in range(1, BATCHES + 1):
         toys.ingest((f"user-{number % 7}", MONDAY, number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 
 import pytest
@@ -99,6 +100,21 @@ def test_bronze_keeps_every_bit(ingested: tuple[Ingest, list[Done], dict[str, Pl
         row = kept[topic, partition, offset]
         assert (row.key, row.value) == (sent.key, sent.value)
         assert [tuple(pair) for pair in row.headers or ()] == list(sent.headers or ())
+
+
+def test_what_is_taken_says_what_was_sent(
+    ingested: tuple[Ingest, list[Done], dict[str, Place], Log], taken: set[Place]
+) -> None:
+    """Odd letters stay what they are, and text that would like to be code stays text."""
+    run, _, _, log = ingested
+    columns = ("video_id", "region", "watch_ms")
+    rows = run.lake().read("silver.views").select("kafka_partition", "kafka_offset", *columns).collect()
+    told = {("views", row[0], row[1]): tuple(row[2:]) for row in rows}
+    sent = {}
+    for topic, partition, offset in (place for place in taken if place[0] == "views"):
+        body = json.loads(log.parts[topic][partition][offset].value or b"")
+        sent[topic, partition, offset] = tuple(body.get(name) for name in columns)
+    assert told == sent
 
 
 def test_unknown_fields_are_kept(ingested: tuple[Ingest, list[Done], dict[str, Place], Log]) -> None:

@@ -11,15 +11,17 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 from pyspark.sql import SparkSession
 
+from jobs.drills.outages import no_room, noise
 from jobs.lake.clock import now
 from jobs.lake.digest import digest_of
 from jobs.lake.errors import LeaseError, TopicError
-from jobs.lake.ingest import loop
+from jobs.lake.ingest import landing, loop
 from jobs.lake.ingest.batch import SMALL
-from jobs.lake.ingest.landing import land
+from jobs.lake.ingest.landing import FEW, land
 from jobs.lake.ingest.loop import LEASE, Ingest
 from jobs.lake.ingest.planning import Plan, plan
 from jobs.lake.ingest.progress import progress
@@ -115,7 +117,7 @@ def test_a_second_run_finds_nothing_and_needs_no_spark(clean: tuple[dict[str, st
         assert again.until_caught_up() == []
 
 
-@pytest.mark.parametrize(("seed", "small"), [(1, SMALL), (2, 0)], ids=["kept and read once", "as large batches are"])
+@pytest.mark.parametrize(("seed", "small"), [(1, SMALL), (6, 0)], ids=["kept and read once", "as large batches are"])
 def test_cuts_between_batches_change_nothing(
     seed: int,
     small: int,
@@ -124,7 +126,7 @@ def test_cuts_between_batches_change_nothing(
     clean: tuple[dict[str, str], Ingest, Log],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The same log comes in three pieces, cut differently in each partition."""
+    """The same log comes in three pieces, cut differently in each partition, and between events and their repeats."""
     monkeypatch.setattr("jobs.lake.ingest.batch.SMALL", small)
     dice, log, whole = random.Random(seed), Log(), clean[2]
     places = [(topic, n, part) for topic, parts in whole.parts.items() for n, part in parts.items()]
@@ -169,6 +171,27 @@ def test_what_an_orphan_landed_under_our_number_is_what_the_batch_is(settings: S
     assert sorted((line["offset_from"], line["offset_to"], line["received"]) for line in lines) == [
         (0, 10, 10), (10, 15, 5)]  # fmt: skip
     assert ingest.lake().read("silver.views").count() == 15
+
+
+@pytest.mark.parametrize("few", [FEW, 0], ids=["by this process", "by Spark"])
+def test_a_full_disk_ends_the_run_and_the_next_one_does_the_batch(
+    few: int, settings: Settings, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landing, "FEW", few)
+    log, this = Log(), psutil.Process()
+    log.put([record("views", body_of("views", 0))])
+    ingest = run(settings, spark, log)  # Spark unpacks its libraries while there is room, or never has them
+    log.put(record("views", body_of("views", n, note=noise(n))) for n in range(1, 150))
+    with pytest.MonkeyPatch.context() as patch:
+        log.installed(patch)
+        rows = log.read(ingest.lake(), plan(settings, progress(ingest.ledger)))  # goes to Spark in a large file
+        patch.setattr(landing, "records", lambda *_: rows)
+        writers = [this] if few else this.children(recursive=True)
+        with no_room(writers), pytest.raises(Exception, match="File too large"):
+            ingest.until_caught_up()
+    assert ingest.ledger.read("bronze.events").num_rows == 1
+    assert {fate: digests(run(settings, spark, log))[fate] for fate in COUNTED} == {
+        "received": "150", "accepted": "150", "duplicate": "0", "quarantined": "0"}  # fmt: skip
 
 
 def test_lost_books_are_written_again_batch_after_batch(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

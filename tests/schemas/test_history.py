@@ -29,6 +29,7 @@ BREAKS = {  # what is done to a promise -> file, passage, what it becomes, what 
         '"required": ["kind", "region", ', "region: is required now"),
     "a field has another type": (EVENT, '"type": "integer"', '"type": "string"', "comment_length: type was integer"),
     "a kind asks for more": (EVENT, '["follow", "unfollow"]', '["follow", "unfollow", "like"]', "body: asks more"),
+    "every kind asks for more": (EVENT, ENVELOPED, ENVELOPED + '{"required": ["region"]},', "body: asks more"),
     "the envelope is stricter": ("events/envelope/v1.json", '"maxLength": 128}',
         '"maxLength": 12}', "id: maxLength is str"),
 }  # fmt: skip

@@ -16,7 +16,7 @@ import pytest
 from jobs.lake.errors import BrokerError, TopicError
 from jobs.lake.settings import ROOT, Settings
 from jobs.produce import delivery
-from jobs.produce.delivery import Delivery
+from jobs.produce.delivery import Delivery, Flight
 from jobs.produce.lines import send_raw
 from jobs.produce.producer import Producer
 from jobs.produce.records import UNSTAMPED, Record, headers
@@ -207,7 +207,9 @@ def test_a_killed_producers_events_are_sent_by_the_next_one_under_the_same_ids(
     assert all(now_us - body["sent_time"] < 60e6 for body in found), "stamped anew at the physical send"
 
 
-def test_a_failed_result_is_never_taken_for_sent(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_failed_result_is_never_taken_for_sent(
+    settings: Settings, arrived: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """`flush()` of the client library hides failures: ours looks at each future."""
     from kafka.errors import KafkaTimeoutError
 
@@ -219,11 +221,10 @@ def test_a_failed_result_is_never_taken_for_sent(settings: Settings, tmp_path: P
     start = Delivery.start
 
     def start_badly(self: Delivery, records: list[Record]):
-        flight = start(self, records)
-        if failing["left"]:
-            failing["left"] -= 1
-            flight.futures[0] = Failed()
-        return flight
+        if not failing["left"]:
+            return start(self, records)
+        failing["left"] -= 1  # the first record never leaves
+        return Flight(records, [Failed(), *start(self, records[1:]).futures])
 
     monkeypatch.setattr(Delivery, "start", start_badly)
     with Producer(settings, source="app:test", spool=tmp_path / "spool") as producer:
@@ -231,4 +232,6 @@ def test_a_failed_result_is_never_taken_for_sent(settings: Settings, tmp_path: P
             producer.send("likes", like(number))
         producer.flush()
         assert producer.acknowledged == 10
-        assert failing["left"] == 0
+    found = Counter(json.loads(record.value or b"")["video_id"] for record in arrived("likes"))
+    assert found == Counter(f"v{number}" for number in range(10))
+    assert failing["left"] == 0

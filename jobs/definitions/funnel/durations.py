@@ -6,7 +6,7 @@ from typing import Any
 LONGEST_DAYS = 3660
 UNIT_US = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 WORDS = {"d": "day", "h": "hour", "m": "minute", "s": "second", "ms": "millisecond", "us": "microsecond"}
-DURATION = re.compile(r"(-?\d+)\s*(us|ms|s|m|h|d)")
+DURATION = re.compile(r"(-?[0-9]{1,18})\s*(us|ms|s|m|h|d)")
 
 
 def read_duration(value: Any) -> int:

@@ -18,19 +18,24 @@ KEYS = (
     "name", "version", "mode", "window", "zone", "steps", "optional", "hold", "gaps", "exclusions", "ties",
     "strict_scope", "first_entry_only", "breakdowns", "breakdown_at", "description",
 )  # fmt: skip
-MAX_STEPS = 64
+MAX_STEPS = MAX_EXCLUSIONS = 64  # a bit of an integer for each
+MAX_BYTES = 1 << 20
+EVENTS = "an event name or a list of different ones, such as play or [like, share]"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 
 def read_definition(file: File) -> Definition:
     """The definition in a file; DefinitionError when it is impossible, misspelt or not there."""
+    remedy = "name a YAML file such as schemas/funnels/x.yaml"
+    if file.exists() and not file.is_file():
+        raise DefinitionError(f"{file}: is no file; {remedy}")
     try:
+        if file.stat().st_size > MAX_BYTES:
+            raise DefinitionError(f"{file}: is larger than {MAX_BYTES:,} bytes, which no definition is; {remedy}")
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as bad:
-        raise DefinitionError(
-            f"{file}: cannot be read ({bad}); name a YAML file such as schemas/funnels/x.yaml"
-        ) from bad
+        raise DefinitionError(f"{file}: cannot be read ({bad}); {remedy}") from bad
     return parse_definition(text, str(file))
 
 
@@ -93,7 +98,7 @@ class _Reader:
 
     def _version(self) -> int:
         version = self.raw["version"]
-        if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        if isinstance(version, bool) or not isinstance(version, int) or not 0 < version < 1 << 63:
             raise self.refuse(("version",), f"is {version!r}; write a whole number from 1")
         return version
 
@@ -124,18 +129,16 @@ class _Reader:
             raise self.refuse(("zone",), f"{zone!r} is no time zone; write an IANA name such as Asia/Shanghai")
         return zone
 
-    def _names(self, path: Path, value: Any, *, least: int = 0) -> tuple[str, ...]:
-        """One event name or a list of them."""
+    def _names(self, path: Path, value: Any, *, least: int = 0, what: str = EVENTS) -> tuple[str, ...]:
+        """One name or a list of them; `what` says of what kind they are."""
         names = [value] if isinstance(value, str) else value
         good = isinstance(names, list) and all(isinstance(name, str) and name.strip() for name in names)
         if not good or len(names) < least or len(set(names)) < len(names):
-            raise self.refuse(
-                path, f"is {value!r}; write an event name or a list of different ones, such as play or [like, share]"
-            )
+            raise self.refuse(path, f"is {value!r}; write {what}")
         return tuple(names)
 
     def _properties(self, key: str) -> tuple[str, ...]:
-        names = self._names((key,), self.raw.get(key, []))
+        names = self._names((key,), self.raw.get(key, []), what="different properties, such as [product_id]")
         for index, name in enumerate(names):
             self._property((key, index), name)
         return names
@@ -231,7 +234,8 @@ class _Reader:
         return names.index(name)
 
     def _optional(self, names: list[str]) -> set[str]:
-        optional = self._names(("optional",), self.raw.get("optional", []))
+        what = "names of different steps that may be skipped, such as [considered]"
+        optional = self._names(("optional",), self.raw.get("optional", []), what=what)
         for index, name in enumerate(optional):
             place = self._step_named(("optional", index), name, names)
             if place in (0, len(names) - 1):
@@ -249,6 +253,10 @@ class _Reader:
 
     def _exclusions(self, steps: tuple[Step, ...]) -> tuple[Exclusion, ...]:
         raw = self._list("exclusions", "{event: …, between: [step, step]}")
+        if len(raw) > MAX_EXCLUSIONS:
+            raise self.refuse(
+                ("exclusions",), f"are {len(raw)}; write at most {MAX_EXCLUSIONS}, joined by lists and OR"
+            )
         return tuple(self._exclusion(("exclusions", index), part, steps) for index, part in enumerate(raw))
 
     def _exclusion(self, path: Path, part: Any, steps: tuple[Step, ...]) -> Exclusion:

@@ -24,7 +24,10 @@ from jobs.definitions.funnel.vocabulary import did_you_mean, event_names, proper
 from jobs.lake.errors import DefinitionError, UsageError
 
 OBJECTS = ("video_id", "product_id", "live_room_id", "creator_id", "order_id", "query", "object")
-SPARK = {"BOOLEAN": "boolean", "BIGINT": "bigint", "DOUBLE": "double", "VARCHAR": "string", "JSON": "struct<>"}
+SPARK = {
+    "BOOLEAN": "boolean", "BIGINT": "bigint", "DOUBLE": "double", "VARCHAR": "string", "JSON": "struct<>",
+    '"NULL"': "void",
+}  # fmt: skip
 Flags = NDArray[np.bool_]
 
 
@@ -121,8 +124,25 @@ def _passed(definition: Definition, file: str, told: EventColumns, schemas_dir: 
     columns: dict[str, Any] = {name: found.values for name, found in told.properties.items() if name in types}
     if "event" in types:
         columns["event"] = pa.array(told.names, pa.string()).take(pa.array(told.event))
-    found = evaluate(definition.predicates, columns, types, told.line.size)
+    if "event_time" in types:
+        columns["event_time"] = pa.array(told.time, pa.timestamp("us"))
+    try:
+        found = evaluate(definition.predicates, columns, types, told.line.size)
+    except DefinitionError:
+        for place, where in predicates(definition):
+            _evaluated(marked, place, where, columns, types, told.line.size)
+        raise
     return dict(zip(definition.predicates, found, strict=True))
+
+
+def _evaluated(
+    marked: MarkedYaml, place: Place, where: str, columns: Mapping[str, Any], types: Mapping[str, str], size: int
+) -> None:
+    """Evaluate one predicate, to name the place of one that cannot be."""
+    try:
+        evaluate([where], columns, types, size)
+    except DefinitionError as bad:
+        raise marked.refuse(place, str(bad)) from bad
 
 
 def _asked(marked: MarkedYaml, place: Place, where: str) -> set[str]:
@@ -144,7 +164,7 @@ def _type_of(name: str, told: EventColumns, known: Mapping[str, str]) -> str:
             f"property {name} is {one} on line {line} and {other} on line {other_line}; a `where` asks about it: "
             "write it the same way everywhere"
         )
-    kind = next(iter(kinds), duck_type(known.get(name, "string")))
+    kind = next(iter(kinds), duck_type(known.get(name, "void")))
     return "TIMESTAMP" if kind == "VARCHAR" and known.get(name) == "timestamp" else kind
 
 

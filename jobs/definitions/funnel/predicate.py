@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 UNSTEADY = {
     "random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "now", "today", "current_date", "current_time",
     "current_timestamp", "current_localtime", "current_localtimestamp", "get_current_time", "get_current_timestamp",
-    "transaction_timestamp", "nextval", "currval", "setseed", "current_user", "version", "getenv",
+    "transaction_timestamp", "nextval", "currval", "setseed", "current_user", "version", "getenv", "localtime",
+    "localtimestamp", "ago", "age", "sleep_ms", "pg_sleep", "error", "stats", "write_log", "current_setting", "user",
+    "session_user", "current_role", "current_query", "current_query_id", "current_connection_id", "current_schema",
+    "current_schemas", "current_database", "current_catalog", "current_transaction_id", "txid_current",
+    "in_search_path", "pg_conf_load_time", "pg_postmaster_start_time",
 }  # fmt: skip
 UNFIT = {"SUBQUERY": "a subquery", "WINDOW": "a window function", "STAR": "a star", "PARAMETER": "a parameter"}
 DUCK = {
     "bigint": "BIGINT", "int": "INTEGER", "string": "VARCHAR", "boolean": "BOOLEAN", "double": "DOUBLE", "date": "DATE",
-    "timestamp": "TIMESTAMP",
+    "timestamp": "TIMESTAMP", "void": '"NULL"',
 }  # fmt: skip
 DERIVED = {"is_valid_view": VALID_VIEW, "is_completed_view": COMPLETED_VIEW}
 
@@ -42,10 +46,13 @@ def _duck() -> DuckDBPyConnection:
 
 def properties_of(where: str) -> set[str]:
     """The properties a predicate asks about; DefinitionError when it is none, or depends on more than the event."""
+    if not _is_text(where):
+        raise DefinitionError("is no SQL predicate: it has a character that is none; see docs/funnels.md")
     text = _duck().execute("SELECT json_serialize_sql(?)", [f"SELECT ({where}\n)"]).fetchone()
     tree: dict[str, Any] = json.loads(text[0]) if text else {"error": True}
     if tree["error"]:
-        raise DefinitionError(f"is no SQL predicate: {tree.get('error_message', where)}; see docs/funnels.md")
+        problem = " ".join(str(tree.get("error_message", where)).split())
+        raise DefinitionError(f"is no SQL predicate: {problem}; see docs/funnels.md")
     statements: list[dict[str, Any]] = tree["statements"]
     node = statements[0]["node"] if len(statements) == 1 else {}
     if node.get("type") != "SELECT_NODE" or len(node["select_list"]) != 1 or node["from_table"]["type"] != "EMPTY":
@@ -59,6 +66,11 @@ def properties_of(where: str) -> set[str]:
         if part.get("class") == "COLUMN_REF":
             names.add(part["column_names"][0])
     return names
+
+
+def _is_text(where: str) -> bool:
+    """Whether it is text that a database takes: no half of a character, no end of text within."""
+    return not any(sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in where)
 
 
 def _parts(node: Any) -> Iterator[dict[str, Any]]:
@@ -82,7 +94,8 @@ def refuse_unfit(where: str, types: Mapping[str, str]) -> None:
     except duckdb.Error as bad:
         first = str(bad).splitlines()[0]
         raise DefinitionError(f"cannot be evaluated: {first}; see docs/funnels.md") from bad
-    if found and found[1] not in ("BOOLEAN", '"NULL"', "NULL"):
+    is_open = DUCK["void"] in types.values()  # of a property that never has a value any type is right
+    if found and not is_open and found[1] not in ("BOOLEAN", '"NULL"', "NULL"):
         raise DefinitionError(f"gives {found[1]}, not true or false; compare it with something")
 
 
@@ -126,7 +139,8 @@ def evaluate(
     try:
         found = _duck().execute(f"SELECT {asked} FROM ({inner})").to_arrow_table()  # noqa: S608
     except duckdb.Error as bad:
-        raise DefinitionError(f"where: cannot be evaluated on these events: {str(bad).splitlines()[0]}") from bad
+        problem = str(bad).splitlines()[0]
+        raise DefinitionError(f"cannot be evaluated on these events: {problem}; see docs/funnels.md") from bad
     finally:
         _duck().unregister("events")
     return [column.to_numpy() for column in found.columns]

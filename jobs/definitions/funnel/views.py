@@ -97,7 +97,7 @@ def subject_period(judged: Judged) -> Columns:
     is_new = np.ones(order.size, np.bool_)
     is_new[1:] = (np.diff(subject[order]) != 0) | (np.diff(days[order]) != 0)
     starts = np.flatnonzero(is_new)
-    ends = np.append(starts[1:], order.size)
+    ends = np.append(starts[1:], order.size)[: starts.size]  # none where there is no attempt
     best = order[ends - 1]
     deadline = entries.deadline[found.last[order]]
     return {

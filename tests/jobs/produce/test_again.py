@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from typer.testing import CliRunner
 
+from jobs.__main__ import build_app
 from jobs.drills.records import NOON, body_of, micros
 from jobs.lake.errors import UsageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.patches import Patch, read_patch
 from jobs.lake.settings import Settings
-from jobs.produce import again
+from jobs.produce import again, foretelling
 from jobs.produce.again import send_again, tried
+from jobs.produce.foretelling import Move
 
 RENAMED = body_of("views", 1, watch_ms=None, watched_ms=5000)
 SKEWED = body_of("views", 2, watch_ms=None, watched_ms=5000, event_time=micros(NOON) - 7_200_000_000,
@@ -29,9 +32,11 @@ class Sent:
 
     bodies: ClassVar[list[dict[str, Any]]] = []
     marks: ClassVar[list[tuple[str, bytes]]] = []
+    sources: ClassVar[list[tuple[str, str]]] = []
 
     def __init__(self, settings: Settings, **given: Any) -> None:
-        assert given["source"] == "app:quarantine"
+        assert given["source"] in ("app:quarantine", "replay:quarantine")
+        self.sources.append((given["source"], given["declared_range"]))
         self.marks.extend(given["marks"])
 
     def __enter__(self) -> "Sent":
@@ -91,6 +96,32 @@ def test_what_passes_is_sent_once_under_its_id_and_at_the_time_it_happened(
     assert (found.replay_id, newer.replay_id) == ("watched_ms-1.2", "watched_ms-2.1")
 
 
+def test_what_came_from_an_old_log_keeps_its_time_and_is_sent_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent years ago by its own clock, it is not years slow; where the log says when it arrived, that counts."""
+    monkeypatch.setattr(again, "Producer", Sent)
+    monkeypatch.setattr(Sent, "bodies", [])
+    monkeypatch.setattr(Sent, "sources", [])
+    settings, at = Settings(home=tmp_path), micros(NOON) - 4 * 365 * 86_400_000_000
+    slow = [("ce_replaytime", str(at + 3_600_000_000).encode())]
+    rows, events = [], []
+    for number, (source, headers) in enumerate([("replay:kuairand", []), ("replay:kuairand", slow), ("app:ios", [])]):
+        time = micros(NOON) if source == "app:ios" else at
+        body = body_of("views", number, watch_ms=None, watched_ms=5000, event_time=time, sent_time=time)
+        rows.append({"topic": "views", "kafka_topic_id": "t", "kafka_partition": 0, "kafka_offset": number,
+                     "kafka_time": NOON, "reasons": ["missing:watch_ms"], "ingest_seq": 0,
+                     "source_uri": source})  # fmt: skip
+        events.append({"topic": "views", "topic_id": "t", "partition": 0, "offset": number, "kafka_time": NOON,
+                       "value": json.dumps(body).encode(), "ingest_seq": 0, "received_date": NOON.date(),
+                       "headers": [{"key": name, "value": value} for name, value in headers]})  # fmt: skip
+    Ledger(settings).append("silver.quarantine", rows)
+    Ledger(settings).append("bronze.events", events)
+    assert send_again(settings, tried(settings, PATCH, "missing:watch_ms"), NOON) == 3
+    assert [body["event_time"] for body in Sent.bodies] == [micros(NOON), at, at + 3_600_000_000]
+    assert Sent.sources == [("app:quarantine", ""), ("replay:quarantine", f"{at}/{at + 3_600_000_001}")]
+
+
 @pytest.mark.parametrize(
     ("step", "value", "body"),
     [
@@ -136,3 +167,39 @@ def test_a_misspelt_patch_lists_those_there_are() -> None:
 def test_what_no_patch_can_help_is_refused(settings: Settings, reason: str) -> None:
     with pytest.raises(UsageError, match=f"{reason}: such records cannot be replayed"):
         tried(settings, PATCH, reason)
+
+
+OF_SCENE, OF_DAY = '{"breakdown":"scene","step_number":1}', '{"breakdown":"total","step_number":'
+ROWS = [(OF_SCENE, None, 9), *[(f"{OF_DAY}{n}}}", 4, 5) for n in range(9)]]
+
+
+@pytest.mark.parametrize("format", ["table", "json"])
+def test_the_command_tells_what_would_pass_and_which_numbers_would_change(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    moves = [Move("gold.funnel_daily", key, "people_count", old, new, new - (old or 0)) for key, old, new in ROWS]
+    monkeypatch.setattr(foretelling, "foretold", lambda *given: moves)
+    monkeypatch.setenv("REELHOUSE_HOME", str(settings.home))
+    words = ["quarantine", "replay", "--reason", "missing", "--with", "watched_ms", "--dry-run", "--numbers"]
+    done = CliRunner().invoke(build_app(), [*words, "--format", format])
+    assert done.exit_code == 0, done.output
+    if format == "json":
+        (row,) = json.loads(done.stdout)
+        assert row["passing"] == 2
+        assert row["moves"][0] == {"table": "gold.funnel_daily", "row": {"breakdown": "scene", "step_number": 1},
+                                   "measure": "people_count", "old": None, "new": 9, "by": 9}  # fmt: skip
+        assert len(row["moves"]) == len(ROWS)
+    else:
+        first = "gold.funnel_daily breakdown=total step_number=0\n  people_count 4 → 5 (+1)"
+        assert first in done.stdout, "whole days first"
+        assert "10 published numbers of 10 rows would change; 2 more rows" in done.stdout
+        assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_numbers_are_only_told_of_a_dry_run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REELHOUSE_HOME", str(settings.home))
+    words = ["quarantine", "replay", "--reason", "missing", "--with", "watched_ms", "--numbers"]
+    done = CliRunner().invoke(build_app(), words)
+    assert isinstance(done.exception, UsageError)
+    assert "write it with --dry-run" in str(done.exception)
+    assert Ledger(settings).read("ops.replays").num_rows == 0

@@ -10,15 +10,29 @@ from jobs.serve import query, tables
 from jobs.serve.funnel_board import _add_went_on, _cells, bar, draw, rate
 
 
-def step(name: str, attempts: int, *, is_optional: bool = False) -> dict[str, Any]:
-    return {"step": name, "attempts": attempts, "is_optional": is_optional, "people": None, "open_attempts": 0,
-            "net_attempts": attempts, "went_on": 40 if is_optional else None}  # fmt: skip
+def step(name: str, attempts: int, *, is_optional: bool = False, is_open: int = 0) -> dict[str, Any]:
+    return {"step": name, "attempts": attempts, "is_optional": is_optional, "people": None, "open_attempts": is_open,
+            "mature_attempts": attempts - is_open, "net_attempts": attempts,
+            "went_on": 40 if is_optional else None}  # fmt: skip
 
 
 def test_an_optional_step_is_a_share_of_the_next_mandatory_one_and_no_step_is_a_share_of_it() -> None:
     steps = [step("viewed", 400), step("carted", 50, is_optional=True), step("bought", 100), step("rated", 20)]
     assert [cells[4] for cells in _cells(steps)] == ["100.0%", "40.0% *", "25.0%", "20.0%"]
     assert [cells[3] for cells in _cells(steps)] == ["100.0%", "12.5%", "25.0%", "5.0%"]
+
+
+def test_a_share_is_of_mature_attempts_and_the_page_says_what_it_leaves_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    steps = [step("viewed", 400, is_open=200), step("carted", 90, is_open=10), step("bought", 20)]
+    assert [cells[3:6] for cells in _cells(steps)] == [
+        ["100.0%", "100.0%", "200"], ["40.0%", "40.0%", "10"], ["10.0%", "25.0%", "0"],
+    ]  # fmt: skip
+    draw("log", [row | {"version": 1, "breakdown": "total", "value": "(all)"} for row in steps])
+    said = capsys.readouterr().out
+    assert "shares are of mature attempts" in said
+    assert "people are counted by day" in said
 
 
 def test_a_share_of_nothing_is_not_told() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,29 @@ BAD = {  # what to put in place of a line -> what the error must say
         "version: 1", "version: 1\nbreakdowns: [lifecycle, scene]\nbreakdown_at: profile", "'scene' is not of a profile"
     ),
     "no YAML": ("version: 1", "version: [1", "is no YAML"),
+    "a text with no end": ("is_valid_view", "scene = 'a", ":5: steps[1].where: is no SQL predicate: unterminated"),
+    "half a character": ("is_valid_view", "scene = '\\ud800'", ":5: steps[1].where: is no SQL predicate"),
+    "a predicate that waits": ("is_valid_view", "sleep_ms(1) = 1", "calls sleep_ms()"),
+    "a predicate that asks for the age": ("is_valid_view", "age(event_time) > interval 1 day", "calls age()"),
+    "a window of 5000 digits": ("60s", "9" * 5000 + "s", "write a whole number and a unit"),
+    "a step to skip, twice": ("version: 1", "version: 1\noptional: [carted, carted]", "write names of different steps"),
+    "a hold, twice": ("version: 1", "version: 1\nhold: [scene, scene]", "write different properties"),
+    "a version beyond 64 bits": ("version: 1", f"version: {2**63}", ":2: version: is 9223372036854775808"),
+    "65 exclusions": (
+        "version: 1", "version: 1\nexclusions:" + "\n  - {event: search, between: [watched, paid]}" * 65,
+        ":3: exclusions: are 65; write at most 64",
+    ),
+    "a list within itself": ("version: 1", "version: 1\ndescription: &a [*a]", ":3: description: lies too deep"),
+    "a list in a thousand lists": ("version: 1", f"version: {'[' * 3000}{']' * 3000}", "lies too deep"),
+    "aliases of aliases": (
+        "version: 1", "version: 1\na: &a [x, x]\n" + "".join(
+            f"{one}: &{one} [{f'*{before}, ' * 9}]\n" for before, one in pairwise("abcdefghi")
+        ), "makes more than 20,000 values",
+    ),
+    "a time that is none": ("version: 1", "version: 1\ndescription: !!timestamp x", ":3: description: is no plain"),
+    "a yes that is none": ("version: 1", "version: 1\nzone: !!bool UTC", ":3: zone: is no plain YAML value"),
+    "a key that is a list": ("version: 1", "version: 1\n? [a, b]\n: 1", "has a key that is no word"),
+    "a control character": ("version: 1", "version: 1\ndescription: \x01", ":3: is no YAML: special character"),
 }  # fmt: skip
 
 
@@ -172,10 +196,29 @@ def test_a_bad_line_is_named_or_left_out_and_told(line: str, good: Path, tmp_pat
     assert "2" in told.split(":", 1)[1]
 
 
+def test_a_definition_that_is_no_file_or_a_huge_one_is_refused(tmp_path: Path) -> None:
+    huge = tmp_path / "huge.yaml"
+    huge.write_text(GOOD + "#" * (1 << 20))
+    for file, problem in (
+        (tmp_path, "is no file"),
+        (tmp_path / "none.yaml", "cannot be read"),
+        (huge, "is larger than"),
+    ):
+        error = run("check", str(file)).exception
+        assert isinstance(error, ReelhouseError)
+        assert error.exit_code == 2
+        assert str(error).startswith(f"{file}: {problem}")
+
+
 def test_an_events_file_that_is_none_is_refused(good: Path, tmp_path: Path) -> None:
-    missing, broken = tmp_path / "missing.jsonl", tmp_path / "events.parquet"
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    missing, broken, spoilt = (tmp_path / name for name in ("missing.jsonl", "events.parquet", "spoilt.parquet"))
     broken.write_text("no Parquet")
-    for file in (missing, broken):
+    pq.write_table(pa.Table.from_pylist([EVENT | {"event_id": f"e{n}"} for n in range(2000)]), spoilt)
+    spoilt.write_bytes(spoilt.read_bytes()[:40] + b"\xff" * 2000 + spoilt.read_bytes()[2040:])
+    for file in (missing, broken, spoilt):
         error = run("evaluate", str(good), "--events", str(file)).exception
         assert isinstance(error, ReelhouseError)
         assert error.exit_code == 2
@@ -214,11 +257,62 @@ def test_parquet_says_the_same_as_json_lines(good: Path, tmp_path: Path) -> None
     assert evaluated(good, parquet, "attempts") == evaluated(good, lines, "attempts")
 
 
-def test_an_empty_file_has_no_rows_but_steps_of_zero(good: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["", json.dumps(EVENT | {"is_valid_view": False})])
+def test_a_file_without_entries_has_no_rows_but_steps_of_zero(text: str, good: Path, tmp_path: Path) -> None:
     events = tmp_path / "events.jsonl"
-    events.write_text("")
-    assert evaluated(good, events, "attempts") == []
+    events.write_text(text)
+    for view in ("attempts", "subject_best", "subject_period"):
+        assert evaluated(good, events, view, "--watermark", "5") == []
     assert [row["people"] for row in evaluated(good, events, "steps")] == [0, 0, 0]
+
+
+def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_its_first_event(good: Path, tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_text(json.dumps(EVENT), encoding="utf-8-sig")
+    assert evaluated(good, events, "steps")[0]["people"] == 1
+
+
+@pytest.mark.parametrize("instant", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "4000-01-01T00:00:00Z"])
+def test_a_time_no_calendar_can_reckon_with_is_a_bad_line(instant: str, good: Path, tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_text(json.dumps(EVENT | {"event_time": instant}))
+    for command in ("evaluate", "explain"):
+        more = ["--subject", "u"] if command == "explain" else ["--view", "subject_period"]
+        error = run(command, str(good), "--events", str(events), *more).exception
+        assert str(error).startswith(f"{events}:1: event_time '{instant}' is not within the years 829 to 3111")
+    events.write_text(json.dumps(EVENT))
+    (row,) = evaluated(good, events, "subject_best", "--watermark", "9999-12-31T23:59:59Z")
+    assert row["mature"] is True
+
+
+def test_a_predicate_that_fails_on_an_event_is_named_with_its_line(tmp_path: Path) -> None:
+    file, events = tmp_path / "own.yaml", tmp_path / "events.jsonl"
+    file.write_text(GOOD.replace("is_valid_view", "CAST(word AS INT) > 3"))
+    events.write_text(json.dumps(EVENT | {"word": "x"}))
+    error = str(run("evaluate", str(file), "--events", str(events)).exception)
+    assert error.startswith(f"{file}:5: steps[1].where: cannot be evaluated on these events: ")
+    assert "\n" not in error
+
+
+def test_a_predicate_may_ask_for_the_time_and_for_what_is_always_null(tmp_path: Path) -> None:
+    file, events = tmp_path / "own.yaml", tmp_path / "events.jsonl"
+    rows = [EVENT | {"event_id": f"e{n}", "subject": n, "event_time": n * 1_000_000, "loud": None} for n in range(3)]
+    events.write_text("\n".join(json.dumps(row) for row in rows))
+    for where, people in (("event_time >= TIMESTAMP '1970-01-01 00:00:01'", 2), ("loud", 0), ("NOT loud", 0)):
+        file.write_text(GOOD.replace("is_valid_view", where))
+        assert evaluated(file, events, "steps")[0]["people"] == people
+
+
+def test_what_opens_nothing_is_told_beside_the_numbers(good: Path, tmp_path: Path) -> None:
+    held, events = tmp_path / "held.yaml", tmp_path / "events.jsonl"
+    held.write_text(GOOD.replace("version: 1", "version: 1\nhold: [video]"))
+    events.write_text(json.dumps(EVENT))
+    told = run("evaluate", str(held), "--events", str(events), "--format", "json")
+    assert json.loads(told.stdout)[0]["attempts"] == 0
+    assert told.stderr == "1 entries open nothing, for want of video (hold)\n"
+    events.write_text(json.dumps(EVENT | {"event": "Play"}))
+    told = run("evaluate", str(good), "--events", str(events), "--format", "json")
+    assert told.stderr == "no event is called play; the file has Play\n"
 
 
 def test_the_watermark_says_what_is_mature(good: Path, tmp_path: Path) -> None:
