@@ -22,6 +22,6 @@ def read_reviewed(model: type[Model], file: Path, remedy: str) -> Model:
         raise UsageError(f"{file}: {told}; {remedy}") from wrong
     except (yaml.YAMLError, ValueError) as wrong:  # bytes that are no UTF-8, a day that no calendar has
         mark = getattr(wrong, "problem_mark", None)
-        line = f" line {mark.line + 1}:" if mark else ""
+        line = f" on line {mark.line + 1}" if mark else ""
         problem = getattr(wrong, "problem", None) or str(wrong).splitlines()[0]
-        raise UsageError(f"{file}:{line} is no YAML: {problem}; {remedy}") from wrong
+        raise UsageError(f"{file}: is no YAML: {problem}{line}; {remedy}") from wrong

@@ -56,7 +56,8 @@ def find_profile(settings: Settings, user: str, as_of: datetime | None) -> Row:
     As of a past time it is the last row known by then, with the `devices` as published then; interests in numbers,
     `sessions` and `scores` are of now only.
     """
-    published_version(settings, HISTORY if as_of else NEWEST, None, None)  # before the key is asked for: a new lake has neither
+    table = HISTORY if as_of else NEWEST
+    published_version(settings, table, None, None)  # before the key is asked for: a new lake has neither
     (pseudonym,) = pseudonyms([user], settings)
     found = _known_then(settings, pseudonym, as_of) if as_of else _known_now(settings, pseudonym)
     if found is None and as_of and (since := _known_since(settings, pseudonym)):

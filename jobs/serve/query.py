@@ -25,6 +25,7 @@ UNSEEN = {  # by layer: why a promised table is not there
     "ops": "is not there",
 }
 SHOW_TABLES = re.compile(r"\s*SHOW\s+(ALL\s+)?TABLES\b", re.IGNORECASE)
+NO_TABLE = "Catalog Error: Table with name"
 EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?\b", re.IGNORECASE)
 
 
@@ -56,10 +57,10 @@ def _refused_in_one_line() -> Iterator[None]:
 
     try:
         yield
-    except duckdb.CatalogException as error:
-        raise QueryError(f"{one_line(str(error))}; `reelhouse tables` lists what is published") from error
     except duckdb.Error as error:
-        raise QueryError(one_line(str(error))) from error
+        told = one_line(str(error))
+        hint = "; `reelhouse tables` lists what is published" if NO_TABLE in told else ""
+        raise QueryError(told + hint) from error
 
 
 def refuse_writing(connection: "duckdb.DuckDBPyConnection", text: str) -> None:

@@ -16,6 +16,7 @@ from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.mending import mend, newest_of_log
 from jobs.lake.settings import Settings
+from jobs.lake.small_commits import commit_few
 
 NOON = datetime(2026, 11, 20, 4, tzinfo=UTC)
 TABLE = "silver.quarantine"
@@ -133,13 +134,15 @@ def test_a_newest_commit_that_only_a_checkpoint_tells_of_stops_writers_until_it_
     ledger.append(TABLE, [refused(3, 0)], app="ingest", version=3)
     book(ledger, 3, quarantined=1)
     checkpoint(ledger, TABLE)
-    commit = newest_of_log(ledger, TABLE)
+    commit, few = newest_of_log(ledger, TABLE), ledger.read(TABLE).slice(0, 1)
     if is_torn:
         tear(commit)
     else:
         commit.unlink()
         with pytest.raises(DamageError, match=f"{TABLE}: its log cannot be read .*doctor --lake. names the file"):
             ledger.append(TABLE, [refused(4, 0)], app="ingest", version=4)
+        with pytest.raises(DamageError, match=f"{TABLE}: its log cannot be read .*doctor --lake. names the file"):
+            commit_few(TABLE, ledger.path(TABLE), "ingest", 4, None, lambda commit: commit.append(few))
     assert found(ledger) == [(TABLE, Kind.newest_commit if is_torn else Kind.lost_commit)]
     mended = mend(ledger.settings, TABLE, "test")
     assert mended is not None

@@ -13,9 +13,10 @@ import pytest
 from deltalake import DeltaTable
 
 from jobs.lake import filling, kill_points
-from jobs.lake.errors import BooksError, LeaseError, QualityError, UsageError, WriteError
+from jobs.lake.errors import BooksError, DamageError, LeaseError, QualityError, UsageError, WriteError
 from jobs.lake.kill_points import Killed
 from jobs.lake.leases import Leases
+from jobs.lake.mending import newest_of_log
 from jobs.lake.publications import latest, published, releases
 from jobs.lake.restating import booking
 from jobs.lake.runner import Runner, lease_name
@@ -284,6 +285,22 @@ def test_there_is_nothing_to_roll_back_to_before_the_second_release(released):
         runner(released).rollback("")
     with pytest.raises(UsageError, match="no release 'toys-000009'; the newest are toys-000001"):
         runner(released).rollback("toys-000009")
+
+
+def test_the_release_that_readers_see_is_not_put_back(released):
+    with pytest.raises(UsageError, match="toys-000001 is what readers see; name an older release"):
+        runner(released).rollback("toys-000001")
+    assert not pending(released.ledger, released.settings, FAMILY).is_held
+
+
+def test_a_public_table_that_lost_its_newest_commit_is_told_by_the_release(released):
+    released.ingest(("ann", TUESDAY, 1))
+    made = approve(build(released, "run-2"))
+    table = "gold.toy_days"
+    released.ledger.open(table).create_checkpoint()
+    newest_of_log(released.ledger, table).unlink()
+    with pytest.raises(DamageError, match=f"{table}: its log cannot be read .*doctor --lake. names the file"):
+        made.release()
 
 
 def test_the_commits_of_a_release_say_by_whom_and_with_what_verdict(released):

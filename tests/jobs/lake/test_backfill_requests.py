@@ -65,6 +65,24 @@ def test_what_cannot_be_done_is_refused_in_one_line(tmp_path: Path, name: str) -
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (yaml.safe_dump(GOOD).replace("'2026-03-05'", "2026-02-30").encode(), "is no YAML: day is out of range"),
+        (b"name: \xff\xfe", "is no YAML: 'utf-8' codec"),
+        (b"name: [r\nowner: me", "is no YAML: expected ',' .* on line 2"),
+        (b"", "has no fields; write `name: "),
+        (b"- name", "has no fields; write `name: "),
+    ],
+    ids=["a day no calendar has", "no text", "no YAML", "empty", "a list"],
+)
+def test_what_is_no_request_at_all_is_refused_in_one_line(tmp_path: Path, text: bytes, told: str) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_bytes(text)
+    with pytest.raises(UsageError, match=rf"^{tmp_path}/r.yaml: ?{told}.*; see infra/backfills/README.md$"):
+        read_request(file, SCHEMAS)
+
+
 def test_a_file_that_is_none_or_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="x.yaml: is not there; infra/backfills has .*first_week_of_march.yaml"):
         read_request(tmp_path / "x.yaml", SCHEMAS)

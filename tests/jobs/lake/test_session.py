@@ -1,9 +1,11 @@
 """Where Spark runs, and how: what the settings make of it."""
 
+import socket
+
 import pytest
 
-from jobs.lake.errors import SettingsError
-from jobs.lake.session import ON_LOOPBACK, static_conf
+from jobs.lake.errors import ServiceError, SettingsError
+from jobs.lake.session import ON_LOOPBACK, open_session, static_conf
 from jobs.lake.settings import Settings
 
 
@@ -20,6 +22,17 @@ def test_settings_of_our_own_win_and_survive_the_way_through_the_environment(mon
     assert settings.as_environment()["REELHOUSE_SPARK_CONF"] == settings.spark_conf
     conf = static_conf(settings)
     assert (conf["spark.hadoop.fs.s3a.endpoint"], conf["spark.ui.enabled"]) == ("http://s", "true")
+
+
+def test_a_server_that_does_not_answer_is_told_at_once_and_without_its_token() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        remote = f"sc://127.0.0.1:{nobody.getsockname()[1]}/;token=secret"
+        with pytest.raises(
+            ServiceError, match=r"Spark Connect at sc://127.0.0.1:\d+: .*; check SPARK_REMOTE"
+        ) as silent:
+            open_session(Settings(spark_remote=remote))
+    assert "secret" not in str(silent.value)
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"spark.cores.max": 2}'])

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from jobs.__main__ import build_app
 from jobs.drills.records import NOON, micros, uuid7
 from jobs.lake import topics
-from jobs.lake.errors import UsageError
+from jobs.lake.errors import DamageError, UsageError
 from jobs.lake.event_validator import validator
 from jobs.lake.ledger import Ledger
 from jobs.lake.patches import read_patch
@@ -122,6 +122,13 @@ def test_what_cannot_be_undone_is_refused_in_one_line(settings: Settings) -> Non
         sent_by(settings, "by-hand-20261101T120000")
     retract(settings, sent_by(settings, REPLAY), "why", NOON)
     with pytest.raises(UsageError, match=r"watched_ms-1.1 was undone at 2026-11-20 04:00:00 UTC already"):
+        sent_by(settings, REPLAY)
+
+
+def test_a_replay_whose_records_quarantine_has_lost_is_told(settings: Settings) -> None:
+    ledger = Ledger(settings)
+    ledger.replace("silver.quarantine", [], on_version=ledger.version("silver.quarantine"))
+    with pytest.raises(DamageError, match="silver.quarantine: has none of the 2 records that watched_ms-1.1 mended"):
         sent_by(settings, REPLAY)
 
 

@@ -117,6 +117,7 @@ def test_the_command_writes_events_instead_of_sending_them(taobao, tmp_path):
         (("tiktok", "x"), "no format 'tiktok'"),
         (("taobao", "nowhere.csv"), "no such file or folder"),
         (("taobao", "{log}", "--shift-to", "tomorrow"), "--shift-to tomorrow: no day"),
+        (("taobao", "{log}", "--shift-to", "0001-01-01"), "--shift-to 0001-01-01: write a day of the years 1980"),
         (("taobao", "{log}", "--speed", "2", "--as-fast-as-possible"), "exclude each other"),
     ],
 )

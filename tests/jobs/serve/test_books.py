@@ -97,6 +97,8 @@ def test_only_what_is_asked_for(lake: Lake, asked: Asked, ranges: list[tuple[int
         (Asked("views", 7), "no partition 7 of views; there are 0"),
         (Asked(first="10"), "add --topic"),
         (Asked("views", last="monday"), "--to 'monday' is neither an offset nor a day"),
+        (Asked("views", first="30", last="30"), "--from 30 is not before --to 30"),
+        (Asked(first="2026-06-09", last="2026-06-08"), "--from 2026-06-09 is not before --to 2026-06-08"),
     ],
 )
 def test_what_is_not_there_is_refused(lake: Lake, asked: Asked, words: str) -> None:

@@ -138,6 +138,16 @@ def test_labels_come_from_any_library_and_keep_their_columns(settings: Settings,
     assert found[0][0]["as_of_day"]
 
 
+def test_a_time_finer_than_ours_is_that_of_the_microsecond_it_falls_in(
+    settings: Settings, known: list[tuple[int, Row]]
+) -> None:
+    times = [BEGIN + timedelta(hours=9), BEGIN + timedelta(hours=9, microseconds=-1)]
+    fine = pa.array(times, pa.timestamp("ns", "UTC")).cast(pa.int64()).to_numpy() + np.array([1, 999])
+    labels = pa.table({"user_id": ["u-1", "u-1"], "at": pa.array(fine, pa.timestamp("ns", "UTC"))})
+    found = serve.profiles_as_of(labels, settings=settings).to_pylist()
+    assert found == told(settings, [("u-1", at) for at in times])
+
+
 NOW = pa.array([BEGIN], pa.timestamp("us", "UTC"))
 REFUSED = {
     "no table": (7, "are no table"),
@@ -146,6 +156,14 @@ REFUSED = {
     "a time that is missing": (pa.table({"user_id": ["u"], "at": pa.array([None], NOW.type)}), "1 rows have no at"),
     "a time without a zone": (pa.table({"user_id": ["u"], "at": NOW.cast(pa.timestamp("us"))}), "with a zone"),
     "numbers for users": (pa.table({"user_id": [7], "at": NOW}), "give ids as text"),
+    "an instant out of reach": (
+        pa.table({"user_id": ["u"], "at": pa.array([2**62], pa.timestamp("s", "UTC"))}),
+        "at has an instant out of reach",
+    ),
+    "a name that is there twice": (
+        pa.Table.from_arrays([pa.array(["u"]), NOW, NOW, NOW], ["user_id", "at", "x", "x"]),
+        "x is there twice",
+    ),
     "a column of ours": (pa.table({"user_id": ["u"], "at": NOW, "lifecycle": ["x"]}), "lifecycle is a column"),
 }
 

@@ -191,7 +191,7 @@ def test_as_of_a_time_it_is_what_was_known_then(settings: Settings, hours: int, 
 
 
 def test_before_the_first_release_nothing_was_known(settings: Settings) -> None:
-    with pytest.raises(UsageError, match="known at 2026-06-08T00:59:59"):
+    with pytest.raises(UsageError, match="known at 2026-06-08T00:59:59.*; the first was released at 2026-06-08T01:"):
         find_profile(settings, "u-ann", AT - timedelta(seconds=1))
 
 

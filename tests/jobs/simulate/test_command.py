@@ -29,6 +29,8 @@ def run(*words: str) -> str:
     [
         (["simulate", "--misbehave", "naughty"], "none, mild, wild"),
         (["simulate", "--until", "yesterday"], "2026-06-07"),
+        (["simulate", "--until", "9999-12-31"], "--until 9999-12-31: write a day of the years 1980 to 2200"),
+        (["simulate", "--until", "0001-01-01"], "--until 0001-01-01: write a day of the years 1980 to 2200"),
         (["simulate", "--no-send", "--to", "there"], "exclude each other"),
         (["score"], "reelhouse simulate"),
     ],
@@ -42,7 +44,8 @@ def test_counts_are_printed_as_an_array_of_objects(home: Path) -> None:
     rows = json.loads(run("simulate", "--users", "40", "--days", "1", "--seed", "3", "--no-send", "--format", "json"))
     assert {row["topic"] for row in rows} >= {"views", "likes", "users"}
     assert sum(row["records"] for row in rows) > 500
-    assert (home / "truth" / "3" / "world.json").is_file()
+    assert (home / "unsent" / "3" / "world.json").is_file()
+    assert not (home / "truth").exists(), "a measurement is no truth of what was sent"
 
 
 def test_records_and_truth_go_where_they_are_told(home: Path) -> None:

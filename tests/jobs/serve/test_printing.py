@@ -1,0 +1,45 @@
+"""Tables for people: as wide as there is room, and no word cut while all words have room."""
+
+import pytest
+
+from jobs.serve.printing import print_rows
+
+ROWS = [
+    {
+        "table": "gold.user_profiles_history",
+        "grain": "user_id x as_of_day x known_from",
+        "rows": 12,
+        "verdict": "passed",
+    },
+    {"table": "silver.views", "grain": "event_id", "rows": 12345678, "verdict": "not published"},
+]
+
+
+def printed(capsys: pytest.CaptureFixture[str], width: int) -> list[str]:
+    print_rows(ROWS, list(ROWS[0]), "table", pipe_width=width)
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("width", [200, 80, 66, 62, 58])
+def test_no_word_is_cut_while_all_have_room(capsys: pytest.CaptureFixture[str], width: int) -> None:
+    lines = printed(capsys, width)
+    assert max(map(len, lines)) <= width
+    words = " ".join(lines).split()
+    assert {"gold.user_profiles_history", "as_of_day", "known_from", "12345678", "published", "verdict"} <= set(words)
+
+
+def test_without_room_words_are_cut_and_nothing_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed(capsys, 30)
+    assert max(map(len, lines)) <= 30
+    assert set("goldprofileshistory") <= set("".join(lines))
+
+
+def test_wide_letters_count_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows([{"a": "你好世界 🎉", "b": "xxxxxxxxxx yyyy"}], ["a", "b"], "table", pipe_width=24)
+    assert {"你好世界", "🎉", "xxxxxxxxxx", "yyyy"} <= set(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("rows", [[], [{"a": None}], [{"a": ""}]])
+def test_nothing_is_printed_as_a_table_without_words(capsys: pytest.CaptureFixture[str], rows: list[object]) -> None:
+    print_rows(rows, ["a"], "table", pipe_width=80)  # type: ignore[arg-type]
+    assert capsys.readouterr().out.split()[0] == "a"
