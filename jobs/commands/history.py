@@ -18,6 +18,10 @@ def history(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="A published table of counts.")],
     key: Annotated[list[str] | None, typer.Option("--key", metavar="COLUMN=VALUE", help="Once per key column.")] = None,
     measure: Annotated[str, typer.Option("--measure", metavar="M", help="Default: all that changed.")] = "",
+    as_of: Annotated[
+        str,
+        typer.Option("--as-of", metavar="ISO", help="As far as it was told by then; the last value is what it was."),
+    ] = "",
     format: Annotated[Format, typer.Option("--format", help="A table, or an array of JSON objects.")] = Format.table,
 ) -> None:
     """Show the value of a number at each release, by how much it changed, and how much of that is due to what.
@@ -29,9 +33,10 @@ def history(
     """
     from jobs.serve.history import COLUMNS, in_words
     from jobs.serve.history import history as told
+    from jobs.serve.instants import as_of_instant
     from jobs.serve.printing import print_rows
 
-    rows = told(Settings.from_env(), table, key or [], measure)
+    rows = told(Settings.from_env(), table, key or [], measure, as_of_instant(as_of))
     if format is Format.table:
         if not rows:
             typer.echo("no number of this row has changed since its first release")

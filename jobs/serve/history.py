@@ -23,10 +23,13 @@ COLUMNS = ("release", "released_at", "measure", "value", "change", "causes")
 SHOWN = 8
 
 
-def history(settings: Settings, table: str, asked: Sequence[str], measure: str = "") -> list[Row]:
+def history(
+    settings: Settings, table: str, asked: Sequence[str], measure: str = "", as_of: datetime | None = None
+) -> list[Row]:
     """One row per measure and release that changed it, the first one first, in COLUMNS; `asked` has column=value texts.
 
-    Without `measure` all that ever changed. UsageError for a table, column or value that is not there.
+    Without `measure` all that ever changed; with `as_of` as far as it was told by then, so that the last value of each
+    is what was said that day. UsageError for a table, column or value that is not there, or was not yet.
     """
     if table not in RESTATED:
         raise UsageError(f"{table!r} has no history; write one of {', '.join(RESTATED)}")
@@ -41,7 +44,17 @@ def history(settings: Settings, table: str, asked: Sequence[str], measure: str =
     first = _first_release(settings, promised, key)
     named = [measure] if measure else [name for name in measures(promised) if name in {row["measure"] for row in lines}]
     told = [row for name in named for row in _of_measure(name, lines, now, first)]
-    return [dict(zip(COLUMNS, row, strict=True)) for row in told]
+    rows = [dict(zip(COLUMNS, row, strict=True)) for row in told]
+    return rows if as_of is None else _by_then(rows, as_of)
+
+
+def _by_then(rows: list[Row], as_of: datetime) -> list[Row]:
+    """What was told by an instant; where the first release is not known any more, it was before."""
+    told = [row for row in rows if row["released_at"] is None or row["released_at"] <= as_of]
+    if rows and not told:
+        first = min(row["released_at"] for row in rows)
+        raise UsageError(f"--as-of {as_of.isoformat()}: the row was first released at {first.isoformat()}")
+    return told
 
 
 def key_asked(promised: Contract, asked: Sequence[str]) -> Row:

@@ -133,6 +133,20 @@ def test_readers_may_ask_for_what_was_said_then(story: Toys) -> None:
         published_version(story.settings, DAYS, None, None, datetime(2026, 11, 1, tzinfo=UTC))
 
 
+def test_a_history_may_end_at_what_was_told_by_then(story: Toys) -> None:
+    def told(as_of: datetime) -> list[tuple[int, int | None]]:
+        rows = serving.history(story.settings, DAYS, [f"event_date={MONDAY}"], "play_count", as_of)
+        return [(row["value"], row["change"]) for row in rows]
+
+    whole = [(2, None), (3, 1), (4, 1), (4 - 1, -1)]
+    third = NOON + timedelta(days=3)
+    assert told(third) == whole[:3]
+    assert told(third - timedelta(microseconds=1)) == whole[:2]
+    assert told(datetime(2030, 1, 1, tzinfo=UTC)) == whole
+    with pytest.raises(UsageError, match="the row was first released at 2026-"):
+        told(NOON)
+
+
 def a_release(family: str, number: int, versions: dict[str, int], **facts: Any) -> Release:
     common = {"slices": (), "ingest_seq": number, "watermark": None, "contract_version": "1.0.0", "verdict": "passed"}
     told = common | {"run_id": f"run-{number}", "known_from": NOON + timedelta(days=number), "rows": 0} | facts
