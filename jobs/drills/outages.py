@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psutil
 
@@ -64,11 +64,14 @@ def noise(number: int) -> str:
 @contextmanager
 def no_room(found: Iterable[psutil.Process]) -> Iterator[None]:
     """Let no file of these processes grow beyond ROOM while the block lasts: what a full disk does, to them alone."""
-    before = [(each, each.rlimit(psutil.RLIMIT_FSIZE)) for each in found]
-    for each, (_, most) in before:
-        each.rlimit(psutil.RLIMIT_FSIZE, (ROOM, most))
+    before = {}
+    for each in found:
+        with suppress(psutil.NoSuchProcess):  # one of Spark's workers that has ended needs no room
+            before[each] = each.rlimit(psutil.RLIMIT_FSIZE)
+            each.rlimit(psutil.RLIMIT_FSIZE, (ROOM, before[each][1]))
     try:
         yield
     finally:
-        for each, limits in before:
-            each.rlimit(psutil.RLIMIT_FSIZE, limits)
+        for each, limits in before.items():
+            with suppress(psutil.NoSuchProcess):
+                each.rlimit(psutil.RLIMIT_FSIZE, limits)
