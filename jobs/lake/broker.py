@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.lake.errors import SettingsError
+from jobs.lake.file_topics import SCHEME
 from jobs.lake.settings import Settings
 
 LINE = re.compile(r"\s*(?P<name>[\w.]+)\s*[=:]\s*(?P<value>.*?)\s*")
@@ -20,6 +21,11 @@ SPECIAL = set("\\\"'${}")  # have a meaning in Java's properties or in a login l
 
 def client_options(settings: Settings) -> dict[str, Any]:
     """Of kafka-python's clients: the address, and how to log in there; SettingsError for what cannot work."""
+    if settings.kafka_bootstrap_servers.startswith(SCHEME):
+        raise SettingsError(
+            f"KAFKA_BOOTSTRAP_SERVERS: {settings.kafka_bootstrap_servers} are topics in files, which only drills write "
+            "and ingest reads; name a broker"
+        )
     found: dict[str, Any] = {"bootstrap_servers": settings.bootstrap}
     protocol = settings.kafka_security_protocol
     if protocol != "PLAINTEXT":
@@ -62,6 +68,8 @@ def remedy(settings: Settings) -> str:
     """What to try when the broker is silent: kafka-python tells a wrong password as a broker that never answers."""
     if settings.kafka_security_protocol.startswith("SASL"):
         return "check KAFKA_BOOTSTRAP_SERVERS, and the password in REELHOUSE_KAFKA_CREDENTIALS_FILE"
+    if settings.kafka_security_protocol == "SSL":
+        return "check KAFKA_BOOTSTRAP_SERVERS, REELHOUSE_KAFKA_CA_FILE and REELHOUSE_KAFKA_CERTIFICATE_FILE"
     return "check KAFKA_BOOTSTRAP_SERVERS" if settings.kafka_bootstrap_servers else "run `make up`"
 
 
