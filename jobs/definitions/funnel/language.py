@@ -254,7 +254,9 @@ class _Reader:
     def _exclusions(self, steps: tuple[Step, ...]) -> tuple[Exclusion, ...]:
         raw = self._list("exclusions", "{event: …, between: [step, step]}")
         if len(raw) > MAX_EXCLUSIONS:
-            raise self.refuse(("exclusions",), f"are {len(raw)}; write at most {MAX_EXCLUSIONS}, joined by lists and OR")
+            raise self.refuse(
+                ("exclusions",), f"are {len(raw)}; write at most {MAX_EXCLUSIONS}, joined by lists and OR"
+            )
         return tuple(self._exclusion(("exclusions", index), part, steps) for index, part in enumerate(raw))
 
     def _exclusion(self, path: Path, part: Any, steps: tuple[Step, ...]) -> Exclusion:
