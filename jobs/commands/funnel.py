@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -209,7 +210,7 @@ def _instant(text: str) -> int | None:
 
     if not text:
         return None
-    value: Any = int(text) if text.lstrip("-").isdigit() else text
+    value: Any = int(text) if re.fullmatch("-?[0-9]{1,18}", text) else text
     try:
         return instant(value)
     except ValueError as bad:

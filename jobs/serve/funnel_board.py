@@ -112,12 +112,12 @@ def draw(name: str, rows: Sequence[Row]) -> None:
         for cells in _cells(steps):
             table.add_row(*cells)
         console.print(table)
-        for remark in _remarks(steps):
-            console.print(remark, markup=False)
         for optional, after in _optional(steps):
             console.print(
                 f"* {optional} is optional: of the attempts that got to {after}, so many had it", markup=False
             )
+    for remark in _remarks(rows):
+        console.print(remark, markup=False)
 
 
 def _cells(steps: Sequence[Row]) -> Iterator[list[str]]:
@@ -140,11 +140,11 @@ def _of_neighbour(steps: Sequence[Row], place: int) -> str:
     return rate(row["mature_attempts"], (before or [row])[-1]["mature_attempts"])
 
 
-def _remarks(steps: Sequence[Row]) -> Iterator[str]:
-    """What the table leaves out, and why."""
-    if any(row["open_attempts"] for row in steps):
+def _remarks(rows: Sequence[Row]) -> Iterator[str]:
+    """What the tables leave out, and why."""
+    if any(row["open_attempts"] for row in rows):
         yield "shares are of mature attempts: what is open may still go on"
-    if steps[0]["people"] is None:
+    if any(row["people"] is None for row in rows):
         yield "people are counted by day: ask for one with --from DAY --to DAY"
 
 

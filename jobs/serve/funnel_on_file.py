@@ -53,7 +53,8 @@ def judged_columns(
 
     arrays = events_of(definition, str(file), told, schemas_dir)
     entries, attempts = judge_in_threads(definition, arrays, threads)
-    return Judged(definition, entries, attempts, told.subjects, told.event_id, told.time, arrays.mask, watermark)
+    shown = (told.subjects, told.event_id, told.time, arrays.mask, watermark, arrays.xmask)
+    return Judged(definition, entries, attempts, *shown)
 
 
 def remarks(judged: Judged, told: EventColumns) -> Iterator[str]:

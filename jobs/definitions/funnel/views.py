@@ -23,7 +23,10 @@ VIEWS = ("subject_best", "attempts", "subject_period", "steps")
 
 @dataclass(frozen=True)
 class Judged:
-    """Events judged, with what is needed to tell about them; `masks` of step bits, `watermark` in epoch µs."""
+    """Events judged, with what is needed to tell about them.
+
+    `masks` are of step bits, `xmasks` of exclusion bits, `watermark` is in epoch µs.
+    """
 
     definition: Definition
     entries: Entries
@@ -33,6 +36,7 @@ class Judged:
     times: Sequence[int] | Ints
     masks: Sequence[int] | Ints
     watermark: int | None
+    xmasks: Ints | None = None
 
     def is_mature(self, deadlines: Ints) -> Columns:
         """Whether windows that end there are over; nothing without a watermark."""

@@ -89,7 +89,7 @@ BAD = {  # what to put in place of a line -> what the error must say
         "version: 1", "version: 1\nbreakdowns: [lifecycle, scene]\nbreakdown_at: profile", "'scene' is not of a profile"
     ),
     "no YAML": ("version: 1", "version: [1", "is no YAML"),
-    "a text with no end": ("is_valid_view", "scene = 'a", ":5: steps[1].where: is no SQL predicate: unterminated"),
+    "a text that does not end": ("is_valid_view", "scene = 'a", "steps[1].where: is no SQL predicate: unterminated"),
     "half a character": ("is_valid_view", "scene = '\\ud800'", ":5: steps[1].where: is no SQL predicate"),
     "a predicate that waits": ("is_valid_view", "sleep_ms(1) = 1", "calls sleep_ms()"),
     "a predicate that asks for the age": ("is_valid_view", "age(event_time) > interval 1 day", "calls age()"),
@@ -108,7 +108,7 @@ BAD = {  # what to put in place of a line -> what the error must say
             f"{one}: &{one} [{f'*{before}, ' * 9}]\n" for before, one in pairwise("abcdefghi")
         ), "makes more than 20,000 values",
     ),
-    "a time that is none": ("version: 1", "version: 1\ndescription: !!timestamp x", ":3: description: is no plain"),
+    "a time that is none": ("version: 1", "version: 1\ndescription: !!timestamp x", "description: is no plain YAML"),
     "a yes that is none": ("version: 1", "version: 1\nzone: !!bool UTC", ":3: zone: is no plain YAML value"),
     "a key that is a list": ("version: 1", "version: 1\n? [a, b]\n: 1", "has a key that is no word"),
     "a control character": ("version: 1", "version: 1\ndescription: \x01", ":3: is no YAML: special character"),
@@ -255,6 +255,9 @@ def test_parquet_says_the_same_as_json_lines(good: Path, tmp_path: Path) -> None
     instants = table.set_column(1, "event_time", table["event_time"].cast(pa.timestamp("us", tz="UTC")))
     pq.write_table(instants, parquet)
     assert evaluated(good, parquet, "attempts") == evaluated(good, lines, "attempts")
+    for name in ("EVENTS.PARQUET", "events"):
+        assert evaluated(good, parquet.rename(tmp_path / name), "attempts") == evaluated(good, lines, "attempts")
+        parquet = tmp_path / name
 
 
 @pytest.mark.parametrize("text", ["", json.dumps(EVENT | {"is_valid_view": False})])
@@ -283,6 +286,9 @@ def test_a_time_no_calendar_can_reckon_with_is_a_bad_line(instant: str, good: Pa
     events.write_text(json.dumps(EVENT))
     (row,) = evaluated(good, events, "subject_best", "--watermark", "9999-12-31T23:59:59Z")
     assert row["mature"] is True
+    for word in ("--5", "²", "٣", "1.5", "9" * 30):
+        error = run("evaluate", str(good), "--events", str(events), f"--watermark={word}").exception
+        assert str(error) == f"--watermark: {word!r} is no ISO 8601 time"
 
 
 def test_a_predicate_that_fails_on_an_event_is_named_with_its_line(tmp_path: Path) -> None:
