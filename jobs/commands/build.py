@@ -23,6 +23,7 @@ SHOWN = ("family", "is_waiting", "reasons", "days", "held", "watermark", "last_r
 Target = Annotated[str, typer.Argument(metavar="FAMILY_OR_TABLE", help="`funnels`, or any table of it.")]
 Slices = Annotated[list[str] | None, typer.Option("--slice", metavar="DAY", help="This day, touched or not.")]
 Full = Annotated[bool, typer.Option("--full", help="Everything anew, from silver.")]
+Anew = Annotated[bool, typer.Option("--anew", help="The same, not looking at what is published: its files are hurt.")]
 RunId = Annotated[str, typer.Option("--run-id", help="Name of the run in the ledger.")]
 At = Annotated[str, typer.Option("--at", metavar="ISO", help="The run's time; default: now.")]
 Result = Annotated[Path | None, typer.Option("--result", metavar="FILE", help="Write how it ended as JSON.")]
@@ -36,15 +37,18 @@ def register(app: typer.Typer) -> None:
 
 
 def build(
-    target: Target, slice: Slices = None, full: Full = False, run_id: RunId = "", at: At = "", result: Result = None
-) -> None:
+    target: Target, slice: Slices = None, full: Full = False, anew: Anew = False, run_id: RunId = "", at: At = "",
+    result: Result = None,
+) -> None:  # fmt: skip
     """Build every touched and unreleased day of a family into staging; readers see nothing of it.
+
+    What only the published tables knew (`--anew`: rows of funnels that have no definition any more) is then lost.
 
     Example: reelhouse build funnels --slice 2026-11-22
     """
     days = tuple(_day(text) for text in slice or [])
     moment = instant(at)
-    _step("build", target, run_id, result, lambda runner: runner.build(moment, full=full, days=days))
+    _step("build", target, run_id, result, lambda runner: runner.build(moment, full=full, days=days, is_anew=anew))
 
 
 def check(target: Target, run_id: RunId = "", at: At = "", result: Result = None) -> None:

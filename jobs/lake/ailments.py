@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from jobs.lake.contracts import all_tables
+from jobs.lake.contracts import all_tables, contract
 from jobs.lake.settings import Settings
 from jobs.lake.topics import CONTROL, ENTITIES, FACTS
 
@@ -52,12 +52,15 @@ class Ailment:
     kind: Kind
     file: Path
     found: str
+    family: str = ""  # that can make the table anew from others
 
     @property
     def remedy(self) -> str:
         """What to do about it, in one line."""
         if self.is_mendable:
             return f"run `reelhouse repair {self.table}`"
+        if self.family and self.kind is Kind.data:
+            return f"run `reelhouse build {self.family} --anew`, `check` and `release`"
         return "put the file back from a copy; see docs/runbooks/lake.md"
 
     @property
@@ -78,7 +81,13 @@ def ailments_of(settings: Settings, table: str) -> list[Ailment]:
     if "://" in settings.lake_root or not log.is_dir():
         return []
     found = [*hints(table, log), *checkpoints(table, log), *commits(table, log)]
-    return found or list(data_files(table, log.parent))
+    return found or list(data_files(table, log.parent, maker_of(settings, table)))
+
+
+def maker_of(settings: Settings, table: str) -> str:
+    """The family that a table can be made anew by; empty for none: what it adds to its history is nowhere else."""
+    promised = contract(table, settings.schemas_dir)
+    return "" if promised.write == "append" else promised.family or ""
 
 
 def hints(table: str, log: Path) -> Iterator[Ailment]:
@@ -119,7 +128,7 @@ def commits(table: str, log: Path) -> Iterator[Ailment]:
             yield Ailment(table, Kind.newest_commit if file == files[-1] else Kind.commit, file, "is not whole")
 
 
-def data_files(table: str, root: Path) -> Iterator[Ailment]:
+def data_files(table: str, root: Path, family: str) -> Iterator[Ailment]:
     """Each file of the newest version must be there, as large as the log says, and readable with its checksums."""
     import pyarrow as pa
     from deltalake import DeltaTable
@@ -128,7 +137,7 @@ def data_files(table: str, root: Path) -> Iterator[Ailment]:
         file = root / unquote(line["path"])
         wrong = _changed(file, line)
         if wrong:
-            yield Ailment(table, Kind.data, file, wrong)
+            yield Ailment(table, Kind.data, file, wrong, family)
 
 
 def unreadable(file: Path) -> str:

@@ -4,7 +4,7 @@ Each step may be killed anywhere and run again: readers see the family as it was
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from importlib import import_module
@@ -71,8 +71,12 @@ class Runner:
 
         return Lake(self.settings, (self.session or open_session)(self.settings))
 
-    def build(self, at: datetime, *, full: bool = False, days: tuple[date, ...] = ()) -> Outcome:
-        """Stage what is touched and unreleased (or the named days, or everything), from one state of silver."""
+    def build(self, at: datetime, *, full: bool = False, days: tuple[date, ...] = (), is_anew: bool = False) -> Outcome:
+        """Stage what is touched and unreleased (or the named days, or everything), from one state of silver.
+
+        `is_anew`: everything, without a look at what is published; what silver cannot tell any more is then lost.
+        """
+        full = full or is_anew
         if self._plan(full, days, at) is None:
             return Outcome.nothing("every touched day is released")
         with self.leases.held(lease_name(self.family), self.run_id):
@@ -80,7 +84,7 @@ class Runner:
             if work is None:
                 return Outcome.nothing("every touched day is released")
             seconds = stopwatch()
-            manifest = self._stage(work, is_progress=full or not days)
+            manifest = self._stage(replace(work, is_anew=is_anew), is_progress=full or not days)
             note_build(self.ledger, self.staging, manifest, seconds(), now())
         return Outcome.staged(manifest, f"staged {manifest.cost}; `reelhouse check {self.family}` is next")
 

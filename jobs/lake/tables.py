@@ -86,6 +86,10 @@ class Lake:
         self.ensure(table)
         return self.read_at(self.path(table), version)
 
+    def nothing(self, table: str) -> DataFrame:
+        """A table's columns without a row; whatever lies there is not looked at."""
+        return self.spark.createDataFrame([], self.contract(table).spark_schema(enforced=False))
+
     def read_at(self, path: str, version: int | None = None) -> DataFrame:
         """The rows of the Delta table that lies at a path, as of a version if one is given."""
         from deltalake import DeltaTable

@@ -28,7 +28,8 @@ class Work:
     """One run's task. `full`: everything anew; else the touched `days`, and what the watermark's growth ripened.
 
     Rows with `ingest_seq_from` < ingest_seq <= `ingest_seq_to` are new since the last release; later ones are not for
-    this run. Days in `held` failed a check before: what is staged for them is left out of the release.
+    this run. Days in `held` failed a check before: what is staged for them is left out of the release. `is_anew`: full,
+    and nothing of the family's own tables is read, as where their files are hurt.
     """
 
     family: str
@@ -42,6 +43,7 @@ class Work:
     known_from: datetime
     silver_versions: dict[str, int]
     held: tuple[date, ...] = ()
+    is_anew: bool = False
 
 
 @dataclass(frozen=True)

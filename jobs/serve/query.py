@@ -36,6 +36,8 @@ def answer(settings: Settings, text: str, versions: Mapping[str, int]) -> "pa.Ta
 
 def reader(settings: Settings, versions: Mapping[str, int]) -> "Callable[[str], pa.Table]":
     """A function that answers one statement after the other, as `answer` does, over tables that are opened once."""
+    import duckdb
+
     from jobs.serve.duck import connect
 
     with _refused_in_one_line():
@@ -44,8 +46,11 @@ def reader(settings: Settings, versions: Mapping[str, int]) -> "Callable[[str], 
     def read(text: str) -> "pa.Table":
         with _refused_in_one_line():
             refuse_writing(connection, text)
-            refuse_absent(connection, settings, text, versions)
-            return connection.execute(text).to_arrow_table()
+            try:
+                return connection.execute(text).to_arrow_table()
+            except duckdb.CatalogException:
+                refuse_absent(settings, text, versions)
+                raise
 
     return read
 
@@ -77,13 +82,12 @@ def refuse_writing(connection: "duckdb.DuckDBPyConnection", text: str) -> None:
         raise QueryError(f"{kind} is not for readers: the tables change by releases only; write a SELECT")
 
 
-def refuse_absent(
-    connection: "duckdb.DuckDBPyConnection", settings: Settings, text: str, versions: Mapping[str, int]
-) -> None:
-    """QueryError for a promised table that these readers do not see, with what would show it."""
-    named = {name.replace('"', "") for name in connection.get_table_names(text, qualified=True)}
-    for table in sorted(named & set(all_tables(settings.schemas_dir)) - versions.keys()):
-        raise QueryError(f"{table} {UNSEEN[table.partition('.')[0]]}")
+def refuse_absent(settings: Settings, text: str, versions: Mapping[str, int]) -> None:
+    """QueryError if the text names a promised table that these readers do not see, with what would show it."""
+    plain_text = text.replace('"', "")
+    for table in sorted(set(all_tables(settings.schemas_dir)) - versions.keys()):
+        if re.search(rf"\b{re.escape(table)}\b", plain_text, re.IGNORECASE):
+            raise QueryError(f"{table} {UNSEEN[table.partition('.')[0]]}")
 
 
 def one_line(message: str) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from jobs.lake.settings import Settings
+from tests.lake.small_shop import small_shop
 from tests.lake.toys import Toys, installed
 from tests.lake.toys import toys as make_toys
 from tests.warm import settings_at, warm_spark
@@ -16,6 +18,12 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The one Spark session of the suite."""
     with warm_spark(settings_at(tmp_path_factory.mktemp("home"))) as session:
         yield session
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Settings:
+    """A small lake with a published funnel, for tests that leave it as good as they found it, or add to it."""
+    return small_shop(tmp_path_factory.mktemp("published"), spark)
 
 
 @pytest.fixture

@@ -1,92 +1,45 @@
-"""What a replay is said to change in gold is what it changes, and to say so changes nothing."""
+"""What a replay is said to change in gold is what it changes; to say so changes nothing; to undo it takes it back."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.drills.records import NOON, Record, body_of, record
+from jobs.drills.records import NOON, Record, body_of, micros, record
 from jobs.lake.clock import now
 from jobs.lake.copies import COPIES, copied
 from jobs.lake.errors import UsageError
 from jobs.lake.file_topics import Entry, FileTopics, file_topics
-from jobs.lake.ingest.loop import Ingest
 from jobs.lake.ledger import Ledger
 from jobs.lake.patches import Patch
-from jobs.lake.runner import Runner
+from jobs.lake.publications import release_id, releases
 from jobs.lake.settings import Settings
 from jobs.produce import foretelling
 from jobs.produce.again import note, tried
 from jobs.produce.foretelling import entries, foretold
+from tests.lake.small_shop import FUNNEL, REFUSED, ingest, late_view, publish, put
 
 PATCH = Patch.model_validate({"name": "watched_ms", "version": 1, "owner": "o", "why": "w", "topic": "views",
                               "steps": [{"do": "rename", "from": "watched_ms", "to": "watch_ms"}]})  # fmt: skip
-PEOPLE, REFUSED = 6, (1, 3)
-FUNNEL = "content_to_purchase"
 TABLES = ("silver.views", "silver.quarantine", "gold.funnel_daily", "gold.funnel_attempts", "ops.books", "ops.replays",
           "ops.publications", "ops.restatements")  # fmt: skip
 
 
-def views() -> Iterator[Record]:
-    """Each watches a video for long; the app of some calls that by another name. One more comes later."""
-    for person in range(PEOPLE):
-        renamed = {"watch_ms": None, "watched_ms": 60_000} if person in REFUSED else {"watch_ms": 60_000}
-        yield record("views", body_of("views", person, user_id=f"u{person}", duration_ms=60_000, **renamed))
-    later = NOON + timedelta(hours=1)
-    yield record("views", body_of("views", 50, at=later, user_id="u9", watch_ms=60_000, duration_ms=60_000), at=later)
+def lines(settings: Settings, release: int) -> list[dict[str, Any]]:
+    """What a release restated."""
+    told = Ledger(settings).read("ops.restatements").to_pylist()
+    return [line for line in told if line["release_id"] == release_id("funnels", release)]
 
 
-def only(funnel: str, home: Path) -> Path:
-    """The schemas with a single funnel among them: to build ten says no more here."""
-    schemas = Path(shutil.copytree(Settings().schemas_dir, home / "schemas"))
-    for file in (schemas / "funnels").glob("*.yaml"):
-        if file.stem != funnel:
-            file.unlink()
-    return schemas
-
-
-def put(settings: Settings, records: Iterator[Record]) -> None:
-    topics = file_topics(settings)
-    assert topics is not None
-    for each in records:
-        topics.append(each.topic, 0, Entry(each.key, each.value, each.headers, each.at))
-
-
-def ingest(settings: Settings, spark: SparkSession) -> None:
-    Ingest(settings, "test", now, lambda _: spark).until_caught_up()
-
-
-def publish(settings: Settings, spark: SparkSession) -> None:
-    runner = Runner(settings, "funnels", "test", lambda _: spark)
-    runner.build(now())
-    runner.check()
-    runner.release()
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Settings:
-    """A lake that has published the funnels of who was not refused, and then took in one more view."""
-    home = tmp_path_factory.mktemp("foretelling")
-    made = Settings(
-        home=home, lake_uri="", schemas_dir=only(FUNNEL, home), kafka_bootstrap_servers=f"file:{home / 'topics'}"
-    )
-    *first, last = views()
-    put(made, iter(first))
-    ingest(made, spark)
-    publish(made, spark)
-    put(made, iter([last]))
-    ingest(made, spark)
-    return made
-
-
-def test_what_is_foretold_is_what_happens(
-    settings: Settings, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+def test_what_is_foretold_is_what_happens_and_what_an_undoing_takes_back(
+    published: Settings, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    settings = published
+    put(settings, [late_view()])
+    ingest(settings, spark)
     monkeypatch.setattr(foretelling, "_families", lambda _: ["funnels"])
     ledger = Ledger(settings)
     found, before = tried(settings, PATCH, "missing:watch_ms"), {table: ledger.version(table) for table in TABLES}
@@ -109,15 +62,37 @@ def test_what_is_foretold_is_what_happens(
     note(settings, found, at)
     ingest(settings, spark)
     publish(settings, spark)
-    lines = Ledger(settings).read("ops.restatements").to_pylist()
+    restated = lines(settings, releases(ledger, "funnels")[-1].number)
     happened = {
         (line["table"], line["row_key"], line["measure"], line["old_value"], line["new_value"], line["part"])
-        for line in lines
+        for line in restated
         if line["cause"] == "replay"
     }
     told = {(move.table, move.row_key, move.measure, move.old, move.new, move.by) for move in moves}
     assert told == happened
-    assert {line["cause"] for line in lines} > {"replay"}, "the view that came in meanwhile is not put down to it"
+    assert {line["cause"] for line in restated} > {"replay"}, "the view that came in meanwhile is not put down to it"
+
+    views = ledger.read("silver.views", ["event_id"]).num_rows
+    ledger.append("ops.retractions", [{"replay_id": found.replay_id, "topic": "views", "records": len(REFUSED),
+                                       "why": "wrong", "recorded_at": now()}])  # fmt: skip
+    put(settings, [taken_back(found.replay_id, topics.ends(["views"])["views"])])
+    ingest(settings, spark)
+    assert ledger.read("silver.views", ["event_id"]).num_rows == views - len(REFUSED)
+    publish(settings, spark)
+    undone = {
+        (line["table"], line["row_key"], line["measure"], line["part"])
+        for line in lines(settings, releases(ledger, "funnels")[-1].number)
+        if line["cause"] == "replay"
+    }
+    assert undone >= {(move.table, move.row_key, move.measure, -move.by) for move in moves}
+
+
+def taken_back(replay_id: str, ends: dict[int, int]) -> Record:
+    """The statement on `control` that undoes a replay."""
+    offsets = [{"partition": number, "next_offset": end} for number, end in sorted(ends.items())]
+    said = {"kind": "retract", "source": "app:quarantine", "topic": "views", "replay_id": replay_id, "why": "wrong",
+            "since": micros(NOON), "offsets": offsets, "complete_until": None, "is_final": None}  # fmt: skip
+    return record("control", body_of("control", 120, **said))
 
 
 def test_a_family_comes_after_those_it_reads() -> None:

@@ -200,6 +200,14 @@ def test_a_query_joins_published_tables_and_the_ledger(settings):
     )
     assert ask(settings, counted) == [{"rows": 4, "lines": len(PUBLIC)}]
     assert ask(settings, "SELECT COUNT(*) AS n FROM ops.books") == [{"n": 0}]
+    together = "SELECT COUNT(*) AS n FROM gold.user_profiles JOIN gold.user_interests USING (user_id)"
+    assert ask(settings, together)[0]["n"] >= 0
+
+
+def test_a_table_that_readers_do_not_see_is_told_with_what_would_show_it(settings):
+    for query in ('SELECT * FROM silver."views"', "SELECT 1 FROM ops.books JOIN SILVER.views USING (topic)"):
+        with pytest.raises(QueryError, match=r"^silver.views is about people, .* add --with-silver$"):
+            ask(settings, query)
 
 
 def test_silver_that_is_published_is_read_on_request_as_it_was_published(settings):

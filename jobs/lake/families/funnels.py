@@ -31,7 +31,8 @@ def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterator[S
     """The tables of the family, one after the other; nothing before the first fact. `done`: what a backfill made."""
     definitions = read_definitions(lake.settings.schemas_dir)
     tables = (ATTEMPTS, OPENINGS, DAILY, CONVERSIONS, PATHS)
-    silver, gold = Silver(*pinned(lake, work, SILVER)), Gold(*(lake.read(table) for table in tables))
+    look = lake.nothing if work.is_anew else lake.read
+    silver, gold = Silver(*pinned(lake, work, SILVER)), Gold(*(look(table) for table in tables))
     known = (lake.ends(table, "event_time", work.silver_versions.get(table)) for table in FACTS)
     ends = [each for each in known if each]
     if not ends or not definitions:

@@ -54,13 +54,14 @@ def app_of(family: str) -> str:
 
 
 def restatements(runner: "Runner", step: Step, tables: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Lines of ops.restatements for one release; none where upkeep has removed the files of the one before."""
+    """Lines of ops.restatements for one release; none where files of the one before are gone, or hurt."""
     from deltalake.exceptions import DeltaError
+    from pyarrow import ArrowException
 
     try:
         found = [change for table in tables for change in _changes(runner, step, table)]
-    except (DeltaError, FileNotFoundError):
-        log.warning("%s: what it changed cannot be told any more, older files are gone", step.name)
+    except (DeltaError, OSError, ArrowException):
+        log.warning("%s: what it changed cannot be told any more, older files are gone or hurt", step.name)
         return
     parts = {} if step.is_rollback or not found else _explain(runner.family)(runner.lake, step, found)
     lines = {"release_id": step.name, "released_at": step.after.facts.known_from, "recorded_at": now()}
