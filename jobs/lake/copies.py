@@ -5,12 +5,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import psutil
 
 from jobs.lake.errors import UsageError
-from jobs.lake.scanning import is_local
+from jobs.lake.scanning import folder_of, is_local
 from jobs.lake.settings import Settings
 
 LOG = "_delta_log"
@@ -30,7 +29,7 @@ def copied(settings: Settings, name: str) -> Iterator[Settings]:
     folder = settings.home / COPIES / f"{name}-{os.getpid()}"
     _sweep(folder.parent)
     try:
-        copy(Path(unquote(urlsplit(settings.lake_root).path)), folder / "lake")
+        copy(folder_of(settings.lake_root), folder / "lake")
         topics = folder / "topics"
         yield settings.model_copy(
             update={"lake_uri": str(folder / "lake"), "kafka_bootstrap_servers": f"file:{topics}"}

@@ -4,12 +4,11 @@ from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from jobs.lake.errors import SliceError
 from jobs.lake.file_commits import added
-from jobs.lake.scanning import is_local
+from jobs.lake.scanning import folder_of, is_local
 from jobs.lake.small_commits import nullable
 from jobs.lake.staging import StagedTable, Staging
 from jobs.lake.work import Staged
@@ -75,7 +74,7 @@ def _filled(frame: "DataFrame", some: "pa.Table | None", schema: "pa.Schema", pa
     elif not is_local(path):  # where a rename is a copy, files are written once and under their last names
         frame.write.format("delta").mode("append").save(path)
     else:
-        fresh.create_write_transaction(_written(frame, Path(unquote(urlsplit(path).path))), "append", schema)
+        fresh.create_write_transaction(_written(frame, folder_of(path)), "append", schema)
     return DeltaTable(path)
 
 

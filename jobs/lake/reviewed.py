@@ -17,7 +17,7 @@ def read_reviewed(model: type[Model], file: Path, remedy: str) -> Model:
         return model.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
     except ValidationError as wrong:
         first = wrong.errors()[0]
-        place = "".join(f"{part}." for part in first["loc"])[:-1]
+        place = ".".join(map(str, first["loc"]))
         told = f"{place}: {first['msg']}" if place else "has no fields; write `name: …` and the rest, one a line"
         raise UsageError(f"{file}: {told}; {remedy}") from wrong
     except (yaml.YAMLError, ValueError) as wrong:  # bytes that are no UTF-8, a day that no calendar has

@@ -4,6 +4,7 @@ delta-rs would hand Arrow's threads a file system made of Python objects. Such a
 file while the interpreter ends, and then takes the whole process down (one `reelhouse pending` in seven ended so).
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -21,6 +22,12 @@ def dataset_of(delta: "DeltaTable") -> "ds.Dataset":
 def is_local(uri: str) -> bool:
     """Whether it lies on a disk of this machine, and in no object store."""
     return urlsplit(uri).scheme in ("", "file")
+
+
+def folder_of(uri: str) -> Path:
+    """The folder that a local place is: of a `file:` address its path in plain letters, a path as it is written."""
+    parts = urlsplit(uri)
+    return Path(unquote(parts.path) if parts.scheme else uri)
 
 
 def file_system_at(uri: str) -> "FileSystem | None":

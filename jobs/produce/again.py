@@ -29,7 +29,7 @@ SOURCE, LOGS = "app:quarantine", "replay:quarantine"  # of what came from live s
 SPOOL = ("spool", "quarantine")
 # Another record has the id; there is nothing to patch; what it was made of is in quarantine itself.
 HOPELESS = ("conflict", "tombstone", "retracted")
-REPLAY, REPLAY_TIME = "replay:", "ce_replaytime"  # how an old log's source begins; when it says a record arrived
+REPLAY_TIME = "ce_replaytime"  # when an old log says that a record arrived
 EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 Place = tuple[str, int, int]  # topic id, partition, offset
 
@@ -91,7 +91,7 @@ def tried(settings: Settings, patch: Patch, reason: str) -> Replay:
         if body is None or faults:
             found.faults.update(faults)
         else:
-            is_of_log = (rows[place]["source_uri"] or "").startswith(REPLAY)
+            is_of_log = is_of_old_log(rows[place]["source_uri"])
             arrived = replay_time if is_of_log else (rows[place]["kafka_time"] - EPOCH) // MICROSECOND
             found.passing[place] = with_honest_time(body, arrived)
             if is_of_log:
@@ -134,6 +134,13 @@ def note(settings: Settings, found: Replay, at: datetime) -> int:
     if rows:
         Ledger(settings).append(REPLAYS, rows)
     return len(rows)
+
+
+def is_of_old_log(source_uri: str | None) -> bool:
+    """Whether a record came from an old log, as ingest would say it."""
+    from jobs.definitions.clock import REPLAY
+
+    return (source_uri or "").startswith(REPLAY)
 
 
 def with_honest_time(body: Body, arrived: int | None) -> Body:

@@ -24,7 +24,7 @@ from jobs.lake.restating.cells import RESTATED
 from jobs.lake.settings import Settings
 from jobs.lake.topics import REPLAY_HEADER
 from jobs.lake.work import read_families
-from jobs.produce.again import Replay, note, unsent
+from jobs.produce.again import EPOCH, MICROSECOND, Replay, note, unsent
 from jobs.produce.envelope import completed, encoded
 from jobs.produce.records import headers, key, stamped
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 NAME = "foretelling"
-MICROSECOND = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def put(copy: Settings, found: Replay, at: datetime) -> None:
 
 def entries(found: Replay, at: datetime) -> Iterator[Entry]:
     """The records as the broker would have them, had they been sent at an instant."""
-    topic, now_us, seq = found.patch.topic, round(at.timestamp() * MICROSECOND), count()
+    topic, now_us, seq = found.patch.topic, (at - EPOCH) // MICROSECOND, count()
     for one in found.sendings():
         for body in one.bodies:
             whole = completed(unsent(body), partial(_position, next(seq)))

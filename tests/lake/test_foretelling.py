@@ -54,11 +54,10 @@ def test_what_is_foretold_is_what_happens_and_what_an_undoing_takes_back(
     assert people == {len(REFUSED)}
 
     at = now()
-    put_again = ((PATCH.topic, entry) for entry in entries(found, at))
     topics = file_topics(settings)
     assert topics is not None
-    for topic, entry in put_again:
-        topics.append(topic, 0, entry)
+    for entry in entries(found, at):
+        topics.append(PATCH.topic, 0, entry)
     note(settings, found, at)
     ingest(settings, spark)
     publish(settings, spark)

@@ -201,13 +201,7 @@ def test_a_query_joins_published_tables_and_the_ledger(settings):
     assert ask(settings, counted) == [{"rows": 4, "lines": len(PUBLIC)}]
     assert ask(settings, "SELECT COUNT(*) AS n FROM ops.books") == [{"n": 0}]
     together = "SELECT COUNT(*) AS n FROM gold.user_profiles JOIN gold.user_interests USING (user_id)"
-    assert ask(settings, together)[0]["n"] >= 0
-
-
-def test_a_table_that_readers_do_not_see_is_told_with_what_would_show_it(settings):
-    for query in ('SELECT * FROM silver."views"', "SELECT 1 FROM ops.books JOIN SILVER.views USING (topic)"):
-        with pytest.raises(QueryError, match=r"^silver.views is about people, .* add --with-silver$"):
-            ask(settings, query)
+    assert ask(settings, together) == [{"n": 4}]
 
 
 def test_silver_that_is_published_is_read_on_request_as_it_was_published(settings):
@@ -227,6 +221,8 @@ def test_silver_that_is_published_is_read_on_request_as_it_was_published(setting
         ("SELECT * FROM silver.views", "silver.views is about people, .* add --with-silver"),
         ('SELECT * FROM ops.books, "silver"."sessions"', "silver.sessions is about people, .* add --with-silver"),
         ("DESCRIBE silver.views", "add --with-silver"),
+        ('SELECT * FROM silver."views"', "^silver.views is about people, .* add --with-silver$"),
+        ("SELECT 1 FROM ops.books JOIN SILVER.views USING (topic)", "^silver.views is about people, .* --with-silver$"),
         ("SELECT * FROM bronze.events", "bronze.events is not for readers"),
         ("show all tables", "SHOW TABLES is not for readers: `reelhouse tables`"),
         ("SELECT * FROM read_text('/etc/hostname')", "Permission Error"),

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.lake.filling import _filled
-from jobs.lake.scanning import dataset_of
+from jobs.lake.scanning import dataset_of, folder_of
 
 ROWS = pa.table({"a": pa.array([1, 2, 3], pa.int64())})
 
@@ -32,3 +32,8 @@ def test_many_rows_are_committed_where_they_lie(tmp_path: Path, scheme: str) -> 
     delta = _filled(Frame(), None, ROWS.schema, f"{scheme}{tmp_path}/staged")  # type: ignore[arg-type]
     assert dataset_of(delta).to_table().to_pydict() == ROWS.to_pydict()
     assert delta.version() == 1
+
+
+@pytest.mark.parametrize(("uri", "folder"), [("/a%41/lake", "/a%41/lake"), ("file:///a%20b/lake", "/a b/lake")])
+def test_only_an_address_has_letters_in_disguise(uri: str, folder: str) -> None:
+    assert folder_of(uri) == Path(folder)

@@ -1,6 +1,7 @@
 """Refused records are patched by a reviewed file, judged anew, and sent once."""
 
 import json
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -52,18 +53,27 @@ class Sent:
         pass
 
 
+def refuse(settings: Settings, came: Sequence[dict[str, Any]]) -> None:
+    """Views that came at noon, one offset after the other, into bronze and quarantine."""
+    rows, events = [], []
+    for number, one in enumerate(came):
+        rows.append({"topic": "views", "kafka_topic_id": "t", "kafka_partition": 0, "kafka_offset": number,
+                     "kafka_time": NOON, "reasons": [one["reason"]], "ingest_seq": 0,
+                     "source_uri": one.get("source_uri")})  # fmt: skip
+        headers = [{"key": name, "value": value} for name, value in one.get("headers", [])]
+        events.append({"topic": "views", "topic_id": "t", "partition": 0, "offset": number, "kafka_time": NOON,
+                       "value": one["value"], "ingest_seq": 0, "received_date": NOON.date(),
+                       "headers": headers})  # fmt: skip
+    Ledger(settings).append("silver.quarantine", rows)
+    Ledger(settings).append("bronze.events", events)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """A lake that has refused four views for their missing watch_ms, and one for its scene."""
-    made, rows, events = Settings(home=tmp_path), [], []
-    for number, value in enumerate([*BODIES, b"{}"]):
-        reason = "not_allowed:scene" if value == b"{}" else "missing:watch_ms"
-        rows.append({"topic": "views", "kafka_topic_id": "t", "kafka_partition": 0, "kafka_offset": number,
-                     "kafka_time": NOON, "reasons": [reason], "ingest_seq": 0})  # fmt: skip
-        events.append({"topic": "views", "topic_id": "t", "partition": 0, "offset": number, "kafka_time": NOON,
-                       "value": value, "ingest_seq": 0, "received_date": NOON.date()})  # fmt: skip
-    Ledger(made).append("silver.quarantine", rows)
-    Ledger(made).append("bronze.events", events)
+    made = Settings(home=tmp_path)
+    values = [(value, "missing:watch_ms") for value in BODIES] + [(b"{}", "not_allowed:scene")]
+    refuse(made, [{"value": value, "reason": reason} for value, reason in values])
     return made
 
 
@@ -105,18 +115,13 @@ def test_what_came_from_an_old_log_keeps_its_time_and_is_sent_as_such(
     monkeypatch.setattr(Sent, "sources", [])
     settings, at = Settings(home=tmp_path), micros(NOON) - 4 * 365 * 86_400_000_000
     slow = [("ce_replaytime", str(at + 3_600_000_000).encode())]
-    rows, events = [], []
+    came = []
     for number, (source, headers) in enumerate([("replay:kuairand", []), ("replay:kuairand", slow), ("app:ios", [])]):
         time = micros(NOON) if source == "app:ios" else at
         body = body_of("views", number, watch_ms=None, watched_ms=5000, event_time=time, sent_time=time)
-        rows.append({"topic": "views", "kafka_topic_id": "t", "kafka_partition": 0, "kafka_offset": number,
-                     "kafka_time": NOON, "reasons": ["missing:watch_ms"], "ingest_seq": 0,
-                     "source_uri": source})  # fmt: skip
-        events.append({"topic": "views", "topic_id": "t", "partition": 0, "offset": number, "kafka_time": NOON,
-                       "value": json.dumps(body).encode(), "ingest_seq": 0, "received_date": NOON.date(),
-                       "headers": [{"key": name, "value": value} for name, value in headers]})  # fmt: skip
-    Ledger(settings).append("silver.quarantine", rows)
-    Ledger(settings).append("bronze.events", events)
+        value = json.dumps(body).encode()
+        came.append({"value": value, "reason": "missing:watch_ms", "source_uri": source, "headers": headers})
+    refuse(settings, came)
     assert send_again(settings, tried(settings, PATCH, "missing:watch_ms"), NOON) == 3
     assert [body["event_time"] for body in Sent.bodies] == [micros(NOON), at, at + 3_600_000_000]
     assert Sent.sources == [("app:quarantine", ""), ("replay:quarantine", f"{at}/{at + 3_600_000_001}")]
