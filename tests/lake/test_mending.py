@@ -14,7 +14,8 @@ from jobs.lake.errors import DamageError, UsageError, WriteError
 from jobs.lake.ingest.progress import progress
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
-from jobs.lake.mending import mend, newest_of_log
+from jobs.lake.mending import newest_of_log
+from jobs.lake.repairing import mend
 from jobs.lake.settings import Settings
 from jobs.lake.small_commits import commit_few
 

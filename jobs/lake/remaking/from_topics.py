@@ -1,0 +1,173 @@
+"""Bronze: the records of hurt files are read again from their topics, under the numbers of their batches.
+
+Which offsets are lost is told by what each batch had read, less what stands. What a topic no longer holds is named
+exactly, and nothing is changed, unless the loss is accepted.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from jobs.bronze.events import build
+from jobs.lake import topics
+from jobs.lake.ailments import Ailment
+from jobs.lake.aside import Mended
+from jobs.lake.errors import TopicError, WriteError
+from jobs.lake.ingest.landing import records
+from jobs.lake.ingest.loop import LEASE
+from jobs.lake.ingest.planning import Plan
+from jobs.lake.ingest.progress import BRONZE
+from jobs.lake.leases import Leases
+from jobs.lake.ledger import Ledger
+from jobs.lake.remaking.plans import Memory, Part, remembered
+from jobs.lake.remaking.wounds import Wound, heal, proven, standing, wound_of
+from jobs.lake.settings import Settings
+from jobs.lake.tables import Lake
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+PART = ("ingest_seq", "topic", "partition")
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Run:
+    """Offsets of one partition without a break, `start` to `end` (exclusive), that a batch had read."""
+
+    batch: int
+    topic: str
+    topic_id: str
+    partition: int
+    start: int
+    end: int
+
+    @property
+    def words(self) -> str:
+        """views/0 offsets 10 to 19 (batch 1)."""
+        return f"{self.topic}/{self.partition} offsets {self.start} to {self.end - 1} (batch {self.batch})"
+
+
+def reland(
+    settings: Settings,
+    found: Iterable[Ailment],
+    run_id: str,
+    open_spark: Callable[[Settings], Any],
+    *,
+    accept_loss: bool,
+) -> Mended:
+    """Put the records of the hurt files back, under ingest's lease.
+
+    TopicError when topics do not hold them all any more and that is not accepted; nothing is changed then.
+    """
+    ledger = Ledger(settings)
+    with Leases(ledger).held(LEASE, run_id) as lease:
+        lake, wound = Lake(settings, open_spark(settings)), wound_of(settings, BRONZE, found)
+        there, gone = held(settings, list(lost_runs(lake, wound, remembered(lake))))
+        rows = again(lake, there).persist()
+        count = rows.count()
+        refuse_loss(wound, count, gone, accept_loss=accept_loss)
+        Leases(ledger).check(lease)
+        moved = heal(lake, wound, rows if count else None, run_id)
+        return proven(ledger, BRONZE, wound.standing + count, moved, loss_of(wound, count, gone))
+
+
+def lost_runs(lake: Lake, wound: Wound, memory: Memory) -> Iterator[Run]:
+    """What the batches had read and does not stand, of parts that lack records; gaps without a record are among it."""
+    rows = standing(lake, BRONZE, wound)
+    counts = {tuple(line[:3]): line[3] for line in rows.groupBy(*PART).count().collect()}
+    sizes = {(number, topic, n): bounds for number, plan in memory.plans.items()
+             for topic, parts in plan.ranges.items() for n, bounds in parts.items()}  # fmt: skip
+    short = [part for part, (start, end) in sizes.items()
+             if counts.get(part, 0) < memory.received.get(part, end - start)]  # fmt: skip
+    there = offsets_of(rows, short)
+    for number, topic, partition in sorted(short):
+        start, end = sizes[number, topic, partition]
+        stands, topic_id = there.get((number, topic, partition), set()), memory.plans[number].topic_ids[topic]
+        for first, last in unbroken(offset for offset in range(start, end) if offset not in stands):
+            yield Run(number, topic, topic_id, partition, first, last + 1)
+
+
+def offsets_of(rows: "DataFrame", parts: Iterable[Part]) -> dict[Part, set[int]]:
+    """The offsets that stand of these parts; nobody but they are held in memory."""
+    wanted = rows.sparkSession.createDataFrame(list(parts), "ingest_seq bigint, topic string, `partition` int")
+    found = rows.join(F.broadcast(wanted), on=list(PART), how="left_semi").groupBy(*PART)
+    lines = found.agg(F.collect_list("offset").alias("offsets")).collect()
+    return {(line.ingest_seq, line.topic, line.partition): set(line.offsets) for line in lines}
+
+
+def unbroken(offsets: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """(first, last) of each stretch of offsets, which come in order, without a break."""
+    first = last = None
+    for offset in offsets:
+        if last is None or first is None:
+            first = offset
+        elif offset != last + 1:
+            yield first, last
+            first = offset
+        last = offset
+    if first is not None and last is not None:
+        yield first, last
+
+
+def held(settings: Settings, runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
+    """Of these offsets those that their topics hold still, and those that are gone: with the topic, or by retention."""
+    names = sorted({run.topic for run in runs})
+    ids, begins = topics.topic_ids(settings, names), topics.begin_offsets(settings, names)
+    there, gone = [], []
+    for run in runs:
+        is_same = ids.get(run.topic) == run.topic_id
+        begin = begins.get(run.topic, {}).get(run.partition, run.end) if is_same else run.end
+        cut = min(max(begin, run.start), run.end)
+        there += [_between(run, cut, run.end)] * (cut < run.end)
+        gone += [_between(run, run.start, cut)] * (run.start < cut)
+    return there, gone
+
+
+def again(lake: Lake, runs: list[Run]) -> "DataFrame":
+    """The records at these offsets, as bronze has them; each partition is read once."""
+    ranges: dict[str, dict[int, tuple[int, int]]] = {}
+    for run in runs:
+        start, end = ranges.setdefault(run.topic, {}).get(run.partition, (run.start, run.end))
+        ranges[run.topic][run.partition] = (min(start, run.start), max(end, run.end))
+    ids = {run.topic: run.topic_id for run in runs}
+    if not ids:
+        return lake.nothing(BRONZE)
+    rows = build(records(lake, Plan(0, ranges, ids)), topic_ids=ids, ingest_seq=0).drop("ingest_seq")
+    told = [(run.topic, run.partition, run.start, run.end, run.batch) for run in runs]
+    wanted = lake.spark.createDataFrame(told, "_topic string, _part int, _start bigint, _end bigint, ingest_seq bigint")
+    is_there = (F.col("topic") == F.col("_topic")) & (F.col("partition") == F.col("_part"))
+    is_wanted = is_there & (F.col("offset") >= F.col("_start")) & (F.col("offset") < F.col("_end"))
+    joined = rows.join(F.broadcast(wanted), on=is_wanted, how="inner")  # an offset is of one run
+    return joined.drop("_topic", "_part", "_start", "_end")
+
+
+def refuse_loss(wound: Wound, count: int, gone: list[Run], *, accept_loss: bool) -> None:
+    """TopicError for what the topics have no more, unless accepted; WriteError when they have something else."""
+    if count == wound.lost:
+        return
+    if count > wound.lost or not gone:
+        raise WriteError(
+            f"{BRONZE}: the hurt files held {wound.lost} records, the topics have {count} at those offsets; nothing "
+            "was changed. Put the files back from a copy"
+        )
+    if not accept_loss:
+        raise TopicError(
+            f"{loss_of(wound, count, gone)}; nothing was changed. Put the files back from a copy, or book the loss "
+            f"with `reelhouse repair {BRONZE} --accept-loss`; see docs/runbooks/lake.md"
+        )
+
+
+def loss_of(wound: Wound, count: int, gone: list[Run]) -> str:
+    """In words what is lost for good; empty for nothing."""
+    if count == wound.lost:
+        return ""
+    more = f" and {len(gone) - SHOWN} more stretches" if len(gone) > SHOWN else ""
+    places = ", ".join(run.words for run in gone[:SHOWN])
+    return f"{BRONZE}: {wound.lost - count} records are lost for good, at {places}{more}"
+
+
+def _between(run: Run, start: int, end: int) -> Run:
+    return Run(run.batch, run.topic, run.topic_id, run.partition, start, end)

@@ -1,0 +1,104 @@
+"""The profiles' history: rows of hurt files come back from files of older versions, which upkeep leaves for a week.
+
+What no file has any more is lost: what became known when is told nowhere else. From the next release of all profiles
+on the history says again what is known; of before that it says, for who lost a row, what was known until then.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobs.lake.ailments import HISTORY, Ailment, unreadable
+from jobs.lake.aside import Mended
+from jobs.lake.errors import WriteError
+from jobs.lake.leases import Leases
+from jobs.lake.publications import families, latest
+from jobs.lake.releasing import republish
+from jobs.lake.remaking.wounds import Wound, heal, proven, standing, wound_of
+from jobs.lake.runner import lease_name, runner_of
+from jobs.lake.settings import Settings
+from jobs.lake.settling import settle
+from jobs.lake.tables import Lake
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+    from pyspark.sql import DataFrame
+
+NEXT = "reelhouse build profiles --full"
+
+
+def recall(
+    settings: Settings,
+    found: Iterable[Ailment],
+    run_id: str,
+    open_spark: Callable[[Settings], Any],
+    *,
+    accept_loss: bool,
+) -> Mended:
+    """Put the rows of the hurt files back and publish the table so, under the family's lease.
+
+    WriteError, with nothing changed, when they are lost and that is not accepted.
+    """
+    runner = runner_of(settings, HISTORY, run_id)
+    ledger = runner.ledger
+    with Leases(ledger).held(lease_name(runner.family), run_id):
+        last = latest(ledger, runner.family)
+        settle(ledger, families(settings.schemas_dir)[runner.family], last)
+        lake, wound = Lake(settings, open_spark(settings)), wound_of(settings, HISTORY, found)
+        rows = older(lake, wound)
+        note = "" if rows is not None or not wound.lost else loss_of(wound)
+        if note and not accept_loss:
+            raise WriteError(
+                f"{note}; nothing was changed. Put the files back from a copy, or book the loss with `reelhouse repair "
+                f"{HISTORY} --accept-loss`; see docs/runbooks/lake.md"
+            )
+        moved = heal(lake, wound, rows, run_id)
+        if last is not None:
+            republish(ledger, runner.staging, last, {HISTORY: ledger.version(HISTORY)})
+        done = proven(ledger, HISTORY, wound.standing + (wound.lost if rows is not None else 0), moved, note)
+        return Mended(HISTORY, done.set_aside, done.version, done.rows, NEXT if note else "", note)
+
+
+def older(lake: Lake, wound: Wound) -> "DataFrame | None":
+    """The lost rows as an older version has them in files that are whole; None when none has as many."""
+    from deltalake import DeltaTable
+
+    delta, keys = DeltaTable(wound.folder), lake.contract(wound.table).grain
+    there = standing(lake, wound.table, wound)
+    for version in range(delta.version() - 1, -1, -1):
+        files = whole_at(delta, wound, version)
+        if files:
+            rows = lake.spark.read.schema(there.schema).parquet(*files)
+            lost = rows.join(there.select(*keys), on=list(keys), how="left_anti")
+            if lost.count() == wound.lost:
+                return lost
+    return None
+
+
+def whole_at(delta: "DeltaTable", wound: Wound, version: int) -> list[str]:
+    """The files of an older version, if it is known still and had none of the hurt ones; only those that are whole."""
+    from deltalake.exceptions import DeltaError
+
+    try:
+        delta.load_as_version(version)
+    except DeltaError:  # the log keeps a month of versions
+        return []
+    names = {file: file.removeprefix(f"{wound.folder}/") for file in delta.file_uris()}
+    if wound.files & set(names.values()):
+        return []
+    return [file for file in names if not unreadable(Path(file))]
+
+
+def loss_of(wound: Wound) -> str:
+    """In words what is lost for good, and since when."""
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+    lines = pa.table(DeltaTable(wound.folder).get_add_actions(flatten=True)).to_pylist()
+    hurt = [line for line in lines if line["path"] in wound.files]
+    since = min(line["min.known_from"] for line in hurt)
+    until = max(line["max.known_from"] for line in hurt)
+    return (
+        f"{wound.table}: {wound.lost} rows are lost for good, of what became known from {since:%Y-%m-%d %H:%M} to "
+        f"{until:%Y-%m-%d %H:%M} UTC; whom they were about is answered as of before, until the next release of `{NEXT}`"
+    )

@@ -1,0 +1,140 @@
+"""Whatever data file of bronze, silver or the ledger is hurt, a repair makes of the table what it was, row by row."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+
+from jobs.lake.ailments import ailments
+from jobs.lake.aside import Mended
+from jobs.lake.clock import now
+from jobs.lake.errors import TopicError, UsageError, WriteError
+from jobs.lake.ingest.loop import Ingest
+from jobs.lake.ingest.progress import progress
+from jobs.lake.ledger import Ledger
+from jobs.lake.mending import newest_of_log
+from jobs.lake.remaking import wounds
+from jobs.lake.repairing import mend
+from jobs.lake.settings import Settings
+from jobs.lake.topics import REPLAY_HEADER
+from tests.lake.logs import NOON, Log, Record, body_of, headers_of, micros, record
+
+BRONZE, BOOKS = "bronze.events", "ops.books"
+BATCHES, REPLAY = 4, "watched_ms-1.1"
+
+
+def viewed(number: int, minute: int, watch_ms: int, replay_id: str = "") -> Record:
+    """A view that comes some minutes after noon, perhaps by a replay."""
+    body = body_of("views", number, user_id=f"u{number % 3}", watch_ms=watch_ms)
+    made = record("views", body, partition=number % 2, at=NOON + timedelta(minutes=minute))
+    headers = (*headers_of("views", body["event_id"], "app:quarantine"), (REPLAY_HEADER, replay_id.encode()))
+    return replace(made, headers=headers) if replay_id else made
+
+
+def moved(number: int, hours: int) -> Record:
+    """A user who lives elsewhere since some hours before noon."""
+    at = micros(NOON) - hours * 3_600_000_000
+    return record("users", body_of("users", 300 + number, user_id="u1", event_time=at, sent_time=micros(NOON)))
+
+
+def batches() -> Iterator[list[Record]]:
+    """Facts with repeats, conflicts and refusals; one displaced, one replayed and taken back; a late correction."""
+    broken = [record("views", body_of("views", 100 + n, watch_ms="x"), partition=n) for n in range(2)]
+    orders = [record("orders", body_of("orders", 200 + n, user_id=f"u{n}")) for n in range(3)]
+    word = record("control", body_of("control", 400, offsets=[{"partition": 0, "next_offset": 3}]))
+    yield [*(viewed(n, 2, 5000) for n in range(8)), *broken, *orders, moved(0, 5), word]
+    yield [viewed(3, 4, 5000), viewed(4, 5, 7), viewed(5, 1, 9), viewed(9, 6, 8, REPLAY), moved(1, 1)]
+    ends = [{"partition": n, "next_offset": 99} for n in range(2)]
+    said = {"kind": "retract", "source": "app:quarantine", "topic": "views", "replay_id": REPLAY, "why": "wrong unit",
+            "since": micros(NOON), "offsets": ends, "complete_until": None, "is_final": None}  # fmt: skip
+    yield [record("control", body_of("control", 401, **said), at=NOON + timedelta(minutes=7)), moved(2, 3)]
+    yield [viewed(9, 8, 6000), viewed(20, 8, 6000)]
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A lake, and the topics it came from."""
+
+    settings: Settings
+    log: Log
+    spark: SparkSession
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.settings)
+
+    def ingest(self) -> int:
+        """How many batches there were to do."""
+        with pytest.MonkeyPatch.context() as patch:
+            self.log.installed(patch)
+            return len(Ingest(self.settings, "run", now, lambda _: self.spark).until_caught_up())
+
+    def mend(self, table: str, *, accept_loss: bool = False) -> Mended:
+        with pytest.MonkeyPatch.context() as patch:
+            self.log.installed(patch)
+            done = mend(self.settings, table, f"mend-{now():%H%M%S%f}", lambda _: self.spark, accept_loss=accept_loss)
+        assert done is not None
+        return done
+
+    def rows(self, table: str) -> list[str]:
+        """Every column of every row; bytes and times too."""
+        return sorted(map(str, self.ledger.read(table).to_pylist()))
+
+    def files(self, table: str) -> list[Path]:
+        return [Path(uri) for uri in sorted(DeltaTable(self.ledger.path(table)).file_uris())]
+
+
+@pytest.fixture(scope="module")
+def made(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """Some batches, taken in one by one; the ledger's small files of the first ones lie in one."""
+    shop = Shop(Settings(home=tmp_path_factory.mktemp("made")), Log(), spark)
+    for number, records in enumerate(batches()):
+        shop.log.put(records)
+        assert shop.ingest() == 1
+        if number == 1:
+            shop.ledger.open(BOOKS).optimize.compact()
+    return shop
+
+
+@pytest.fixture
+def shop(made: Shop, tmp_path: Path) -> Shop:
+    """A copy of it, to be hurt."""
+    shutil.copytree(made.settings.home, tmp_path / "home")
+    log = Log(made.log.parts, dict(made.log.gone), dict(made.log.ids))
+    return Shop(made.settings.model_copy(update={"home": tmp_path / "home"}), log, made.spark)
+
+
+def flip(file: Path) -> None:
+    """Put other bytes in the middle of a file."""
+    held = bytearray(file.read_bytes())
+    middle = len(held) // 2
+    held[middle - 100 : middle + 100] = bytes(200)
+    file.write_bytes(held)
+
+
+@pytest.mark.parametrize(
+    ("table", "hurt"),
+    [("silver.views", 1), ("silver.users", 9), ("silver.quarantine", 1), ("ops.touched", 9), (BOOKS, 1)],
+)
+def test_hurt_files_are_made_again_from_bronze(shop: Shop, table: str, hurt: int) -> None:
+    before, log = shop.rows(table), shop.ledger.version(table)
+    files = shop.files(table)[:hurt]
+    files[0].unlink()
+    for file in files[1:]:
+        flip(file)
+    assert [one.remedy for one in ailments(shop.settings)] == [f"run `reelhouse repair {table}`"] * len(files)
+    done = shop.mend(table)
+    assert (done.rows, done.next_step, done.note) == (len(before), "", "")
+    assert shop.rows(table) == before
+    assert ailments(shop.settings) == []
+    assert shop.ledger.version(table) == log + 2, "one commit of rows, one that forgets the files"
+    assert len(done.set_aside) == len(files) - 1, "what is there is kept"
+    assert not list((shop.settings.home / "remade").iterdir())
+    assert shop.ingest() == 0
