@@ -165,13 +165,12 @@ def test_a_torn_commit_of_an_older_batch_is_not_taken_for_the_newest(ledger: Led
 @pytest.mark.parametrize(
     ("hurt", "words"), [("gone", "is not there"), ("flipped", "cannot be read"), ("cut", "bytes, the log says")]
 )
-def test_a_data_file_that_is_gone_or_changed_is_named_and_not_mended(ledger: Ledger, hurt: str, words: str) -> None:
+def test_a_data_file_that_is_gone_or_changed_is_named_with_its_remedy(ledger: Ledger, hurt: str, words: str) -> None:
     file = max(Path(ledger.path(TABLE)).rglob("*.parquet"))
     {"gone": file.unlink, "flipped": lambda: garble(file), "cut": lambda: tear(file)}[hurt]()
     assert found(ledger) == [(TABLE, Kind.data)]
     assert words in ailments(ledger.settings)[0].found
-    with pytest.raises(UsageError, match="which this command cannot mend: put the file back from a copy"):
-        mend(ledger.settings, TABLE, "test")
+    assert ailments(ledger.settings)[0].remedy == f"run `reelhouse repair {TABLE}`"
 
 
 def test_doctor_names_the_table_the_file_and_the_remedy(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

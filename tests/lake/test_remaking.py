@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,7 +16,9 @@ from pyspark.sql import SparkSession
 from jobs.lake.ailments import ailments
 from jobs.lake.aside import Mended
 from jobs.lake.clock import now
-from jobs.lake.errors import TopicError, UsageError, WriteError
+from jobs.drills.storage import tear
+from jobs.lake.errors import KeyFileError, TopicError, UsageError, WriteError
+from jobs.lake.identity import ensure_key_file
 from jobs.lake.ingest.loop import Ingest
 from jobs.lake.ingest.progress import progress
 from jobs.lake.ledger import Ledger
@@ -27,7 +30,7 @@ from jobs.lake.topics import REPLAY_HEADER
 from tests.lake.logs import NOON, Log, Record, body_of, headers_of, micros, record
 
 BRONZE, BOOKS = "bronze.events", "ops.books"
-BATCHES, REPLAY = 4, "watched_ms-1.1"
+REPLAY = "watched_ms-1.1"
 
 
 def viewed(number: int, minute: int, watch_ms: int, replay_id: str = "") -> Record:
@@ -54,8 +57,8 @@ def batches() -> Iterator[list[Record]]:
     ends = [{"partition": n, "next_offset": 99} for n in range(2)]
     said = {"kind": "retract", "source": "app:quarantine", "topic": "views", "replay_id": REPLAY, "why": "wrong unit",
             "since": micros(NOON), "offsets": ends, "complete_until": None, "is_final": None}  # fmt: skip
-    yield [record("control", body_of("control", 401, **said), at=NOON + timedelta(minutes=7)), moved(2, 3)]
-    yield [viewed(9, 8, 6000), viewed(20, 8, 6000)]
+    undone = record("control", body_of("control", 401, **said), at=NOON + timedelta(minutes=7))
+    yield [undone, moved(2, 3), viewed(9, 8, 6000), viewed(20, 8, 6000)]
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,9 @@ class Shop:
         return sorted(map(str, self.ledger.read(table).to_pylist()))
 
     def files(self, table: str) -> list[Path]:
-        return [Path(uri) for uri in sorted(DeltaTable(self.ledger.path(table)).file_uris())]
+        """The largest first."""
+        files = map(Path, DeltaTable(self.ledger.path(table)).file_uris())
+        return sorted(files, key=lambda file: (-file.stat().st_size, file))
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +114,14 @@ def shop(made: Shop, tmp_path: Path) -> Shop:
     shutil.copytree(made.settings.home, tmp_path / "home")
     log = Log(made.log.parts, dict(made.log.gone), dict(made.log.ids))
     return Shop(made.settings.model_copy(update={"home": tmp_path / "home"}), log, made.spark)
+
+
+@pytest.fixture
+def bare(shop: Shop) -> Shop:
+    """One in which half of bronze's files are gone."""
+    for file in shop.files(BRONZE)[::2]:
+        file.unlink()
+    return shop
 
 
 def flip(file: Path) -> None:
@@ -138,3 +151,86 @@ def test_hurt_files_are_made_again_from_bronze(shop: Shop, table: str, hurt: int
     assert len(done.set_aside) == len(files) - 1, "what is there is kept"
     assert not list((shop.settings.home / "remade").iterdir())
     assert shop.ingest() == 0
+
+
+def test_the_ledger_is_told_as_it_was_when_all_of_it_is_hurt(shop: Shop) -> None:
+    before = {table: shop.rows(table) for table in (BOOKS, "ops.watermarks")}
+    for table in before:
+        for file in shop.files(table):
+            file.unlink()
+    for table in reversed(before):
+        shop.mend(table)
+    assert {table: shop.rows(table) for table in before} == before
+
+
+def test_bronze_is_read_again_from_the_topics(bare: Shop, made: Shop) -> None:
+    assert {one.remedy for one in ailments(bare.settings)} == {f"run `reelhouse repair {BRONZE}`"}
+    with pytest.raises(UsageError, match=f"is made again from {BRONZE}, which is hurt itself"):
+        hurt = bare.files("silver.views")
+        hurt[0].unlink()
+        bare.mend("silver.views")
+    assert bare.mend(BRONZE).note == ""
+    assert bare.rows(BRONZE) == made.rows(BRONZE)
+    assert [one.table for one in ailments(bare.settings)] == ["silver.views"]
+
+
+def test_a_repair_that_was_killed_adds_no_row_twice(bare: Shop, made: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(wounds, "forget", lambda _: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            bare.mend(BRONZE)
+    with pytest.raises(OSError, match="No such file|not found"):
+        bare.rows(BRONZE)
+    bare.mend(BRONZE)
+    assert bare.rows(BRONZE) == made.rows(BRONZE)
+
+
+def test_what_the_topics_hold_no_more_is_named_and_lost_only_when_that_is_accepted(bare: Shop, made: Shop) -> None:
+    bare.log.gone["views", 1] = 4
+    named = r"4 records are lost for good, at views/1 offsets 0 to 3 \(batch 0\)"
+    with pytest.raises(TopicError, match=named):
+        bare.mend(BRONZE)
+    assert not (bare.settings.home / "aside").exists()
+    assert re.search(named, bare.mend(BRONZE, accept_loss=True).note)
+    lost = [line for line in made.ledger.read(BRONZE).to_pylist() if str(line) not in bare.rows(BRONZE)]
+    assert sorted((line["topic"], line["partition"], line["offset"]) for line in lost) == [
+        ("views", 1, offset) for offset in range(4)
+    ]
+    assert ailments(bare.settings) == []
+
+
+def test_rows_that_bronze_does_not_give_are_not_guessed(shop: Shop) -> None:
+    """With other keys the people have other names: nothing that stands is what bronze gives."""
+    files = shop.files("silver.users")
+    assert len(files) > 1
+    files[0].unlink()
+    shop.settings.keys_path.unlink()
+    with pytest.raises(KeyFileError, match="put the key file back"):
+        shop.mend("silver.users")
+    ensure_key_file(shop.settings.keys_path)
+    with pytest.raises(WriteError, match="are there that it does not give; nothing was changed"):
+        shop.mend("silver.users")
+    assert all(file.exists() for file in files[1:])
+
+
+@pytest.mark.parametrize("is_booked", [True, False])
+def test_a_torn_commit_of_bronze_is_landed_again(shop: Shop, made: Shop, *, is_booked: bool) -> None:
+    if not is_booked:
+        newest_of_log(shop.ledger, BOOKS).unlink()
+    tear(newest_of_log(shop.ledger, BRONZE))
+    if is_booked:
+        done = shop.mend(BRONZE)
+        assert (done.next_step, shop.rows(BRONZE)) == ("", made.rows(BRONZE))
+        return
+    with pytest.raises(WriteError, match="the torn commit is of batch 2, of which .*silver.views.* have rows"):
+        shop.mend(BRONZE)
+    assert progress(made.ledger).landed == 2
+
+
+def test_a_torn_commit_of_bronze_whose_records_are_gone_stays(shop: Shop) -> None:
+    torn = newest_of_log(shop.ledger, BRONZE)
+    tear(torn)
+    shop.log.gone["views", 0] = 99
+    with pytest.raises(TopicError, match="the topics hold no more views/0 offsets"):
+        shop.mend(BRONZE)
+    assert torn.exists()

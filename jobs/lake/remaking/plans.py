@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from jobs.lake.balance import LOST
+from jobs.lake.costs import TABLE as COSTS
 from jobs.lake.ingest.accounts import TOUCHED
 from jobs.lake.ingest.control import WATERMARKS
 from jobs.lake.ingest.planning import Plan
@@ -15,7 +16,10 @@ from jobs.lake.ingest.progress import BOOKS, BRONZE
 from jobs.lake.ledger import Ledger
 from jobs.lake.remaking.wounds import standing
 from jobs.lake.tables import Lake
+from jobs.ops.costs import BATCH
 
+TOLD = ("ingest_seq", "recorded_at")
+ENDED = (*TOLD, "run_id")
 Line = Mapping[str, Any]
 Part = tuple[int, str, int]  # batch, topic, partition
 
@@ -33,9 +37,10 @@ class Memory:
 def remembered(lake: Lake) -> Memory:
     """All that the ledger and bronze's log still know, whatever else of the ledger is hurt."""
     books = lines_of(lake, BOOKS)
-    others = [line for table in (TOUCHED, WATERMARKS) for line in lines_of(lake, table, "ingest_seq", "recorded_at")]
-    times = {line["ingest_seq"]: line["recorded_at"] for line in (*others, *books)}
-    runs = {line["ingest_seq"]: line["run_id"] for line in books}
+    ends = [line for line in lines_of(lake, COSTS, "work", *ENDED) if line["work"] == BATCH]
+    told = [line for table in (TOUCHED, WATERMARKS) for line in lines_of(lake, table, *TOLD)]
+    times = {line["ingest_seq"]: line["recorded_at"] for line in (*ends, *told, *books)}
+    runs = {line["ingest_seq"]: line["run_id"] for line in (*ends, *books)}
     received = {(line["ingest_seq"], line["topic"], line["partition"]): line["received"] for line in books}
     return Memory(booked(books) | noted(Ledger(lake.settings)), received, runs, times)
 

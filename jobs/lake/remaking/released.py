@@ -71,7 +71,9 @@ def of_staging(runner: Runner, table: str, told: list[Release]) -> bool:
 def of_upkeep(ledger: Ledger, table: str, told: list[Release]) -> bool:
     """Write small files together again, if that is what the newest release did to the table and no more."""
     last, before = told[-1], told[-2] if len(told) > 1 else None
-    if before is None or before.facts.run_id != last.facts.run_id or before.versions[table] != ledger.version(table):
+    if before is None or before.versions[table] != ledger.version(table):
+        return False
+    if (before.facts.run_id, before.facts.known_from) != (last.facts.run_id, last.facts.known_from):
         return False
     ledger.open(table).optimize.compact()
     return True
