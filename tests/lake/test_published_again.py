@@ -1,0 +1,130 @@
+"""What a family published comes back when the commit that published it is torn, or files of its history are hurt."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+
+from jobs.drills.storage import tear
+from jobs.lake.ailments import HISTORY, Kind, ailments_of
+from jobs.lake.clock import now
+from jobs.lake.contracts import contract
+from jobs.lake.errors import WriteError
+from jobs.lake.ledger import Ledger
+from jobs.lake.mending import newest_of_log
+from jobs.lake.publications import Publication, families, latest, publish, release_id
+from jobs.lake.repairing import mend
+from jobs.lake.runner import Runner
+from jobs.lake.settings import Settings
+from jobs.serve.tables import arrow_of, published_version
+from tests.lake.small_shop import publish as release
+from tests.lake.test_made_anew import rows
+
+NOON = datetime(2026, 11, 20, 4, tzinfo=UTC)
+FILLED: dict[str, Any] = {"string": "0", "bigint": 0, "int": 0, "boolean": False, "double": 0.0}
+
+
+@pytest.fixture
+def shop(published: Settings, spark: SparkSession, tmp_path: Path) -> Settings:
+    """A copy of the small shop, with a release whose staging is there."""
+    shutil.copytree(published.home, tmp_path / "home")
+    copied = published.model_copy(update={"home": tmp_path / "home"})
+    release(copied, spark, is_anew=True)
+    return copied
+
+
+def torn(settings: Settings) -> Iterator[str]:
+    """Tear the newest commit of each table of the family that was made in more than one."""
+    ledger = Ledger(settings)
+    for table in families(settings.schemas_dir)["funnels"]:
+        if ledger.version(table) > 0:
+            tear(newest_of_log(ledger, table))
+            yield table
+
+
+def test_a_torn_commit_of_a_release_is_made_again_from_what_was_staged(shop: Settings, spark: SparkSession) -> None:
+    before = {table: rows(shop, table) for table in families(shop.schemas_dir)["funnels"]}
+    versions = latest(Ledger(shop), "funnels")
+    tables = list(torn(shop))
+    assert len(tables) > 2
+    for table in tables:
+        assert [(one.kind, one.remedy) for one in ailments_of(shop, table)] == [
+            (Kind.newest_commit, f"run `reelhouse repair {table}`")
+        ]
+        assert mend(shop, table, "mend", lambda _: spark) is not None
+    assert {table: rows(shop, table) for table in before} == before
+    assert latest(Ledger(shop), "funnels") == versions
+    Runner(shop, "funnels", "again", lambda _: spark).build(now(), full=True)
+
+
+def test_what_nothing_holds_any_more_is_left_as_it_is(shop: Settings, spark: SparkSession) -> None:
+    tables = list(torn(shop))
+    Runner(shop, "funnels", "later", lambda _: spark).staging.clear()
+    with pytest.raises(WriteError, match="what was staged for that is gone; nothing was changed"):
+        mend(shop, tables[0], "mend", lambda _: spark)
+    assert [one.kind for one in ailments_of(shop, tables[0])] == [Kind.newest_commit]
+
+
+def known(settings: Settings, user: int, at: datetime) -> dict[str, Any]:
+    """What became known of a user."""
+    columns = contract(HISTORY, settings.schemas_dir).columns
+    row = {column.name: FILLED.get(column.type) for column in columns if column.required}
+    return row | {"user_id": f"k1:{user}", "as_of_day": date(2026, 11, 20), "known_from": at, "profile_hash": str(at)}
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Ledger:
+    """Three releases of the profiles, whose small files of the history were written together since."""
+    ledger = Ledger(Settings(home=tmp_path))
+    for number in (1, 2, 3):
+        at = NOON + timedelta(hours=number)
+        ledger.append(HISTORY, [known(ledger.settings, user, at) for user in range(number + 1)])
+        if number == 2:
+            ledger.open(HISTORY).optimize.compact()
+        lines = [
+            Publication(release_id("profiles", number), "profiles", table, max(ledger.version(table), 0), (), number,
+                        at, "1.0.0", "passed", f"run-{number}", at, 0)
+            for table in families(ledger.settings.schemas_dir)["profiles"]
+        ]  # fmt: skip
+        publish(ledger, "profiles", number, lines)
+    largest = max(map(Path, DeltaTable(ledger.path(HISTORY)).file_uris()), key=lambda file: file.stat().st_size)
+    tear(largest)
+    return ledger
+
+
+def told(ledger: Ledger) -> list[tuple[str, datetime]]:
+    """Who became known when, as readers see it."""
+    found = arrow_of(ledger.settings, HISTORY, published_version(ledger.settings, HISTORY, None, None))
+    return sorted((row["user_id"], row["known_from"]) for row in found.to_pylist())
+
+
+def test_the_history_comes_back_from_files_that_were_written_together(history: Ledger, spark: SparkSession) -> None:
+    assert [one.remedy for one in ailments_of(history.settings, HISTORY)] == [f"run `reelhouse repair {HISTORY}`"]
+    done = mend(history.settings, HISTORY, "mend", lambda _: spark)
+    assert done is not None
+    assert (done.rows, done.note, done.next_step) == (9, "", "")
+    assert told(history) == sorted(
+        (f"k1:{user}", NOON + timedelta(hours=number)) for number in (1, 2, 3) for user in range(number + 1)
+    )
+
+
+def test_what_became_known_when_is_lost_only_when_that_is_accepted(history: Ledger, spark: SparkSession) -> None:
+    folder = Path(history.path(HISTORY))
+    named = {Path(file) for file in DeltaTable(folder).file_uris()}
+    for file in set(folder.glob("*.parquet")) - named:
+        file.unlink()
+    lost = "5 rows are lost for good, of what became known from 2026-11-20 05:00 to 2026-11-20 06:00 UTC"
+    with pytest.raises(WriteError, match=lost):
+        mend(history.settings, HISTORY, "mend", lambda _: spark)
+    done = mend(history.settings, HISTORY, "mend", lambda _: spark, accept_loss=True)
+    assert done is not None
+    assert done.note.startswith(f"{HISTORY}: {lost}")
+    assert done.next_step == "reelhouse build profiles --full"
+    assert {at for _, at in told(history)} == {NOON + timedelta(hours=3)}
