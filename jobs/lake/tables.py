@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.lake.contracts import Contract, contract
+from jobs.lake.damage import distance_told
 from jobs.lake.errors import ContractError, WriteError
 from jobs.lake.extents import Ends, found_ends, told_ends
 from jobs.lake.file_commits import FileCommit
@@ -51,7 +52,8 @@ class Lake:
         """Whether the table was made; costs no Spark job."""
         from deltalake import DeltaTable
 
-        return table in self._there or DeltaTable.is_deltatable(self.path(table))
+        with distance_told(table, self.path(table)):
+            return table in self._there or DeltaTable.is_deltatable(self.path(table))
 
     def version(self, table: str) -> int:
         """The newest version, -1 for a table not made yet."""
