@@ -54,5 +54,7 @@ def writer_properties(column: str | None, rows: int) -> "WriterProperties | None
     # A filter is as long as the values it may hold: for ten rows it need not have room for all of a group.
     bloom = BloomFilterProperties(True, fpp=WRONG_SHARE, ndv=max(1, min(rows, GROUP_ROWS)))
     return WriterProperties(
-        max_row_group_size=GROUP_ROWS, column_properties={column: ColumnProperties(bloom_filter_properties=bloom)}
+        compression="SNAPPY",  # as Spark does; without a word delta-rs would not compress at all
+        max_row_group_size=GROUP_ROWS,
+        column_properties={column: ColumnProperties(bloom_filter_properties=bloom)},
     )

@@ -6,7 +6,7 @@ Spark's writes rebuild the table's state by jobs of their own, before and after,
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jobs.lake.damage import damage_told
 from jobs.lake.errors import WriteError
@@ -88,10 +88,9 @@ class SmallCommit:
     def _write(self, rows: "pa.Table", mode: Literal["append", "overwrite"], predicate: str | None = None) -> None:
         from deltalake import write_deltalake
 
-        write_deltalake(
-            self.delta, self._conform(rows), mode=mode, predicate=predicate, commit_properties=self._properties,
-            writer_properties=writer_properties(self.looked_up_by, rows.num_rows),
-        )  # fmt: skip
+        laid_out = writer_properties(self.looked_up_by, rows.num_rows)
+        more: dict[str, Any] = {"predicate": predicate, "writer_properties": laid_out}
+        write_deltalake(self.delta, self._conform(rows), mode=mode, commit_properties=self._properties, **more)
 
     @property
     def _properties(self) -> "CommitProperties":

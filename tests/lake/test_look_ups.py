@@ -27,13 +27,12 @@ def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(look_ups, "GROUP_ROWS", GROUP)
 
 
-def groups_of(toys: Toys, table: str = USERS) -> list[tuple[int, bool]]:
-    """Rows of each group of the newest version, and whether it has a filter of users."""
+def groups_of(toys: Toys, table: str = USERS) -> list[tuple[int, bool, str]]:
+    """Rows of each group of the newest version, whether it has a filter of users, and how they are compressed."""
     files = DeltaTable(toys.lake.path(table)).file_uris()
-    query = (
-        "SELECT row_group_num_rows, bloom_filter_offset IS NOT NULL FROM parquet_metadata(?) WHERE path_in_schema = ?"
-    )
-    return duckdb.execute(query, [files, "user_id"]).fetchall()
+    told = "row_group_num_rows, bloom_filter_offset IS NOT NULL, compression"
+    query = f"SELECT {told} FROM parquet_metadata(?) WHERE path_in_schema = 'user_id'"
+    return duckdb.execute(query, [files]).fetchall()
 
 
 def people() -> list[dict[str, Any]]:
@@ -53,8 +52,8 @@ WRITERS: dict[str, Callable[[Lake, DataFrame], None]] = {
 def test_every_writer_leaves_small_groups_with_a_filter(toys: Toys, how: str) -> None:
     WRITERS[how](toys.lake, _frame(toys.lake, USERS, people()))
     groups = groups_of(toys)
-    assert sum(rows for rows, _ in groups) == PEOPLE
-    assert {(rows <= GROUP, filtered) for rows, filtered in groups} == {(True, True)}
+    assert sum(rows for rows, *_ in groups) == PEOPLE
+    assert {(rows <= GROUP, *others) for rows, *others in groups} == {(True, True, "SNAPPY")}
     settings = spark_conf(toys.lake.contract(USERS))
     assert {toys.lake.spark.conf.get(key, "as it was") for key in settings} == {"as it was"}
 
@@ -65,8 +64,8 @@ def test_small_files_written_together_have_them_too_and_what_nobody_looks_up_doe
         toys.ledger.append(LOG, [{"user_id": row["user_id"], "play_count": 1, "known_from": row["last_seen_at"]}])
     for table in (USERS, LOG):
         assert compact(toys.ledger, table) == PEOPLE
-    assert {(rows <= GROUP, filtered) for rows, filtered in groups_of(toys)} == {(True, True)}
-    assert groups_of(toys, LOG) == [(PEOPLE, False)]
+    assert {(rows <= GROUP, *others) for rows, *others in groups_of(toys)} == {(True, True, "SNAPPY")}
+    assert [(rows, filtered) for rows, filtered, _ in groups_of(toys, LOG)] == [(PEOPLE, False)]
 
 
 def test_what_a_profile_is_put_together_from_is_looked_up_by_user() -> None:
