@@ -41,7 +41,7 @@ def mend_data(
         return reland(settings, found, run_id, open_spark, accept_loss=accept_loss)
     if table == HISTORY:
         return recall(settings, found, run_id, open_spark, accept_loss=accept_loss)
-    return remake(settings, table, found, run_id, open_spark)
+    return remake(settings, table, found, run_id, open_spark, accept_loss=accept_loss)
 
 
 def mend_commits(settings: Settings, table: str, found: list[Ailment], run_id: str, open_spark: Opener) -> Mended:

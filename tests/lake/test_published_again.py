@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,16 @@ def known(settings: Settings, user: int, at: datetime) -> dict[str, Any]:
     return row | {"user_id": f"k1:{user}", "as_of_day": date(2026, 11, 20), "known_from": at, "profile_hash": str(at)}
 
 
+def released(ledger: Ledger, number: int, at: datetime) -> None:
+    """Publish the profiles as they stand."""
+    tables = families(ledger.settings.schemas_dir)["profiles"]
+    line = Publication(release_id("profiles", number), "profiles", "", 0, (), number, at, "1.0.0", "passed",
+                       f"run-{at}", at, 0)  # fmt: skip
+    lines = [replace(line, table=table, version=max(ledger.version(table), 0)) for table in tables]
+    rows = ledger.open(HISTORY).count()
+    publish(ledger, "profiles", number, [replace(each, rows=rows * (each.table == HISTORY)) for each in lines])
+
+
 @pytest.fixture
 def history(tmp_path: Path) -> Ledger:
     """Three releases of the profiles, whose small files of the history were written together since."""
@@ -88,12 +99,7 @@ def history(tmp_path: Path) -> Ledger:
         ledger.append(HISTORY, [known(ledger.settings, user, at) for user in range(number + 1)])
         if number == 2:
             ledger.open(HISTORY).optimize.compact()
-        lines = [
-            Publication(release_id("profiles", number), "profiles", table, max(ledger.version(table), 0), (), number,
-                        at, "1.0.0", "passed", f"run-{number}", at, 0)
-            for table in families(ledger.settings.schemas_dir)["profiles"]
-        ]  # fmt: skip
-        publish(ledger, "profiles", number, lines)
+        released(ledger, number, at)
     largest = max(map(Path, DeltaTable(ledger.path(HISTORY)).file_uris()), key=lambda file: file.stat().st_size)
     tear(largest)
     return ledger
@@ -103,6 +109,20 @@ def told(ledger: Ledger) -> list[tuple[str, datetime]]:
     """Who became known when, as readers see it."""
     found = arrow_of(ledger.settings, HISTORY, published_version(ledger.settings, HISTORY, None, None))
     return sorted((row["user_id"], row["known_from"]) for row in found.to_pylist())
+
+
+def test_a_torn_commit_of_upkeep_is_made_again(tmp_path: Path) -> None:
+    ledger = Ledger(Settings(home=tmp_path))
+    for hour in (1, 2):
+        ledger.append(HISTORY, [known(ledger.settings, 1, NOON + timedelta(hours=hour))])
+    released(ledger, 1, NOON)
+    ledger.open(HISTORY).optimize.compact()
+    released(ledger, 2, NOON)
+    before = told(ledger)
+    tear(newest_of_log(ledger, HISTORY))
+    assert mend(ledger.settings, HISTORY, "mend", lambda _: pytest.fail("Spark was opened")) is not None
+    assert told(ledger) == before != []
+    assert ailments_of(ledger.settings, HISTORY) == []
 
 
 def test_the_history_comes_back_from_files_that_were_written_together(history: Ledger, spark: SparkSession) -> None:

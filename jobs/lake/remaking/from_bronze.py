@@ -29,13 +29,18 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 BOOKED = ("run_id", "recorded_at")  # of the run that booked a batch; nothing may be left that tells them
-OTHERWISE = "rows that stand read otherwise by the rules of today, so those made again may, too"
+OTHERWISE = "rows that stand read otherwise by the rules or keys of today, so those made again may, too"
+REMEDY = "Put the files back from a copy, or take the rows so with `reelhouse repair {} --accept-loss`"
 
 
 def remake(
-    settings: Settings, table: str, found: Iterable[Ailment], run_id: str, open_spark: Callable[[Settings], Any]
-) -> Mended:
-    """Put the rows of the hurt files back, under ingest's lease; nothing is changed when that cannot be proven."""
+    settings: Settings, table: str, found: Iterable[Ailment], run_id: str, open_spark: Callable[[Settings], Any], *,
+    accept_loss: bool,
+) -> Mended:  # fmt: skip
+    """Put the rows of the hurt files back, under ingest's lease; nothing is changed when that cannot be proven.
+
+    `accept_loss`: where the rules of today read what stands otherwise, the rows are what those make of them.
+    """
     ledger = Ledger(settings)
     with Leases(ledger).held(LEASE, run_id) as lease:
         refuse_unready(ledger, table)
@@ -46,6 +51,8 @@ def remake(
         shadow.do_again(remembered(lake), last, lambda: Leases(ledger).check(lease))
         try:
             rows, note = lacking(lake, wound, shadow.lake.read(table))
+            if note and not accept_loss:
+                raise WriteError(f"{table}: {note}; nothing was changed. {REMEDY.format(table)}")
             moved = heal(lake, wound, rows, run_id)
         finally:
             shadow.remove()

@@ -8,9 +8,11 @@ from typing import Any
 
 from jobs.lake.ailments import Ailment
 from jobs.lake.aside import Mended
+from jobs.lake.contracts import contract
 from jobs.lake.errors import WriteError
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
+from jobs.lake.look_ups import writer_properties
 from jobs.lake.mending import paths, proven, taken_out
 from jobs.lake.publications import Release, releases
 from jobs.lake.releasing import commit_staged, unfinished
@@ -75,5 +77,6 @@ def of_upkeep(ledger: Ledger, table: str, told: list[Release]) -> bool:
         return False
     if (before.facts.run_id, before.facts.known_from) != (last.facts.run_id, last.facts.known_from):
         return False
-    ledger.open(table).optimize.compact()
+    delta, looked_up_by = ledger.open(table), contract(table, ledger.settings.schemas_dir).looked_up_by
+    delta.optimize.compact(writer_properties=writer_properties(looked_up_by, delta.count()))
     return True

@@ -23,6 +23,7 @@ from jobs.lake.ingest.progress import BOOKS, BRONZE, committed
 from jobs.lake.ingest.steps import run_batch
 from jobs.lake.ledger import Ledger
 from jobs.lake.remaking.plans import Memory
+from jobs.lake.scanning import folder_of
 from jobs.lake.settings import Settings
 from jobs.lake.tables import Lake
 from jobs.lake.topics import CONTROL, TOPICS
@@ -51,7 +52,7 @@ class Shadow:
         link = self.folder / BRONZE.replace(".", "/")
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.is_symlink():
-            link.symlink_to(self.settings.table_path(BRONZE))
+            link.symlink_to(folder_of(self.settings.table_path(BRONZE)))
         aside = self.settings.model_copy(update={"lake_uri": str(self.folder)})
         made: Lake = Ingest(aside, self.run_id, now, self.open_spark).lake()
         return made

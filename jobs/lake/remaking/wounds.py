@@ -16,6 +16,7 @@ from jobs.lake.aside import Mended, set_aside
 from jobs.lake.errors import WriteError
 from jobs.lake.ledger import Ledger
 from jobs.lake.plain_scan import PlainScan
+from jobs.lake.scanning import folder_of
 from jobs.lake.settings import Settings
 from jobs.lake.small_commits import retrying
 from jobs.lake.tables import Lake
@@ -46,7 +47,7 @@ def wound_of(settings: Settings, table: str, found: Iterable[Ailment]) -> Wound:
     import pyarrow as pa
     from deltalake import DeltaTable
 
-    folder = Path(settings.table_path(table))
+    folder = folder_of(settings.table_path(table))
     delta = DeltaTable(folder)
     lines = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
     rows = {unquote(line["path"]): int(line["num_records"]) for line in lines}
