@@ -19,6 +19,7 @@ from jobs.lake.ingest.loop import LEASE
 from jobs.lake.ingest.progress import BOOKS, BRONZE, committed
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
+from jobs.lake.remaking.keys import are_known
 from jobs.lake.remaking.plans import remembered
 from jobs.lake.remaking.shadow import Shadow
 from jobs.lake.remaking.wounds import Wound, heal, proven, standing, wound_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 BOOKED = ("run_id", "recorded_at")  # of the run that booked a batch; nothing may be left that tells them
-OTHERWISE = "rows that stand read otherwise by the rules or keys of today, so those made again may, too"
+OTHERWISE = "rows that stand read otherwise by the rules or keys of today (or none stand), so those made again may, too"
 REMEDY = "Put the files back from a copy, or take the rows so with `reelhouse repair {} --accept-loss`"
 
 
@@ -84,7 +85,8 @@ def lacking(lake: Lake, wound: Wound, made: "DataFrame") -> "tuple[DataFrame | N
             f"{strange} are there that it does not give; nothing was changed. Put the files back from a copy"
         )
     is_same = digest(there, BOOKED) == digest(_joined(made, there, keys, "left_semi"), BOOKED)
-    return lost if missing else None, "" if is_same else OTHERWISE
+    is_proven = is_same and are_known(lake, wound)
+    return lost if missing else None, "" if is_proven else OTHERWISE
 
 
 def _joined(rows: "DataFrame", others: "DataFrame", keys: Iterable[str], how: str) -> "DataFrame":
