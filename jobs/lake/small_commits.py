@@ -67,6 +67,10 @@ class SmallCommit:
             commit_properties=self._properties,
         )  # fmt: skip
 
+    def delete(self, condition: str) -> None:
+        """Take away the rows for which a condition, in our own SQL, is true."""
+        self.delta.delete(condition, commit_properties=self._properties)
+
     def merge(self, rows: "pa.Table", keys: Sequence[str], removed: "pa.Table | None") -> None:
         """Insert or replace rows by key; those with the keys of `removed`, none of them in `rows`, go."""
         import pyarrow as pa

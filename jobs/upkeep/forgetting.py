@@ -1,0 +1,58 @@
+"""What names an erased person until gold has followed: the lines of `ops.touched`, and the staging of the builds."""
+
+from jobs.lake.ledger import Ledger
+from jobs.lake.publications import families, latest
+from jobs.lake.restating.booking import TABLE as RESTATEMENTS
+from jobs.lake.restating.booking import app_of
+from jobs.lake.restating.cells import RESTATED
+from jobs.lake.small_commits import retrying
+from jobs.lake.work import ERASED
+
+TOUCHED = "ops.touched"
+
+
+def forget_names(ledger: Ledger) -> int:
+    """Make the names of erased people null in `ops.touched` where all families have followed; how many people."""
+    import pyarrow.compute as pc
+
+    if not ledger.exists(TOUCHED):
+        return 0
+    lines = ledger.read(TOUCHED, ["ingest_seq", "subject"], pc.field("cause") == ERASED).to_pylist()
+    until, done = followed(ledger), dict[str, int]()
+    for line in lines:
+        if line["subject"] is not None and line["ingest_seq"] <= until:
+            done[line["subject"]] = max(done.get(line["subject"], -1), line["ingest_seq"])
+    if done:
+        theirs = [f"(subject = '{_escaped(name)}' AND ingest_seq <= {seq})" for name, seq in sorted(done.items())]
+        for attempt in retrying():
+            with attempt:
+                ledger.open(TOUCHED).update({"subject": "CAST(NULL AS VARCHAR)"}, predicate=" OR ".join(theirs))
+    return len(done)
+
+
+def followed(ledger: Ledger) -> int:
+    """The newest batch that every released family has read, and has booked what it changed."""
+    schemas = ledger.settings.schemas_dir
+    found = [_followed_by(ledger, family, tables) for family, tables in families(schemas).items()]
+    return min((seq for seq in found if seq is not None), default=-1)
+
+
+def _followed_by(ledger: Ledger, family: str, tables: tuple[str, ...]) -> int | None:
+    """The same of one family; None for one never released: its first build reads silver alone."""
+    last = latest(ledger, family)
+    if last is None:
+        return None
+    is_told = not set(RESTATED) & set(tables) or _booked(ledger, family) >= last.number
+    return last.facts.ingest_seq if is_told else -1
+
+
+def _booked(ledger: Ledger, family: str) -> int:
+    """The newest release of which ops.restatements tells; -1 for none."""
+    if not ledger.exists(RESTATEMENTS):
+        return -1
+    booked = ledger.open(RESTATEMENTS).transaction_version(app_of(family))
+    return -1 if booked is None else int(booked)
+
+
+def _escaped(name: str) -> str:
+    return name.replace("'", "''")
