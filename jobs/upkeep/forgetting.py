@@ -1,5 +1,7 @@
 """What names an erased person until gold has followed: the lines of `ops.touched`, and the staging of the builds."""
 
+import sys
+
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import families, latest
 from jobs.lake.restating.booking import TABLE as RESTATEMENTS
@@ -31,14 +33,17 @@ def forget_names(ledger: Ledger) -> int:
 
 
 def followed(ledger: Ledger) -> int:
-    """The newest batch that every released family has read, and has booked what it changed."""
+    """The newest batch that every released family has read, and has booked what it changed.
+
+    Where none is released nothing needs the names: a first build reads silver alone.
+    """
     schemas = ledger.settings.schemas_dir
     found = [_followed_by(ledger, family, tables) for family, tables in families(schemas).items()]
-    return min((seq for seq in found if seq is not None), default=-1)
+    return min((seq for seq in found if seq is not None), default=sys.maxsize)
 
 
 def _followed_by(ledger: Ledger, family: str, tables: tuple[str, ...]) -> int | None:
-    """The same of one family; None for one never released: its first build reads silver alone."""
+    """The same of one family; None for one never released."""
     last = latest(ledger, family)
     if last is None:
         return None
