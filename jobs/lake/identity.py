@@ -7,6 +7,7 @@ it there by its path; it is never part of a plan, a closure, a log or a table.
 import hmac
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column
 
 HEX_DIGITS = 32
+PSEUDONYM = re.compile(r"[^:\s]+:[0-9a-f]{32}")
 MARKING = "erased:"  # no raw id begins like that
 KEY_BYTES = 32
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.lake.contracts import all_tables
-from jobs.lake.identity import read_keys
-from jobs.lake.ingest.finding import PSEUDONYM, names_of
+from jobs.lake.identity import PSEUDONYM, read_keys
+from jobs.lake.ingest.finding import names_of
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import published
 from jobs.lake.scanning import folder_of, is_local

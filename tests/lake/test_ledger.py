@@ -1,5 +1,6 @@
 """The ledger keeps every line once, typed by its contract, however many write at the same time."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from multiprocessing import get_context
@@ -140,3 +141,22 @@ def test_a_replacement_computed_from_an_old_version_is_refused(ledger):
 def expected_of(writers: list[str]) -> list[str]:
     own = [f"{writer}-{number}" for writer in writers for number in range(10)]
     return sorted(own + [f"shared-{number}" for number in range(10)])
+
+
+def test_a_column_that_a_contract_has_got_since_is_null_in_old_rows_and_there_in_new_ones(tmp_path, ledger):
+    ledger.append("ops.notes", [{"note": "old", "number": 1}])
+    wider = Path(shutil.copytree(ledger.settings.schemas_dir, tmp_path / "wider"))
+    mood = "      - {name: mood, logicalType: integer, physicalType: bigint, classification: public}\n"
+    (wider / "ops" / "notes.yaml").write_text(NOTES.replace("      - {name: days", f"{mood}      - {{name: days"))
+    since = Ledger(ledger.settings.model_copy(update={"schemas_dir": wider}))
+    assert since.read("ops.notes", ["mood", "note"]).to_pylist() == [{"mood": None, "note": "old"}]
+    since.append("ops.notes", [{"note": "new", "mood": 2}])
+    assert {row["note"]: row["mood"] for row in since.read("ops.notes").to_pylist()} == {"old": None, "new": 2}
+    assert ledger.read("ops.notes").num_rows == 2, "who knows the older contract reads on"
+
+
+def test_a_merge_replaces_by_grain_and_is_made_once(ledger):
+    ledger.append("ops.notes", [{"note": "a", "number": 1}, {"note": "b", "number": 1}])
+    for number in (2, 3):
+        ledger.merge("ops.notes", [{"note": name, "number": number} for name in ("b", "c")], app="m", version=1)
+    assert {row["note"]: row["number"] for row in ledger.read("ops.notes").to_pylist()} == {"a": 1, "b": 2, "c": 2}

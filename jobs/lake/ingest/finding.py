@@ -4,7 +4,6 @@ A person's names are the pseudonyms of their id and of the devices that they alo
 while nobody was logged in goes by the device's name (docs/adr/0015).
 """
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from jobs.lake.erasures import FOR_EVER, PERSONAL, erased_records
-from jobs.lake.identity import Keys, ensure_key_file, read_keys
+from jobs.lake.identity import PSEUDONYM, Keys, ensure_key_file, read_keys
 from jobs.lake.ingest.erased import mark_of_record, without_erased
 from jobs.lake.ingest.forms import silver_table
 from jobs.lake.ingest.progress import BRONZE
@@ -26,7 +25,6 @@ from jobs.lake.tables import Lake
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-PSEUDONYM = re.compile(r"[^:\s]+:[0-9a-f]{32}")
 WITH_DEVICE = ("silver.views", "silver.likes")
 TABLES = tuple(silver_table(topic) for topic in PERSONAL)
 
