@@ -178,8 +178,8 @@ def test_said_again_nothing_is_done(erased: Shop) -> None:
     assert erased.found() == before
     (line,) = erased.ingest().ledger.read("ops.erasures").to_pylist()
     assert (line["ingest_seq"], line["why"], line["asked_by"]) == (2, "request 17", "tester")
-    assert sum(dict(line["records"]).values()) == PERSONAL
-    assert dict(line["rows"]) == {"silver.views": 3, "silver.likes": 1, "silver.orders": 1, "silver.users": 2,
+    assert sum(dict(line["record_counts"]).values()) == PERSONAL
+    assert dict(line["row_counts"]) == {"silver.views": 3, "silver.likes": 1, "silver.orders": 1, "silver.users": 2,
                                   "silver.quarantine": 3}  # fmt: skip
 
 

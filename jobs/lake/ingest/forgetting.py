@@ -155,6 +155,16 @@ def _write_touched(batch: Batch, gone: Gone, at: datetime) -> list[tuple[str, da
 
 def _write_erasure(batch: Batch, erasure: Erasure, at: datetime) -> None:
     """The line that stays, by which records that come later are told."""
-    row = erasure.note() | {"erased_at": erasure.erased_at, "ingest_seq": batch.seq, "run_id": batch.run_id}
-    row |= {name: list(counts.items()) for name, counts in (("records", erasure.records), ("rows", erasure.rows))}
-    batch.ledger.append(TABLE, [row | {"recorded_at": at}], app=APP, version=batch.seq)
+    row = {
+        "ingest_seq": batch.seq,
+        "marks": erasure.marks,
+        "erased_at": erasure.erased_at,
+        "is_later_refused": erasure.is_later_refused,
+        "asked_by": erasure.asked_by,
+        "why": erasure.why,
+        "record_counts": erasure.records,
+        "row_counts": erasure.rows,
+        "run_id": batch.run_id,
+        "recorded_at": at,
+    }
+    batch.ledger.append(TABLE, [row], app=APP, version=batch.seq)
