@@ -5,7 +5,7 @@ it was computed from. Object stores take their credentials from the usual enviro
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -77,11 +77,13 @@ class Ledger:
                 return self._append_once(table, data, app, version)
         raise WriteError(f"{table}: no attempt was made")
 
-    def merge(self, table: str, rows: Sequence[Row], *, app: str, version: int) -> None:
-        """Insert or replace rows by the table's grain, in one commit, once per (app, version)."""
-        data, grain = self._conform(table, rows), contract(table, self.settings.schemas_dir).grain
+    def replace_batches(
+        self, table: str, rows: Sequence[Row], batches: Collection[int], *, app: str, version: int
+    ) -> None:
+        """Put `rows` in place of all that have one of these `ingest_seq`s, in one commit, once per (app, version)."""
+        data, condition = self._conform(table, rows), f"ingest_seq IN ({', '.join(map(str, sorted(batches)))})"
         self._widened(table)
-        commit_few(table, self.path(table), app, version, None, lambda commit: commit.merge(data, grain, None))
+        commit_few(table, self.path(table), app, version, None, lambda commit: commit.replace_where(data, condition))
 
     def replace(self, table: str, rows: Sequence[Row], *, on_version: int) -> None:
         """Put `rows` in place of all rows, only if the table still is at `on_version`; else CommitFailedError."""

@@ -67,9 +67,17 @@ class SmallCommit:
             commit_properties=self._properties,
         )  # fmt: skip
 
-    def delete(self, condition: str) -> None:
-        """Take away the rows for which a condition, in our own SQL, is true."""
-        self.delta.delete(condition, commit_properties=self._properties)
+    def replace_where(self, rows: "pa.Table", condition: str) -> None:
+        """Put rows, or none, in place of those for which a condition, in our own SQL, is true; the log will quote it.
+
+        What else their files held is written as Arrow's readers can filter it; after a DELETE or MERGE of delta-rs
+        they cannot (its texts are views).
+        """
+        from deltalake import write_deltalake
+
+        write_deltalake(
+            self.delta, self._conform(rows), mode="overwrite", predicate=condition, commit_properties=self._properties
+        )
 
     def merge(self, rows: "pa.Table", keys: Sequence[str], removed: "pa.Table | None") -> None:
         """Insert or replace rows by key; those with the keys of `removed`, none of them in `rows`, go."""

@@ -1,16 +1,16 @@
 """What names an erased person until gold has followed: the lines of `ops.touched`, and the staging of the builds."""
 
 import sys
+from collections.abc import Mapping
 
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import families, latest
 from jobs.lake.restating.booking import TABLE as RESTATEMENTS
 from jobs.lake.restating.booking import app_of
 from jobs.lake.restating.cells import RESTATED
-from jobs.lake.small_commits import retrying
 from jobs.lake.work import ERASED
 
-TOUCHED = "ops.touched"
+TOUCHED, APP = "ops.touched", "upkeep:erased"
 
 
 def forget_names(ledger: Ledger) -> int:
@@ -25,11 +25,23 @@ def forget_names(ledger: Ledger) -> int:
         if line["subject"] is not None and line["ingest_seq"] <= until:
             done[line["subject"]] = max(done.get(line["subject"], -1), line["ingest_seq"])
     if done:
-        theirs = [f"(subject = '{_escaped(name)}' AND ingest_seq <= {seq})" for name, seq in sorted(done.items())]
-        for attempt in retrying():
-            with attempt:
-                ledger.open(TOUCHED).update({"subject": "CAST(NULL AS VARCHAR)"}, predicate=" OR ".join(theirs))
+        _forget(ledger, done)
     return len(done)
+
+
+def _forget(ledger: Ledger, done: Mapping[str, int]) -> None:
+    """The lines of these names, up to their batches, without the name; nor does the table's log quote it."""
+    import pyarrow.compute as pc
+
+    until = max(done.values())
+    told = ledger.read(TOUCHED, filter=pc.field("ingest_seq") <= until).to_pylist()
+    theirs = {line["ingest_seq"] for line in told if line["ingest_seq"] <= done.get(line["subject"], -1)}
+    lines = [
+        line | {"subject": None if line["ingest_seq"] <= done.get(line["subject"], -1) else line["subject"]}
+        for line in told
+        if line["ingest_seq"] in theirs
+    ]
+    ledger.replace_batches(TOUCHED, lines, theirs, app=APP, version=until)
 
 
 def followed(ledger: Ledger) -> int:
@@ -57,7 +69,3 @@ def _booked(ledger: Ledger, family: str) -> int:
         return -1
     booked = ledger.open(RESTATEMENTS).transaction_version(app_of(family))
     return -1 if booked is None else int(booked)
-
-
-def _escaped(name: str) -> str:
-    return name.replace("'", "''")

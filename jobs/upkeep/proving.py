@@ -102,14 +102,21 @@ def _hits(array: Any, pattern: str) -> int:
     import pyarrow.compute as pc
 
     kind = array.type
+    if pa.types.is_nested(kind):
+        return sum(_hits(part, pattern) for part in _parts(array))
     if pa.types.is_dictionary(kind):
         return _hits(array.dictionary_decode(), pattern)
-    if pa.types.is_struct(kind):
-        return sum(_hits(each, pattern) for each in array.flatten())
-    if pa.types.is_map(kind):
-        return _hits(array.keys, pattern) + _hits(array.items, pattern)
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return _hits(array.flatten(), pattern)
-    if pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind):
-        return pc.sum(pc.match_substring_regex(array, pattern)).as_py() or 0
-    return 0
+    is_view = pa.types.is_string_view(kind), pa.types.is_binary_view(kind)  # as delta-rs writes what it merges
+    if any(is_view):
+        array = array.cast(pa.large_string() if is_view[0] else pa.large_binary())
+    is_text = str(array.type) in ("string", "large_string", "binary", "large_binary")
+    return (pc.sum(pc.match_substring_regex(array, pattern)).as_py() or 0) if is_text else 0
+
+
+def _parts(array: Any) -> list[Any]:
+    """What structs, maps and lists are made of."""
+    import pyarrow as pa
+
+    if pa.types.is_map(array.type):
+        return [array.keys, array.items]
+    return list(array.flatten()) if pa.types.is_struct(array.type) else [array.flatten()]

@@ -81,7 +81,7 @@ def test_an_older_release_does_not_bring_the_person_back(shop: Settings, spark: 
 
 def test_no_file_holds_the_person_once_upkeep_was_there(shop: Settings, spark: SparkSession) -> None:
     """Neither readers nor staging, nor what names them to gold; the funnel can still be built on."""
-    assert {trace.table for trace in traces(shop, WHO) if trace.where == "live"} == {"ops.touched"}
+    assert {trace.table for trace in traces(shop, WHO) if trace.where == "live"} == {"ops.touched", "staging"}
     Round(shop, "test", timedelta(0), now(), lambda _: None).tidy(chosen_tables(shop, ["all"], []))
     assert traces(shop, WHO) == []
     assert pseudonym_of("u2", shop.keys_path) in str(Ledger(shop).read("gold.funnel_attempts")["user_id"].to_pylist())

@@ -19,6 +19,7 @@ from jobs.lake import session
 from jobs.lake.clock import now
 from jobs.lake.digest import digest_of
 from jobs.lake.errors import UnerasedError
+from jobs.lake.identity import read_keys
 from jobs.lake.ingest.erasing import Asked, erase
 from jobs.lake.ingest.forgetting import ERASE_POINTS
 from jobs.lake.ingest.loop import Ingest
@@ -208,6 +209,9 @@ def test_no_file_holds_the_person_once_upkeep_was_there(erased: Shop, monkeypatc
     assert {trace.table for trace in left} <= {"silver.quarantine"}, "which was not tidied"
     Round(erased.settings, "test", timedelta(0), now(), lambda _: None).tidy(["silver.quarantine"])
     assert traces(erased.settings, WHO) == []
+    logs = "".join(file.read_text() for file in Path(erased.settings.lake_root).rglob("_delta_log/*.json"))
+    assert OTHER not in logs, "a log quotes nobody"
+    assert [name for name in (WHO, *read_keys(erased.settings.keys_path).pseudonyms(WHO)) if name in logs] == []
     assert {trace.table for trace in traces(erased.settings, OTHER)} >= {"bronze.events", "silver.views"}
     proven = CliRunner().invoke(build_app(), ["erase", WHO, "--prove", "--format", "json"])
     assert (proven.exit_code, proven.stdout.strip()) == (0, "[]")

@@ -155,8 +155,11 @@ def test_a_column_that_a_contract_has_got_since_is_null_in_old_rows_and_there_in
     assert ledger.read("ops.notes").num_rows == 2, "who knows the older contract reads on"
 
 
-def test_a_merge_replaces_by_grain_and_is_made_once(ledger):
-    ledger.append("ops.notes", [{"note": "a", "number": 1}, {"note": "b", "number": 1}])
-    for number in (2, 3):
-        ledger.merge("ops.notes", [{"note": name, "number": number} for name in ("b", "c")], app="m", version=1)
-    assert {row["note"]: row["number"] for row in ledger.read("ops.notes").to_pylist()} == {"a": 1, "b": 2, "c": 2}
+def test_lines_of_batches_are_replaced_once_and_all_others_can_still_be_looked_for_by_a_text(settings, ledger):
+    file = settings.schemas_dir / "ops" / "notes.yaml"
+    file.write_text(NOTES.replace("name: number", "name: ingest_seq"))
+    ledger.append("ops.notes", [{"note": "a", "ingest_seq": 1}, {"note": "b", "ingest_seq": 2}])
+    for note in ("c", "d"):
+        ledger.replace_batches("ops.notes", [{"note": note, "ingest_seq": 2}], [2, 3], app="m", version=1)
+    assert {row["note"]: row["ingest_seq"] for row in ledger.read("ops.notes").to_pylist()} == {"a": 1, "c": 2}
+    assert ledger.read("ops.notes", filter=pc.field("note").isin(["a"])).num_rows == 1

@@ -75,6 +75,6 @@ def empty(lake: Lake, planned: Plan, found: Found) -> None:
     marked = lake.read(BRONZE).join(found.places.drop("topic"), on=list(IN_BRONZE), how="inner")
     rows = marked.transform(emptied, seq).drop("_mark")
     if found.records:
-        lake.merge_few(BRONZE, rows, IN_BRONZE, app=APP, version=seq, metadata=note)
+        lake.merge(BRONZE, rows, IN_BRONZE, app=APP, version=seq, metadata=note)
     else:  # a merge of nothing would be no commit
         lake.append_few(BRONZE, rows, app=APP, version=seq, metadata=note)

@@ -70,10 +70,10 @@ def carry_out(batch: Batch, erasure: Erasure, now: Callable[[], datetime], still
     gone = what_goes(batch, erasure, mine)
     for table, rows in gone.rows.items():
         if rows:
-            _delete(batch, table, f"user_id IN ({_listed(gone.names)})")
+            _delete(batch, table, map(place_in_silver, rows))
         reach(f"erase.after_{table}")
     if gone.refused:
-        _delete(batch, QUARANTINE, _at(gone.refused))
+        _delete(batch, QUARANTINE, gone.refused)
     reach(f"erase.after_{QUARANTINE}")
     touched = _write_touched(batch, gone, now())
     reach("erase.after_touched")
@@ -110,26 +110,23 @@ def _refusals(ledger: Ledger, places: set[InBronze], version: int) -> dict[InBro
     return {place_in_silver(row): row["reasons"] for row in told if place_in_silver(row) in places}
 
 
-def _delete(batch: Batch, table: str, condition: str) -> None:
-    """Rows of a table, in one commit that carries the batch's number."""
+def _delete(batch: Batch, table: str, places: Iterable[InBronze]) -> None:
+    """The rows of these records, in one commit that carries the batch's number; the log quotes no name of anybody."""
+    nothing, condition = batch.ledger.schema(table).empty_table(), _at(places)
 
     def write(commit: SmallCommit) -> None:
-        commit.delete(condition)
+        commit.replace_where(nothing, condition)
 
     commit_few(table, batch.ledger.path(table), APP, batch.seq, batch.note, write)
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join("'" + name.replace("'", "''") + "'" for name in names)
-
-
 def _at(places: Iterable[InBronze]) -> str:
-    """The condition that a row of quarantine is of one of these records."""
+    """The condition that a row of silver is of one of these records."""
     by_partition: dict[tuple[str, int], list[int]] = {}
     for topic_id, partition, offset in places:
         by_partition.setdefault((topic_id, partition), []).append(offset)
     return " OR ".join(
-        f"(kafka_topic_id = {_listed([topic_id])} AND kafka_partition = {partition} "
+        f"(kafka_topic_id = '{topic_id}' AND kafka_partition = {partition} "
         f"AND kafka_offset IN ({', '.join(map(str, sorted(offsets)))}))"
         for (topic_id, partition), offsets in sorted(by_partition.items())
     )

@@ -34,19 +34,19 @@ def move_and_close(batch: Batch, every: Sequence[Row], mine: Sequence[Row], at: 
     by_line: dict[tuple[Any, ...], list[Row]] = {}
     for row in mine:
         by_line.setdefault(tuple(row[name] for name in LINE), []).append(row)
-    moved = []
+    now = []
     for line in lines:
         key = tuple(line[name] for name in LINE)
         theirs = by_line.get(key, [])
         # A line that was lost and is written again from bronze counts them as erased already.
-        if theirs and (line["erased"] or 0) + len(theirs) <= there[key]:
-            moved.append(_moved(line, theirs))
+        is_due = (line["erased"] or 0) + len(theirs) <= there[key]
+        now.append(_moved(line, theirs) if theirs and is_due else line)
     own = [
         line_of(batch, Accounts(), topic, number, at)
         for topic, parts in sorted(batch.plan.ranges.items())
         for number in sorted(parts)
     ]
-    batch.ledger.merge(BOOKS, [*moved, *own], app=APP, version=batch.seq)
+    batch.ledger.replace_batches(BOOKS, [*now, *own], {*touched, batch.seq}, app=APP, version=batch.seq)
     return own
 
 
