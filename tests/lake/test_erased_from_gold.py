@@ -84,7 +84,7 @@ def test_no_file_holds_the_person_once_upkeep_was_there(shop: Settings, spark: S
     assert {trace.table for trace in traces(shop, WHO) if trace.where == "live"} == {"ops.touched", "staging"}
     Round(shop, "test", timedelta(0), now(), lambda _: None).tidy(chosen_tables(shop, ["all"], []))
     assert traces(shop, WHO) == []
-    assert pseudonym_of("u2", shop.keys_path) in str(Ledger(shop).read("gold.funnel_attempts")["user_id"].to_pylist())
+    assert pseudonym_of("u2", shop.keys_path) in Ledger(shop).read("gold.funnel_openings")["user_id"].to_pylist()
 
 
 def test_who_was_erased_is_news_of_an_erasure_whatever_else_is_new_of_them(spark: SparkSession) -> None:

@@ -50,7 +50,7 @@ def theirs() -> list[Record]:
     return [
         first,
         replace(first, at=NOON + timedelta(minutes=1)),
-        record("views", body_of("views", 1, user_id=WHO, device_id="d-own", watch_ms=7), at=NOON, partition=0),
+        replace(view(1, WHO, device_id="d-own", watch_ms=7), at=NOON + timedelta(minutes=2)),
         broken,
         torn,
         view(3, "d-own", device_id="d-own"),
@@ -234,7 +234,7 @@ def test_what_comes_late_is_erased_and_what_is_new_is_not_but_for_who_said_so(
     new = [view(number, user, hour=2) for number, user in ((6, WHO), (7, OTHER), (8, "u3"))]
     run = shop.ingest([*late, *new])
     assert shop.books() == Counter(accepted=3, erased=5)
-    assert sorted(run.ledger.read("silver.views")["kafka_offset"].to_pylist()) == [0, 2, 3]
+    assert sorted(run.ledger.read("silver.views")["kafka_offset"].to_pylist()) == [1, 2, 3]
     held = run.ledger.read("bronze.events", ["key", "value"]).to_pylist()
     assert sum(row["value"] is None for row in held) == 5
     assert not any(OTHER.encode() in (row["value"] or b"") for row in held)
