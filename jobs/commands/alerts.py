@@ -38,9 +38,10 @@ def alerts(
     from jobs.lake.clock import instant, now
     from jobs.lake.runs import write_result
     from jobs.lake.watch.measuring import measure
+    from jobs.serve.asked import lake_settings
 
     instant(at)
-    settings, moment = Settings.from_env(), now()
+    settings, moment = Settings.from_env() if record else lake_settings(), now()
     run_id = run_id or f"by-hand-{moment:%Y%m%dT%H%M%S}"
     facts = {"command": "alerts", "target": "promises", "run_id": run_id}
     try:

@@ -40,7 +40,7 @@ def plan(file: File, format: Rows = Format.table) -> None:
     from jobs.lake.backfills.request import read_request
     from jobs.lake.contracts import contract
     from jobs.lake.ledger import Ledger
-    from jobs.serve.printing import print_rows
+    from jobs.serve.printing import print_rows, remark
 
     settings = Settings.from_env()
     request, ledger = read_request(file, settings.schemas_dir), Ledger(settings)
@@ -48,10 +48,10 @@ def plan(file: File, format: Rows = Format.table) -> None:
     print_rows(rows, (*PLANNED, "affects") if format is Format.json else PLANNED, format)
     known = [row["seconds"] for row in rows if row["seconds"] is not None]
     cost = f"about {sum(known):.0f} s, then the swap: one build" if known else "nobody knows how long it takes"
-    typer.echo(f"{request.table}, for {request.owner}: {len(rows)} slices, {cost}", err=True)
+    remark(f"{request.table}, for {request.owner}: {len(rows)} slices, {cost}")
     keepers = {table: contract(table, settings.schemas_dir).owner for table in affected(ledger, request)}
     words = ", ".join(f"{table} ({owner})" for table, owner in keepers.items())
-    typer.echo(f"numbers may change in {words}", err=True)
+    remark(f"numbers may change in {words}")
 
 
 @group.command()
@@ -100,9 +100,10 @@ def status(format: Rows = Format.table) -> None:
     """
     from jobs.lake.backfills.journal import Journal
     from jobs.lake.ledger import Ledger
+    from jobs.serve.asked import lake_settings
     from jobs.serve.printing import print_rows
 
-    rows = [_as_row(one) for one in Journal(Ledger(Settings.from_env()), "").standings()]
+    rows = [_as_row(one) for one in Journal(Ledger(lake_settings()), "").standings()]
     print_rows(rows, SHOWN, format)
 
 

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 import typer
 
 from jobs.lake.errors import BooksError
-from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
 PANEL = "Events in"
@@ -35,9 +34,10 @@ def books(
 
     Example: reelhouse books --topic views --from 2026-11-27
     """
+    from jobs.serve.asked import lake_settings
     from jobs.serve.books import Asked, book_ranges, streams, totals
 
-    settings = Settings.from_env()
+    settings = lake_settings()
     ranges = book_ranges(settings, Asked(topic, partition, first, last))
     sums, said = totals(ranges), streams(settings, topic)
     (_print_json if format is Format.json else _print)(ranges, sums, said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -88,7 +88,7 @@ def show(
     Example: reelhouse contracts show silver.views --format json
     """
     from jobs.lake.contracts import contract
-    from jobs.serve.printing import print_rows
+    from jobs.serve.printing import print_rows, remark
 
     promised = contract(table, Settings.from_env().schemas_dir)
     rows = [
@@ -104,8 +104,16 @@ def show(
         for column in promised.columns
     ]
     if format is Format.table:
-        typer.echo(f"{table} {promised.version}: {promised.description}\n{promised.row_meaning}", err=True)
+        remark(f"{table} {promised.version}: {promised.description}\n{promised.row_meaning}")
+        rows = [_for_people(row) for row in rows]
     print_rows(rows, list(rows[0]), format.value)
+
+
+def _for_people(row: dict[str, Any]) -> dict[str, Any]:
+    """A column in fewer columns, that it fits into a terminal; the parts of a type may stand below each other."""
+    kind = ", ".join([row["type"].replace(",", ", "), *([row["unit"]] if row["unit"] else [])])
+    must = "grain" if row["grain"] else "required" if row["required"] else ""
+    return {"column": row["column"], "type": kind, "": must, "privacy": row["privacy"], "meaning": row["meaning"]}
 
 
 def _report(problems: list[Problem], format: Format) -> None:

@@ -124,11 +124,12 @@ def show(
 
     Example: reelhouse funnel show content_to_purchase --by scene --from 2026-11-01
     """
+    from jobs.serve.asked import lake_settings
     from jobs.serve.funnel_board import draw, funnel_rows
     from jobs.serve.instants import as_of_instant
     from jobs.serve.printing import print_rows
 
-    rows = funnel_rows(Settings.from_env(), name, by, first, last, version, as_of_instant(as_of))
+    rows = funnel_rows(lake_settings(), name, by, first, last, version, as_of_instant(as_of))
     if format is Format.json:
         print_rows(rows, list(rows[0]) if rows else [], format)
     else:
@@ -153,9 +154,10 @@ def compare(
     Example: reelhouse funnel compare content_to_purchase 1 2 --by scene
     """
     from jobs.serve import funnel_compare as comparing
+    from jobs.serve.asked import lake_settings
     from jobs.serve.printing import print_rows
 
-    settings, asked = Settings.from_env(), comparing.Comparison(name, one, other, by, first, last)
+    settings, asked = lake_settings(), comparing.Comparison(name, one, other, by, first, last)
     comparing.check(settings, asked)
     differing, people = comparing.differences(settings, asked), comparing.examples(settings, asked, most)
     changes = comparing.changes(settings, asked)

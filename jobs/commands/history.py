@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from jobs.commands.serve import PANEL
-from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
 
@@ -31,12 +30,13 @@ def history(
     Example: reelhouse history gold.segment_daily --key as_of_day=2026-06-07 --key dimension=lifecycle --key
     segment_before=new --key segment=new
     """
+    from jobs.serve.asked import lake_settings
     from jobs.serve.history import COLUMNS, in_words
     from jobs.serve.history import history as told
     from jobs.serve.instants import as_of_instant
     from jobs.serve.printing import print_rows
 
-    rows = told(Settings.from_env(), table, key or [], measure, as_of_instant(as_of))
+    rows = told(lake_settings(), table, key or [], measure, as_of_instant(as_of))
     if format is Format.table:
         if not rows:
             typer.echo("no number of this row has changed since its first release")

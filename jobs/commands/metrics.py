@@ -25,13 +25,14 @@ def metrics(
 
     Example: reelhouse metrics
     """
+    from jobs.serve.asked import lake_settings
     from jobs.serve.metrics import exposition
     from jobs.serve.metrics import serve as answer
 
-    settings = Settings.from_env()
     if not serve:
-        typer.echo(exposition(settings), nl=False)
+        typer.echo(exposition(lake_settings()), nl=False)
         return
+    settings = Settings.from_env()  # a lake may still be made while it is served
     ended = threading.Event()
     stop = answer(settings)
     typer.echo(f"metrics: http://{settings.metrics_host}:{settings.metrics_port}/metrics", err=True)

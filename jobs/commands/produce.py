@@ -28,8 +28,9 @@ def produce(
 ) -> None:
     """Send a file of events: each is completed (id, times, producer), checked against its contract and sent.
 
-    A refused event is kept with its reasons, and the rest goes on. What the broker did not take waits in the spool
-    for the next run. With --raw the key is `user_id` or the entity's id where the line can be read, else null.
+    A refused event is kept with its reasons, and the rest goes on; exit code 1 when all were refused. What the broker
+    did not take waits in the spool for the next run. With --raw the key is `user_id` or the entity's id where the line
+    can be read, else null.
 
     Example: reelhouse produce likes likes.jsonl
     """
@@ -59,6 +60,8 @@ def produce(
         typer.echo(f"{left_over} records that an earlier run left in {folder} were sent first", err=True)
     if kept:
         typer.echo(f"refused ones are kept with their reasons: {kept}", err=True)
+    if row["refused"] and not row["sent"]:
+        raise typer.Exit(1)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from jobs.commands.serve import PANEL
-from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
 
@@ -23,10 +22,11 @@ def profile(
 
     Example: reelhouse profile u00000042 --as-of 2026-12-01T12:00:00Z
     """
+    from jobs.serve.asked import lake_settings
     from jobs.serve.instants import as_of_instant
     from jobs.serve.profile_card import card, find_profile
 
-    found = find_profile(Settings.from_env(), user, as_of_instant(as_of))
+    found = find_profile(lake_settings(), user, as_of_instant(as_of))
     if format is Format.json:
         from jobs.serve.printing import print_rows
 

@@ -41,10 +41,11 @@ def quarantine(context: typer.Context, reason: Reason = "", topic: Topic = "", f
         if reason or topic or format is not Format.table:
             raise UsageError("options stand after the command: write `reelhouse quarantine show --reason R`")
         return
+    from jobs.serve.asked import lake_settings
     from jobs.serve.printing import print_rows
     from jobs.serve.quarantine import OVERVIEW, count, overview
 
-    settings = Settings.from_env()
+    settings = lake_settings()
     rows = overview(settings, reason, topic)
     if format is Format.json:
         print_rows(rows, OVERVIEW, format)
@@ -70,10 +71,11 @@ def show(
 
     Example: reelhouse quarantine show --reason malformed_json --limit 3
     """
+    from jobs.serve.asked import lake_settings
     from jobs.serve.printing import print_rows
     from jobs.serve.quarantine import EXAMPLE, examples
 
-    rows = examples(Settings.from_env(), reason, topic, limit)
+    rows = examples(lake_settings(), reason, topic, limit)
     if format is Format.json:
         print_rows(rows, EXAMPLE, format)
         return

@@ -19,9 +19,9 @@ def report(
     Example: reelhouse report --output report.html
     """
     from jobs.lake.clock import now
-    from jobs.lake.settings import Settings
+    from jobs.serve.asked import lake_settings
     from jobs.serve.report import write_report
 
-    settings = Settings.from_env()
+    settings = lake_settings()
     file = output or settings.home / "report" / "index.html"
     typer.echo(write_report(settings, file, at=f"{now():%Y-%m-%d %H:%M} UTC"))

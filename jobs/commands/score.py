@@ -24,11 +24,11 @@ def score(
     """
     from rich.console import Console
 
-    from jobs.lake.settings import Settings
+    from jobs.serve.asked import lake_settings
     from jobs.serve.printing import print_rows
     from jobs.serve.score import COLUMNS, score, truth_folder
 
-    settings = Settings.from_env()
+    settings = lake_settings()
     folder = truth_folder(settings, truth)
     results = score(settings, folder)
     rows = [result.row() for result in results]

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
 PANEL = "Reading"
@@ -39,11 +38,12 @@ def sql(
 
     Example: reelhouse sql "SELECT * FROM gold.funnel_daily LIMIT 5" --format json
     """
+    from jobs.serve.asked import lake_settings
     from jobs.serve.instants import as_of_instant
     from jobs.serve.query import answer, write_answer
     from jobs.serve.tables import readable
 
-    settings = Settings.from_env()
+    settings = lake_settings()
     versions = readable(settings, with_silver=with_silver, as_of=as_of_instant(as_of))
     write_answer(answer(settings, query, versions), format, output)
 
@@ -53,9 +53,10 @@ def tables(format: Annotated[Format, typer.Option("--format", help="Table or JSO
 
     Example: reelhouse tables --format json
     """
+    from jobs.serve.asked import lake_settings
     from jobs.serve.printing import print_rows
     from jobs.serve.tables import list_tables
 
-    rows = list_tables(Settings.from_env())
+    rows = list_tables(lake_settings())
     names = list(rows[0]) if rows else []
     print_rows(rows, names if format is Format.json else [name for name in names if name in SHOWN], format)

@@ -4,11 +4,12 @@ A left-to-right chain of a hundred conditions nests a hundred deep, and Spark Co
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-from pyspark.sql import Column
+Joined = TypeVar("Joined")
 
 
-def joined(operator: Callable[[Column, Column], Column], columns: Sequence[Column]) -> Column:
+def joined(operator: Callable[[Joined, Joined], Joined], columns: Sequence[Joined]) -> Joined:
     """All `columns` (one at least) joined by `operator`, in their order, ⌈log2 n⌉ deep."""
     if len(columns) == 1:
         return columns[0]

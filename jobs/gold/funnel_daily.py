@@ -11,7 +11,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from jobs.definitions.funnel.model import Definition
+from jobs.definitions.funnel.model import Definition, Key
 from jobs.definitions.segments import NONE
 from jobs.definitions.sketch import sketch
 
@@ -31,26 +31,28 @@ STEP = (
 
 
 def build(
-    attempts: DataFrame, openings: DataFrame, definitions: Sequence[Definition], days: Mapping[str, Sequence[date]], *,
+    attempts: DataFrame, openings: DataFrame, definitions: Sequence[Definition], days: Mapping[Key, Sequence[date]], *,
     watermark: datetime | None,
 ) -> DataFrame:  # fmt: skip
-    """Ledger and openings of `days` (by zone) in, all rows of those days out; mature means below `watermark`."""
-    tries = as_tries(attempts, F.lit(watermark).cast("timestamp")).unionByName(
-        as_tries_of_openings(openings, F.lit(watermark).cast("timestamp"))
-    )
+    """Ledger and openings of `days` (by funnel) in, all rows of those days out; mature means below `watermark`."""
+    ripe, places = F.lit(watermark).cast("timestamp"), max(len(one.steps) for one in definitions)
+    tries = as_tries(attempts, ripe, places).unionByName(as_tries_of_openings(openings, ripe, places))
     counted = count_attempts(tries).unionByName(count_people(tries))
     steps = attempts.sparkSession.createDataFrame(_steps(definitions), STEP)
-    gathered = by_breakdown(counted, definitions).transform(_gathered)
+    gathered = by_breakdown(_alike(counted), definitions).transform(_gathered)
     found = gathered.join(F.broadcast(steps), on=["funnel", "funnel_version"], how="inner")
     return found.transform(_with_zeros, definitions, days).transform(_sum_up).transform(_finish)
 
 
-def as_tries(attempts: DataFrame, watermark: Column) -> DataFrame:
-    """Attempts of the ledger in the shape both kinds share: how far, how many, how many of them mature."""
+def as_tries(attempts: DataFrame, watermark: Column, places: int) -> DataFrame:
+    """Attempts of the ledger in the shape both kinds share: how far, how many, how many of them mature.
+
+    `is_filled` says of each of `places` steps whether an event fills it; what a funnel of fewer lacks is not filled.
+    """
     is_mature = F.coalesce(F.col("matures_at") < watermark, F.lit(False))
     return attempts.select(
         *DAY, "user_id", "breakdowns", "set_aside", "reached", "decision_us", "deliberation_us",
-        F.col("step_event_ids").alias("filled"),
+        F.array(*[F.get("step_event_ids", F.lit(place)).isNotNull() for place in range(places)]).alias("is_filled"),
         F.lit(1).cast("bigint").alias("attempt"),
         is_mature.cast("bigint").alias("mature_attempt"),
         F.col("is_excluded").cast("bigint").alias("excluded_attempt"),
@@ -61,7 +63,7 @@ def as_tries(attempts: DataFrame, watermark: Column) -> DataFrame:
     )  # fmt: skip
 
 
-def as_tries_of_openings(openings: DataFrame, watermark: Column) -> DataFrame:
+def as_tries_of_openings(openings: DataFrame, watermark: Column, places: int) -> DataFrame:
     """The counted attempts that stayed at the first step, in the same shape."""
     nothing = F.lit(None).cast("bigint")
     mature = F.size(F.filter("maturity_times", lambda at: F.coalesce(at < watermark, F.lit(False))))
@@ -70,7 +72,7 @@ def as_tries_of_openings(openings: DataFrame, watermark: Column) -> DataFrame:
         F.lit(1).cast("bigint").alias("reached"),
         nothing.alias("decision_us"),
         nothing.alias("deliberation_us"),
-        F.array("first_entry_event_id").alias("filled"),
+        F.array(*[F.lit(place == 0) for place in range(places)]).alias("is_filled"),
         F.col("attempt_count").alias("attempt"),
         mature.cast("bigint").alias("mature_attempt"),
         F.col("excluded_count").alias("excluded_attempt"),
@@ -96,14 +98,14 @@ def count_attempts(tries: DataFrame) -> DataFrame:
 
 
 def _counted() -> list[str]:
-    return [*DAY, "breakdowns", "reached", "filled", *TIMES, *MEASURES, *ASIDE]
+    return [*DAY, "breakdowns", "reached", "is_filled", *TIMES, *MEASURES, *ASIDE]
 
 
 def count_people(tries: DataFrame) -> DataFrame:
     """A person once a day, by their best attempt (rules 9a and 9c); mature when all their attempts of the day are."""
     kept = F.col("set_aside") == NONE
     best = F.when(kept, F.struct("reached", -F.unix_micros("got_at"), "first_at", "first_id"))
-    what = F.struct("breakdowns", "reached", "filled", "excluded_attempt", "reversed_attempt")
+    what = F.struct("breakdowns", "reached", "is_filled", "excluded_attempt", "reversed_attempt")
     people = tries.groupBy(*DAY, "user_id").agg(
         F.max_by(what, best).alias("best"),
         F.max(kept).alias("is_kept"),
@@ -123,7 +125,7 @@ def count_people(tries: DataFrame) -> DataFrame:
         "deliberation_us": nothing,
         "breakdowns": F.coalesce("best.breakdowns", "aside_breakdowns"),
         "reached": F.coalesce("best.reached", F.lit(1)).cast("bigint"),
-        "filled": F.coalesce("best.filled", F.array().cast("array<string>")),
+        "is_filled": F.coalesce("best.is_filled", F.array().cast("array<boolean>")),
     }
     return people.withColumns(measures).select(*_counted())
 
@@ -146,12 +148,20 @@ def by_breakdown(counted: DataFrame, definitions: Sequence[Definition]) -> DataF
     return counted.join(named, on=["funnel", "funnel_version"], how="inner").withColumn("breakdown_value", value)
 
 
+def _alike(counted: DataFrame) -> DataFrame:
+    """Those of a day with the same values who got equally far as one row, before each counts for every breakdown."""
+    times = [F.collect_list(name).alias(name) for name in TIMES]
+    return counted.groupBy(*DAY, "breakdowns", "reached", "is_filled").agg(*_sums(), *times)
+
+
 def _gathered(found: DataFrame) -> DataFrame:
     """Those who got equally far as one row, with lists of their times, before each becomes a row per step."""
-    far = found.withColumn("is_filled", F.transform("filled", lambda event_id: event_id.isNotNull()))
-    sums = [F.sum(name).alias(name) for name in (*MEASURES, *ASIDE)]
-    times = [F.collect_list(name).alias(name) for name in TIMES]
-    return far.groupBy(*DAY, "breakdown", "breakdown_value", "reached", "is_filled").agg(*sums, *times)
+    times = [F.flatten(F.collect_list(name)).alias(name) for name in TIMES]
+    return found.groupBy(*DAY, "breakdown", "breakdown_value", "reached", "is_filled").agg(*_sums(), *times)
+
+
+def _sums() -> list[Column]:
+    return [F.sum(name).alias(name) for name in (*MEASURES, *ASIDE)]
 
 
 def _steps(definitions: Sequence[Definition]) -> list[tuple[Any, ...]]:
@@ -164,9 +174,9 @@ def _steps(definitions: Sequence[Definition]) -> list[tuple[Any, ...]]:
     ]  # fmt: skip
 
 
-def _with_zeros(found: DataFrame, definitions: Sequence[Definition], days: Mapping[str, Sequence[date]]) -> DataFrame:
+def _with_zeros(found: DataFrame, definitions: Sequence[Definition], days: Mapping[Key, Sequence[date]]) -> DataFrame:
     """Add a row of nothing to the total of every step and day, so that no day is missing."""
-    rows = [(*step, day, TOTAL, ALL) for one in definitions for step in _steps([one]) for day in days.get(one.zone, ())]
+    rows = [(*step, day, TOTAL, ALL) for one in definitions for step in _steps([one]) for day in days.get(one.key, ())]
     schema = f"{STEP}, entry_date date, breakdown string, breakdown_value string"
     return found.unionByName(found.sparkSession.createDataFrame(rows, schema), allowMissingColumns=True)
 

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from jobs.lake.contracts import all_tables, contract
+from jobs.lake.scanning import folder_of, is_local
 from jobs.lake.settings import Settings
 from jobs.lake.topics import CONTROL, ENTITIES, FACTS
 
@@ -77,8 +78,10 @@ def ailments(settings: Settings) -> list[Ailment]:
 
 def ailments_of(settings: Settings, table: str) -> list[Ailment]:
     """What is wrong with one table: its log first; its data only when the log can be read."""
-    log = Path(settings.table_path(table)) / "_delta_log"
-    if "://" in settings.lake_root or not log.is_dir():
+    if not is_local(settings.lake_root):
+        return []
+    log = folder_of(settings.table_path(table)) / "_delta_log"
+    if not log.is_dir():
         return []
     found = [*hints(table, log), *checkpoints(table, log), *commits(table, log)]
     return found or list(data_files(table, log.parent, maker_of(settings, table)))

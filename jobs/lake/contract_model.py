@@ -58,7 +58,8 @@ class Check:
 class Contract:
     """All that is promised about one table; `grain` names the columns that identify a row.
 
-    `backfill` has the kinds of slices it can be made anew by, its family with it (docs/backfills.md).
+    `backfill` has the kinds of slices it can be made anew by, its family with it (docs/backfills.md); `looked_up_by`
+    is the column whose single values readers ask for, which says how its files are laid out (jobs/lake/look_ups.py).
     """
 
     name: str
@@ -70,6 +71,7 @@ class Contract:
     row_meaning: str
     slice_column: str | None = None
     family: str | None = None
+    looked_up_by: str | None = None
     inputs: tuple[str, ...] = ()
     backfill: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()

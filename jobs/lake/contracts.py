@@ -37,6 +37,7 @@ class _Own(BaseModel):
     family: str = ""
     slice: str = ""
     backfill: tuple[SliceKind, ...] = ()
+    looked_up_by: str = ""
 
 
 class _Judged(BaseModel):
@@ -84,6 +85,7 @@ def read_contract(table: str, raw: Any, where: str, terms: dict[str, Term]) -> C
         row_meaning=" ".join((schema.description or "").split()),
         slice_column=own.slice or None,
         family=own.family or None,
+        looked_up_by=own.looked_up_by or None,
         inputs=own.inputs,
         backfill=own.backfill,
         checks=tuple(_checks(schema, where)),
@@ -114,7 +116,8 @@ def _own(odcs: OpenDataContractStandard, where: str) -> _Own:
     try:
         return _Own.model_validate(given)
     except ValidationError as bad:
-        raise _refused(bad, f"{where}: customProperties", "ours are write, inputs, family, slice, backfill") from bad
+        ours = ", ".join(_Own.model_fields)
+        raise _refused(bad, f"{where}: customProperties", f"ours are {ours}") from bad
 
 
 def _column(prop: SchemaProperty, where: str, terms: dict[str, Term]) -> Column:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jobs.lake.contracts import contract
-from jobs.lake.damage import damage_told
+from jobs.lake.damage import damage_told, distance_told
 from jobs.lake.errors import ContractError, SettingsError, WriteError
 from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
@@ -43,7 +43,8 @@ class Ledger:
         """Whether anything was ever written to the table."""
         from deltalake import DeltaTable
 
-        return DeltaTable.is_deltatable(self.path(table))
+        with distance_told(table, self.path(table)):
+            return DeltaTable.is_deltatable(self.path(table))
 
     def version(self, table: str) -> int:
         """The table's newest version; -1 for a table not made yet."""
@@ -55,7 +56,7 @@ class Ledger:
         from deltalake.exceptions import TableNotFoundError
 
         try:
-            with damage_told(table):
+            with damage_told(table), distance_told(table, self.path(table)):
                 return DeltaTable(self.path(table))
         except TableNotFoundError:
             return self._create(table)

@@ -201,7 +201,8 @@ def _commit(runner: "Runner", staged: StagedTable, manifest: Manifest, verdict: 
         note = json.dumps(metadata, sort_keys=True)
         is_few = staged.rows <= FEW_ROWS and (staged.mode != "merge" or is_small(public))
         write = _write_few if is_few else _write_many
-        write(runner, staged, SmallCommit(table, public, app, ticket.number, note))
+        looked_up_by = contract(table, runner.settings.schemas_dir).looked_up_by
+        write(runner, staged, SmallCommit(table, public, app, ticket.number, note, looked_up_by))
 
 
 def _is_empty(staged: StagedTable) -> bool:

@@ -6,10 +6,11 @@ Spark's writes rebuild the table's state by jobs of their own, before and after,
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from jobs.lake.damage import damage_told
 from jobs.lake.errors import WriteError
+from jobs.lake.look_ups import writer_properties
 from jobs.lake.scanning import dataset_of
 
 if TYPE_CHECKING:
@@ -26,13 +27,17 @@ PATIENCE_SECONDS = 60
 
 @dataclass(frozen=True)
 class SmallCommit:
-    """One commit to a table, once per (app, version), which the caller has looked up; `metadata` is what it notes."""
+    """One commit to a table, once per (app, version), which the caller has looked up; `metadata` is what it notes.
+
+    `looked_up_by` is that of the contract.
+    """
 
     table: str
     delta: "DeltaTable"
     app: str
     version: int
     metadata: str | None
+    looked_up_by: str | None = None
 
     def add_files(self, files: "list[AddAction]") -> None:
         """Say of files that lie there already that they are rows of the table."""
@@ -43,29 +48,21 @@ class SmallCommit:
 
     def append(self, rows: "pa.Table") -> None:
         """Add rows."""
-        from deltalake import write_deltalake
-
-        write_deltalake(self.delta, self._conform(rows), mode="append", commit_properties=self._properties)
+        self._write(rows, "append")
 
     def replace_all(self, rows: "pa.Table") -> None:
         """Put rows in place of all."""
-        from deltalake import write_deltalake
-
-        write_deltalake(self.delta, self._conform(rows), mode="overwrite", commit_properties=self._properties)
+        self._write(rows, "overwrite")
 
     def replace_slices(self, rows: "pa.Table", column: str, slices: Sequence[date]) -> None:
         """Put rows in place of those of some days; WriteError for a row of another day."""
         import pyarrow.compute as pc
-        from deltalake import write_deltalake
 
         strangers = set(pc.unique(rows[column]).to_pylist()) - set(slices)
         if strangers:
             raise WriteError(f"{self.table}: rows of {', '.join(map(str, sorted(strangers)))} are not in the slices")
         days = ", ".join(f"'{day.isoformat()}'" for day in sorted(set(slices)))
-        write_deltalake(
-            self.delta, self._conform(rows), mode="overwrite", predicate=f"{column} IN ({days})",
-            commit_properties=self._properties,
-        )  # fmt: skip
+        self._write(rows, "overwrite", f"{column} IN ({days})")
 
     def replace_where(self, rows: "pa.Table", condition: str) -> None:
         """Put rows, or none, in place of those for which a condition, in our own SQL, is true; the log will quote it.
@@ -73,11 +70,7 @@ class SmallCommit:
         What else their files held is written as Arrow's readers can filter it; after a DELETE or MERGE of delta-rs
         they cannot (its texts are views).
         """
-        from deltalake import write_deltalake
-
-        write_deltalake(
-            self.delta, self._conform(rows), mode="overwrite", predicate=condition, commit_properties=self._properties
-        )
+        self._write(rows, "overwrite", condition)
 
     def merge(self, rows: "pa.Table", keys: Sequence[str], removed: "pa.Table | None") -> None:
         """Insert or replace rows by key; those with the keys of `removed`, none of them in `rows`, go."""
@@ -90,14 +83,22 @@ class SmallCommit:
                 [each.cast(nullable(each.schema)) for each in (source, gone)], promote_options="permissive"
             )
         on = " AND ".join(f"t.{key} = s.{key}" for key in keys)
+        laid_out = writer_properties(self.looked_up_by, self.delta.count() + rows.num_rows)
         columns = {name: f"s.{name}" for name in rows.schema.names}
         (
-            self.delta.merge(source, on, source_alias="s", target_alias="t", commit_properties=self._properties)
+            self.delta.merge(source, on, "s", "t", writer_properties=laid_out, commit_properties=self._properties)
             .when_matched_delete(f"s.{GONE}")
             .when_matched_update(columns)
             .when_not_matched_insert(columns, f"NOT s.{GONE}")
             .execute()
         )
+
+    def _write(self, rows: "pa.Table", mode: Literal["append", "overwrite"], predicate: str | None = None) -> None:
+        from deltalake import write_deltalake
+
+        laid_out = writer_properties(self.looked_up_by, rows.num_rows)
+        more: dict[str, Any] = {"predicate": predicate, "writer_properties": laid_out}
+        write_deltalake(self.delta, self._conform(rows), mode=mode, commit_properties=self._properties, **more)
 
     @property
     def _properties(self) -> "CommitProperties":
@@ -128,8 +129,9 @@ def is_committed(delta: "DeltaTable", app: str, version: int) -> bool:
 
 
 def commit_few(
-    table: str, path: str, app: str, version: int, metadata: str | None, write: "Callable[[SmallCommit], None]"
-) -> None:
+    table: str, path: str, app: str, version: int, metadata: str | None, write: "Callable[[SmallCommit], None]",
+    looked_up_by: str | None = None,
+) -> None:  # fmt: skip
     """Make the commit unless it is there, anew when others commit meanwhile; DamageError for a log that is hurt."""
     from deltalake import DeltaTable
 
@@ -137,7 +139,7 @@ def commit_few(
         with attempt, damage_told(table):
             delta = DeltaTable(path)
             if not is_committed(delta, app, version):
-                write(SmallCommit(table, delta, app, version, metadata))
+                write(SmallCommit(table, delta, app, version, metadata, looked_up_by))
 
 
 def retrying() -> "Retrying":

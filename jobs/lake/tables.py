@@ -4,7 +4,7 @@ Every write names an application and a version; Delta skips the repeat of a pair
 retried at any time. Works alike on a classic session and on Spark Connect (SQL and DataFrames only).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING
@@ -13,12 +13,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.lake.contracts import Contract, contract
+from jobs.lake.damage import distance_told
 from jobs.lake.errors import ContractError, WriteError
 from jobs.lake.extents import Ends, found_ends, told_ends
 from jobs.lake.file_commits import FileCommit
+from jobs.lake.look_ups import laid_out
 from jobs.lake.plain_scan import PlainScan
 from jobs.lake.settings import Settings
-from jobs.lake.small_commits import commit_few, is_small
+from jobs.lake.small_commits import SmallCommit, commit_few, is_small
 from jobs.lake.table_properties import properties
 
 if TYPE_CHECKING:
@@ -50,7 +52,8 @@ class Lake:
         """Whether the table was made; costs no Spark job."""
         from deltalake import DeltaTable
 
-        return table in self._there or DeltaTable.is_deltatable(self.path(table))
+        with distance_told(table, self.path(table)):
+            return table in self._there or DeltaTable.is_deltatable(self.path(table))
 
     def version(self, table: str) -> int:
         """The newest version, -1 for a table not made yet."""
@@ -128,14 +131,15 @@ class Lake:
         rows = self.conform(table, frame)
         self.ensure(table)
         days = commit.promised.partitioned_by
-        commit.make(lambda folder: rows.write.partitionBy(*days).parquet(folder))
+        with laid_out(self.spark, commit.promised):
+            commit.make(lambda folder: rows.write.partitionBy(*days).parquet(folder))
 
     def append_few(self, table: str, frame: DataFrame, *, app: str, version: int, metadata: str) -> None:
         """The same for so few rows that this process may hold them."""
         self._claim(table, app, version)
         rows = self.conform(table, frame).toArrow()
         self.ensure(table)
-        commit_few(table, self.path(table), app, version, metadata, lambda commit: commit.append(rows))
+        self._commit_few(table, app, version, metadata, lambda commit: commit.append(rows))
 
     def replace_slices(
         self,
@@ -185,7 +189,7 @@ class Lake:
         rows.createOrReplaceTempView(view)
         on = " AND ".join(f"t.`{key}` = s.`{key}`" for key in keys)
         try:
-            with self._transaction(app, version, metadata):
+            with self._transaction(app, version, metadata), laid_out(self.spark, self.contract(table)):
                 self.spark.sql(
                     f"MERGE INTO delta.`{self.path(table)}` t USING {view} s ON {on} AND ({bounds}) "
                     "WHEN MATCHED AND s._is_removed THEN DELETE WHEN MATCHED THEN UPDATE SET * "
@@ -205,7 +209,7 @@ class Lake:
         self._claim(table, app, version)
         rows = self.conform(table, frame).toArrow()
         gone = None if removed is None else removed.select(*keys).toArrow()
-        commit_few(table, self.path(table), app, version, metadata, lambda commit: commit.merge(rows, keys, gone))
+        self._commit_few(table, app, version, metadata, lambda commit: commit.merge(rows, keys, gone))
 
     def conform(self, table: str, frame: DataFrame) -> DataFrame:
         """The frame in the contract's columns, order and types; ContractError names what is missing or unpromised."""
@@ -238,7 +242,13 @@ class Lake:
         writer = rows.write.format("delta").mode(mode).options(txnAppId=app, txnVersion=str(version), **options)
         if metadata is not None:
             writer = writer.option("userMetadata", metadata)
-        writer.save(self.path(table))
+        with laid_out(self.spark, self.contract(table)):
+            writer.save(self.path(table))
+
+    def _commit_few(
+        self, table: str, app: str, version: int, metadata: str, write: Callable[[SmallCommit], None]
+    ) -> None:
+        commit_few(table, self.path(table), app, version, metadata, write, self.contract(table).looked_up_by)
 
     def _claim(self, table: str, app: str, version: int) -> None:
         """Refuse an (app, version) used before in this run: Delta would skip the second write and say nothing."""

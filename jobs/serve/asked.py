@@ -6,9 +6,23 @@ from typing import Any
 
 from jobs.lake.errors import SliceError, UsageError
 from jobs.lake.event_contracts import all_topics
+from jobs.lake.scanning import folder_of, is_local
 from jobs.lake.settings import Settings
 
 Row = dict[str, Any]
+
+
+def lake_settings() -> Settings:
+    """The settings of who only reads; UsageError where there is no lake: an empty answer would look like one."""
+    settings = Settings.from_env()
+    place = folder_of(settings.lake_root) if settings.lake_uri else settings.home
+    if is_local(settings.lake_root) and not place.exists():
+        name = "REELHOUSE_LAKE_URI" if settings.lake_uri else "REELHOUSE_HOME"
+        raise UsageError(
+            f"there is no lake at {place}; name the place of one by {name}, or make one: `make demo` with a made shop, "
+            "`reelhouse ingest` with what your topics hold"
+        )
+    return settings
 
 
 def refuse_unknown(word: Any, known: Collection[Any], what: str) -> None:
@@ -31,6 +45,12 @@ def day_of(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as bad:
         raise SliceError(f"{text!r} is no day; write one such as 2026-11-22") from bad
+
+
+def refuse_swapped(first: str, last: str) -> None:
+    """UsageError for days of which the first comes after the last; an empty text sets no bound."""
+    if first and last and day_of(first) > day_of(last):
+        raise UsageError(f"--from {first} comes after --to {last}; swap them")
 
 
 def entered(first: str, last: str) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from jobs.lake.ledger import Ledger
-from jobs.lake.scanning import dataset_of
+from jobs.lake.scanning import dataset_of, is_local
 from jobs.lake.settings import Settings
 from jobs.serve.asked import quoted
 
@@ -61,7 +61,7 @@ def _add_view(connection: duckdb.DuckDBPyConnection, settings: Settings, table: 
     source, path = f'"{layer}__{name}"', settings.table_path(table)
     if version < 0:
         connection.register(f"{layer}__{name}", Ledger(settings).schema(table).empty_table())
-    elif "://" in path:  # DuckDB reads object stores by an extension that is not in the wheel
+    elif not is_local(path):  # DuckDB reads object stores by an extension that is not in the wheel
         from deltalake import DeltaTable
 
         connection.register(f"{layer}__{name}", dataset_of(DeltaTable(path, version=version)))

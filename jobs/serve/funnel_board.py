@@ -7,7 +7,7 @@ from datetime import datetime
 
 from jobs.definitions.funnel.model import PAIR
 from jobs.lake.settings import Settings
-from jobs.serve.asked import Row, day_of, entered, quoted, refuse_unknown, rows_of
+from jobs.serve.asked import Row, day_of, entered, quoted, refuse_swapped, refuse_unknown, rows_of
 
 DAILY, ATTEMPTS = "gold.funnel_daily", "gold.funnel_attempts"
 BAR_WIDTH = 8
@@ -30,6 +30,7 @@ def funnel_rows(
 
     from jobs.serve.tables import arrow_of, published_version
 
+    refuse_swapped(first, last)
     daily = arrow_of(settings, DAILY, published_version(settings, DAILY, None, None, as_of))
     refuse_unknown(name, daily["funnel"].unique().to_pylist(), "funnel")
     mine = daily.filter(pc.field("funnel") == name)

@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.lake.errors import UsageError
 from jobs.lake.settings import Settings
-from jobs.serve.asked import Row, entered, quoted, refuse_unknown, rows_of
+from jobs.serve.asked import Row, entered, quoted, refuse_swapped, refuse_unknown, rows_of
 
 DAILY, ATTEMPTS = "gold.funnel_daily", "gold.funnel_attempts"
 DIFFERENCES = ("entry_date", "value", "step", "attempts_one", "attempts_other", "attempts_more", "people_one",
@@ -35,7 +35,8 @@ class Comparison:
 
 
 def check(settings: Settings, asked: Comparison) -> None:
-    """UsageError for a funnel, version or breakdown that is not published."""
+    """UsageError for a funnel, version or breakdown that is not published, and for days that are swapped."""
+    refuse_swapped(asked.first, asked.last)
     rows = rows_of(settings, DAILY, "SELECT DISTINCT funnel, funnel_version, breakdown FROM gold.funnel_daily")
     refuse_unknown(asked.name, {row["funnel"] for row in rows}, "funnel")
     for version in (asked.one, asked.other):

@@ -31,10 +31,11 @@ def profiles_as_of(labels: Any, *, settings: Settings | None = None) -> "pa.Tabl
     Labels are rows (Arrow, DuckDB, Polars, pandas) with `user_id`, raw or a pseudonym, and `at`, an instant; no column
     has the name of one of a profile's. Nulls where nothing was known yet. UsageError for other labels.
     """
+    from jobs.serve.asked import lake_settings
     from jobs.serve.duck import connect
     from jobs.serve.tables import published_version
 
-    settings = settings or Settings.from_env()
+    settings = settings or lake_settings()
     version = published_version(settings, HISTORY, None, None)
     asked = checked(as_arrow(labels), settings)
     return known_then(connect(settings, {HISTORY: version}), asked)

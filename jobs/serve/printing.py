@@ -7,7 +7,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from json.encoder import encode_basestring
-from typing import Any
+from shutil import get_terminal_size
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PIPE_WIDTH = 400  # a pipe has no edge to wrap at
 Padding = tuple[int, int, int, int]  # above, right, below, left
@@ -27,7 +32,8 @@ def print_rows(
 ) -> None:
     """Print on stdout and nothing else; JSON keeps every digit of a decimal, as text.
 
-    A table is as wide as the terminal; in a pipe it may take `pipe_width` columns. No word is cut if all have room.
+    A table is as wide as the terminal; in a pipe it may take `pipe_width` columns. Where its words have no room side by
+    side, each row is told line by line, less what is empty.
     """
     if format == "json":
         objects = [{name: plain(row[name]) for name in columns} for row in rows]
@@ -40,6 +46,9 @@ def print_rows(
     console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else pipe_width)
     cells = [[_cell(row[name]) for name in columns] for row in rows]
     padding, widths = _fitted([*zip(map(str, columns), *cells, strict=True)], console.width)
+    if padding is None:
+        _print_line_by_line(console, list(map(str, columns)), cells)
+        return
     table = Table(box=box.SIMPLE, pad_edge=False, padding=padding)
     for number, column in enumerate(columns):
         width = widths[number] if widths else None
@@ -85,8 +94,31 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _fitted(columns: Sequence[Sequence[str]], room: int) -> tuple[Padding, list[int]]:
-    """Padding and widths at which no word is cut; no widths where all fits as it is, or nothing does."""
+def remark(words: str) -> None:
+    """Say something on stderr; on a terminal its lines end between words."""
+    if sys.stderr.isatty():
+        room = get_terminal_size().columns
+        words = "\n".join(
+            fill(line, room, break_long_words=False, break_on_hyphens=False) for line in words.splitlines()
+        )
+    sys.stderr.write(f"{words}\n")
+
+
+def _print_line_by_line(console: "Console", columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A line for each value under the name of its column, and an empty one between rows."""
+    from rich.table import Table
+
+    for row in rows:
+        lines = Table.grid("", "", padding=(0, 2, 0, 0))
+        lines.columns[1].overflow = "fold"
+        for name, value in zip(columns, row, strict=True):
+            if value:
+                lines.add_row(name, value)
+        console.print(lines, "")
+
+
+def _fitted(columns: Sequence[Sequence[str]], room: int) -> tuple[Padding | None, list[int]]:
+    """Padding and widths at which no word is cut; no widths where all fits as it is, no padding where nothing does."""
     from rich.cells import cell_len
 
     widest = [max(cell_len(line) for text in column for line in text.split("\n")) for column in columns]
@@ -98,7 +130,7 @@ def _fitted(columns: Sequence[Sequence[str]], room: int) -> tuple[Padding, list[
         spare = room - sum(widths) - sum(padding) * len(columns) - lines
         if spare >= 0:
             return padding, _widened(widths, widest, spare)
-    return PADDINGS[0], []
+    return None, []
 
 
 def _widened(widths: list[int], widest: list[int], spare: int) -> list[int]:

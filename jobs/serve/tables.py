@@ -9,6 +9,7 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Publication, published, releases
 from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
+from jobs.serve.asked import lake_settings
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,7 +33,7 @@ def open_table(
 
     Times are UTC. A `version` that no release ever published is refused: its rows have passed no check.
     """
-    settings = settings or Settings.from_env()
+    settings = settings or lake_settings()
     if as_ not in LIBRARIES:
         raise UsageError(f"as_={as_!r} is no library we open tables in; write one of {', '.join(LIBRARIES)}")
     chosen = published_version(settings, name, version, release)

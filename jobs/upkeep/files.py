@@ -5,8 +5,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from jobs.lake.contracts import contract
 from jobs.lake.errors import UsageError
 from jobs.lake.ledger import Ledger
+from jobs.lake.look_ups import writer_properties
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -39,7 +41,9 @@ def compact(ledger: Ledger, table: str, many: int = MANY_SMALL) -> int:
     delta = ledger.open(table)
     if len([size for size in _sizes(delta) if size < SMALL_BYTES]) < many:
         return 0
-    return int(delta.optimize.compact(target_size=TARGET_BYTES, max_concurrent_tasks=2)["numFilesRemoved"])
+    laid_out = writer_properties(contract(table, ledger.settings.schemas_dir).looked_up_by, delta.count())
+    done = delta.optimize.compact(target_size=TARGET_BYTES, max_concurrent_tasks=2, writer_properties=laid_out)
+    return int(done["numFilesRemoved"])
 
 
 def vacuum(delta: "DeltaTable", keep: timedelta, versions: Sequence[int] = ()) -> int:

@@ -131,19 +131,25 @@ class Place:
         land_file(bare, self.folder / "views.parquet")
         earlier = {"kafka_time": F.col("event_time"), "ingest_seq": F.lit(SEQ_BEFORE)}
         known = rows_of(batch_in(bare)).withColumns(earlier)
-        bare.append(TABLE, self.past(known), app=APP, version=1)
+        self.fill(bare, known)
         for each in shares:
             copy(Path(bare.settings.lake_uri), self.template(each))
             told_before = known.withColumn("kafka_offset", -1 - F.col("kafka_offset"))
             some = told_before.where(F.col("producer_seq") % (1000 // each) == 0)
-            self.lake(self.template(each)).append(TABLE, some, app=APP, version=2)
+            self.lake(self.template(each)).append(TABLE, some, app=APP, version=1)
 
-    def past(self, like: DataFrame) -> DataFrame:
-        """The month of history; what it does not tell is as in one of these rows."""
-        made = self.spark.read.parquet(str(self.folder / "past.parquet"))
-        rest = self.spark.createDataFrame(like.drop(*made.columns).limit(1).collect(), like.drop(*made.columns).schema)
-        rows = made.drop("stamp", "dice").crossJoin(F.broadcast(rest))
-        return rows.repartition("event_date").sortWithinPartitions("event_date", "event_time")
+    def fill(self, lake: Lake, like: DataFrame) -> None:
+        """A month of history, day by day, for all of it at once needs more memory than there is.
+
+        What it does not tell is as in one of these rows.
+        """
+        made = self.spark.read.parquet(str(self.folder / "past.parquet")).drop("stamp", "dice")
+        told = like.drop(*made.columns)
+        rest = F.broadcast(self.spark.createDataFrame(told.limit(1).collect(), told.schema))
+        days = made.select("event_date").distinct().sort("event_date").collect()
+        for number, (day,) in enumerate(days):
+            rows = made.where(F.col("event_date") == F.lit(day)).coalesce(1).sortWithinPartitions("event_time")
+            lake.append(TABLE, rows.crossJoin(rest), app=f"{APP}-past", version=number)
 
     def template(self, thousandths: int) -> Path:
         """Where the lake lies that holds such a share of the batch."""
@@ -202,7 +208,7 @@ def by_merge(batch: Batch) -> None:
 def by_anti_join(batch: Batch) -> None:
     """Look all ids up in all of silver."""
     known = batch.lake.read(TABLE).select("event_id")
-    batch.lake.append(TABLE, rows_of(batch).join(known, on=["event_id"], how="left_anti"), app=APP, version=3)
+    batch.lake.append(TABLE, rows_of(batch).join(known, on=["event_id"], how="left_anti"), app=APP, version=2)
 
 
 def newest(lake: Path, *, dedups: bool) -> tuple[Any, ...]:

@@ -54,7 +54,7 @@ SELECT kind, CASE WHEN k IN (6, 8) THEN 'likes' WHEN k > 8 THEN 'orders' ELSE 'v
        'app' AS source_uri, is_new,
        CASE WHEN NOT is_new AND day >= {{days}} - 1 - {LATE_DAYS} AND day < {{days}} - 1
             THEN hash('late' || event_id) % {A_MILLION} ELSE {A_MILLION} END::BIGINT AS lateness,
-       s = {{sessions}} - 1 AND k = 0 AS is_last
+       s = (SELECT max(s) FROM sessions WHERE buy = 0) AS is_last
 FROM kinds WHERE kind IS NOT NULL
 """
 LINE = (
@@ -99,7 +99,7 @@ class Shop:
             connection.execute(f"COPY ({told}) TO '{self.file}' (FORMAT parquet, COMPRESSION zstd)")
 
     def is_small_batch(self, late_percent: int | None) -> Column:
-        """Whether a row is of the small batch: what is new and such a share of late ones; None: the last event only."""
+        """Whether a row is of the small batch: what is new and a share of late ones; None: the last purchase only."""
         if late_percent is None:
             return F.col("is_last")
         of_a_week = A_MILLION * self.new_percent // 100 * late_percent // 100 // LATE_DAYS

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from jobs.__main__ import build_app, main
+from jobs.produce import lines
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -47,6 +48,7 @@ def test_a_place_that_cannot_be_written_is_one_line_and_the_callers_mistake(
         monkeypatch.setenv("REELHOUSE_HOME", output)
         words = ["rollback", "funnels"]
     else:
+        (tmp_path / "home").mkdir()
         words = ["sql", "SELECT 1", "--format", "csv", "--output", output]
     assert ended(monkeypatch, *words) == 2
     told = capfd.readouterr().err.splitlines()
@@ -60,3 +62,50 @@ def test_a_table_nobody_promised_is_refused_before_anything_is_mended(
     monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
     assert ended(monkeypatch, "repair", "silver.views", "views") == 2
     assert "no table 'views' is promised; use one of bronze.events, " in capfd.readouterr().err
+
+
+READING = (
+    "tables", "sql SELECT*FROM(VALUES(1))", "books", "quarantine", "quarantine show", "history gold.segment_daily",
+    "profile u1", "funnel show shop", "funnel compare shop 1 2", "report", "score", "metrics", "alerts",
+    "backfill status",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", READING)
+def test_where_there_is_no_lake_a_reader_is_told_so_and_how_to_make_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str], words: str
+) -> None:
+    monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path / "nowhere"))
+    assert ended(monkeypatch, *words.split()) == 2
+    told = capfd.readouterr().err
+    assert f"there is no lake at {tmp_path / 'nowhere'}; name the place of one by REELHOUSE_HOME" in told
+    assert "`make demo`" in told
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_lake_named_by_its_own_address_is_told_by_that(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
+    monkeypatch.setenv("REELHOUSE_LAKE_URI", f"{tmp_path}/elsewhere")
+    assert ended(monkeypatch, "tables") == 2
+    assert f"no lake at {tmp_path}/elsewhere; name the place of one by REELHOUSE_LAKE_URI" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["tables", "books", "quarantine"])
+def test_a_lake_that_holds_nothing_yet_is_empty(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str], words: str
+) -> None:
+    monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
+    assert ended(monkeypatch, *words.split()) == 0
+    assert "there is no lake" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("good", "code"), [(0, 1), (1, 0)])
+def test_what_is_refused_from_the_first_line_to_the_last_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, good: int, code: int
+) -> None:
+    monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
+    monkeypatch.setattr(lines, "send_lines", lambda *_: lines.Sent(sent=good, refused=2))
+    (tmp_path / "likes.jsonl").write_text("")
+    assert ended(monkeypatch, "produce", "likes", str(tmp_path / "likes.jsonl")) == code

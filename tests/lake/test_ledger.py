@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
-from jobs.lake.errors import ContractError, WriteError
+from jobs.lake.errors import ContractError, ServiceError, WriteError
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 
@@ -141,6 +141,20 @@ def test_a_replacement_computed_from_an_old_version_is_refused(ledger):
 def expected_of(writers: list[str]) -> list[str]:
     own = [f"{writer}-{number}" for writer in writers for number in range(10)]
     return sorted(own + [f"shared-{number}" for number in range(10)])
+
+
+def test_a_store_that_does_not_answer_is_told_with_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(uri: str) -> bool:
+        raise OSError("Generic S3 error\n\x1b[31m↳\x1b[0m after 10 retries\n  \x1b[31m↳\x1b[0m Connection refused")
+
+    monkeypatch.setattr(DeltaTable, "is_deltatable", nobody)
+    words = (
+        r"^ops.books: s3a://b/lake/ops/books cannot be reached \(Generic S3 error: Connection refused\); check REELH"
+    )
+    with pytest.raises(ServiceError, match=words):
+        Ledger(Settings(home=tmp_path, lake_uri="s3a://b/lake")).read("ops.books")
+    with pytest.raises(OSError, match="Generic"):  # on a disk of this machine it is no service
+        Ledger(Settings(home=tmp_path)).read("ops.books")
 
 
 def test_a_column_that_a_contract_has_got_since_is_null_in_old_rows_and_there_in_new_ones(tmp_path, ledger):

@@ -72,6 +72,13 @@ def test_a_lake_that_is_well_has_nothing_and_is_left_alone(ledger: Ledger) -> No
     assert mend(ledger.settings, TABLE, "test") is None
 
 
+def test_a_lake_is_looked_at_however_its_address_is_written(ledger: Ledger) -> None:
+    garble(checkpoint(ledger, TABLE))
+    address = ledger.settings.model_copy(update={"lake_uri": Path(ledger.settings.lake_root).as_uri()})
+    assert [(one.table, one.kind) for one in ailments(address)] == found(ledger) != []
+    assert ailments(ledger.settings.model_copy(update={"lake_uri": "s3a://bucket/lake"})) == []
+
+
 def test_a_garbled_checkpoint_is_set_aside_and_every_row_is_still_there(ledger: Ledger) -> None:
     rows = ledger.read(TABLE).to_pylist()
     garble(checkpoint(ledger, TABLE))

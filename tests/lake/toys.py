@@ -137,7 +137,7 @@ def toys(home: Path, spark: Any) -> Toys:
     )  # fmt: skip
     write_contract(
         schemas, "gold.toy_users", USERS, ["user_id"], write="merge", family=FAMILY, inputs=["silver.plays"],
-        quality=[NO_CAPITALS],
+        quality=[NO_CAPITALS], looked_up_by="user_id",
     )  # fmt: skip
     write_contract(
         schemas, "gold.toy_log", LOG, ["user_id", "known_from"], write="append", family=FAMILY, inputs=["silver.plays"]

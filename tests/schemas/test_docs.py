@@ -1,13 +1,16 @@
 """docs/tables says what the contracts say, and `reelhouse contracts` tells so in its exit code."""
 
 import json
+from functools import partial
 
 import pytest
 from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
+from jobs.lake.contracts import all_tables, contract
 from jobs.lake.promises.docs import stale, write_docs
 from jobs.lake.settings import ROOT
+from jobs.serve import printing
 
 
 @pytest.fixture
@@ -80,3 +83,13 @@ def test_a_table_is_shown(reelhouse):
     assert code == 0
     assert [column["column"] for column in json.loads(out) if column["grain"]] == ["name", "token", "expires_at"]
     assert "grain" in reelhouse("contracts", "show", "ops.leases")[1]
+
+
+def test_every_table_is_shown_on_80_columns_with_no_name_cut(monkeypatch):
+    monkeypatch.setattr(printing, "print_rows", partial(printing.print_rows, pipe_width=80))
+    for table in all_tables(ROOT / "schemas"):
+        told = CliRunner().invoke(build_app(), ["contracts", "show", table]).stdout
+        assert max(map(len, told.splitlines())) <= 80
+        assert set(contract(table, ROOT / "schemas").names) <= set(told.split())
+        if table == "gold.user_profiles":
+            assert "──" in told  # as a table

@@ -8,7 +8,7 @@ from pathlib import Path
 from jobs.definitions.funnel.language import read_definition
 from jobs.definitions.funnel.marked_yaml import MarkedYaml, read_marked
 from jobs.definitions.funnel.marked_yaml import Path as Place
-from jobs.definitions.funnel.model import Definition
+from jobs.definitions.funnel.model import Definition, Key
 from jobs.definitions.funnel.predicate import duck_type, needed, properties_of, refuse_unfit
 from jobs.definitions.funnel.vocabulary import (
     FROM_LINES,
@@ -23,15 +23,15 @@ from jobs.lake.errors import DefinitionError
 
 def read_definitions(schemas_dir: Path) -> tuple[Definition, ...]:
     """Every definition in schemas/funnels, by name and version; two files may hold two versions of one funnel."""
-    found: dict[tuple[str, int], Definition] = {}
+    found: dict[Key, Definition] = {}
     for file in sorted((schemas_dir / "funnels").glob("*.yaml")):
         definition = read_definition(file)
         check_words(definition, str(file), schemas_dir)
-        if (definition.name, definition.version) in found:
+        if definition.key in found:
             raise DefinitionError(
                 f"{file}: {definition.name} {definition.version} is in another file too; raise the version"
             )
-        found[definition.name, definition.version] = definition
+        found[definition.key] = definition
     return tuple(found[key] for key in sorted(found))
 
 

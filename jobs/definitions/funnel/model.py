@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 Mode = Literal["ordered", "strict", "unordered"]
+Key = tuple[str, int]  # name and version of a definition
 SAME_LOCAL_DAY = "same_local_day"
 PAIR = " x "  # between the names of two breakdowns
 
@@ -92,6 +93,11 @@ class Definition:
     def broken_down_by(self) -> tuple[str, ...]:
         """Every property that some breakdown is made of, in the order of first mention."""
         return tuple(dict.fromkeys(name for parts in self.broken_down.values() for name in parts))
+
+    @property
+    def key(self) -> Key:
+        """What tells it from every other definition."""
+        return self.name, self.version
 
     @cached_property
     def fingerprint(self) -> str:

@@ -81,7 +81,7 @@ def _meant(definitions: Sequence[Definition], one: Slice) -> list[Definition]:
     """The definitions the slice has rows of."""
     if not isinstance(one, FunnelSlice):
         return list(definitions)
-    return [each for each in definitions if (each.name, each.version) == (one.funnel, one.version)]
+    return [each for each in definitions if each.key == (one.funnel, one.version)]
 
 
 def _days_of(done: Sequence[Backfilled], attempts: DataFrame, is_remade: Column, level: Level) -> dict[str, set[date]]:

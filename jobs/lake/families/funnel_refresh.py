@@ -43,7 +43,8 @@ def rebuild(
     outcomes = keep(funnel_attempts.judge(*silver.facts, silver.videos, silver.users, definitions, eve=eve))
     attempts, openings = funnel_attempts.build(outcomes), keep(funnel_openings.build(outcomes))
     is_old = ~is_current(definitions)
-    daily = funnel_daily.build(attempts, openings, definitions, level.days, watermark=level.watermark)
+    days = {one.key: level.days[one.zone] for one in definitions}
+    daily = funnel_daily.build(attempts, openings, definitions, days, watermark=level.watermark)
     for table, fresh, public in (
         (ATTEMPTS, attempts, gold.attempts),
         (OPENINGS, openings, gold.openings),

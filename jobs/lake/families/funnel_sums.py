@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date, timedelta
 from functools import reduce
 
-from jobs.definitions.funnel.model import Definition
+from jobs.definitions.funnel.model import Definition, Key
 from jobs.gold import funnel_conversions, funnel_daily, funnel_paths
 from jobs.lake.families.funnel_tables import ATTEMPTS, CONVERSIONS, DAILY, OPENINGS, PATHS, Gold, Level, is_current
 from jobs.lake.work import Staged
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 RIPE = "ripe"
@@ -23,11 +23,13 @@ def summed_up(
 ) -> Iterator[Staged]:
     """The sums of the changed days, of those that ripened and of new ones, from the ledger as it is `now`."""
     told = told_days(now, gold, definitions, level)
-    ripe = {day for _, day in told[RIPE]}
-    due = sorted({*changed[ATTEMPTS], *changed[OPENINGS]} | ripe | _unseen_days(told[DAILY], level))
+    whole = {*changed[ATTEMPTS], *changed[OPENINGS]} | _unseen_days(told[DAILY], definitions, level)
+    entries = {one.key: sorted(whole | {day for key, day in told[RIPE] if key == one.key}) for one in definitions}
+    due = sorted(whole.union(*entries.values()))
     if due:
-        yield Staged(DAILY, _daily_of(due, now, gold.daily, definitions, level), "replace_slices", tuple(due))
-    due = sorted({*changed[CONVERSIONS]} | _unseen_days(told[CONVERSIONS], level))
+        daily = _daily_of(entries, due, now, gold.daily, definitions, level)
+        yield Staged(DAILY, daily, "replace_slices", tuple(due))
+    due = sorted({*changed[CONVERSIONS]} | _unseen_days(told[CONVERSIONS], definitions, level))
     if due:
         conversions = _conversions_of(due, now[ATTEMPTS], gold.conversions, definitions, level)
         yield Staged(CONVERSIONS, conversions, "replace_slices", tuple(due))
@@ -37,17 +39,30 @@ def summed_up(
 
 
 def _daily_of(
+    entries: Mapping[Key, Sequence[date]],
     due: Sequence[date],
     now: Mapping[str, DataFrame],
     public: DataFrame,
     definitions: Sequence[Definition],
     level: Level,
 ) -> DataFrame:
-    """All rows of the due days, those of versions without a definition as they were."""
-    is_due, is_ours = F.col("entry_date").isin(*due), is_current(definitions)
-    attempts, openings = (now[table].where(is_due & is_ours) for table in (ATTEMPTS, OPENINGS))
-    daily = funnel_daily.build(attempts, openings, definitions, _among(due, level), watermark=level.watermark)
-    return daily.unionByName(public.where(is_due & ~is_ours))
+    """All rows of the due days: those of `entries` (the days of a funnel) anew, the others as they were."""
+    is_due, is_anew = F.col("entry_date").isin(*due), _is_among(entries)
+    attempts, openings = (now[table].where(is_due & is_anew) for table in (ATTEMPTS, OPENINGS))
+    shown = {one.key: [day for day in level.days[one.zone] if day in set(entries[one.key])] for one in definitions}
+    daily = funnel_daily.build(attempts, openings, definitions, shown, watermark=level.watermark)
+    return daily.unionByName(public.where(is_due & ~is_anew))
+
+
+def _is_among(entries: Mapping[Key, Sequence[date]]) -> Column:
+    """The row is of one of these funnels, and of one of its days."""
+    return reduce(
+        Column.__or__,
+        [
+            (F.col("funnel") == funnel) & (F.col("funnel_version") == version) & F.col("entry_date").isin(*days)
+            for (funnel, version), days in entries.items()
+        ],
+    )
 
 
 def _conversions_of(
@@ -80,16 +95,16 @@ def _longest_window(definitions: Sequence[Definition]) -> timedelta:
 
 def told_days(
     now: Mapping[str, DataFrame], gold: Gold, definitions: Sequence[Definition], level: Level
-) -> dict[str, set[tuple[str, date]]]:
-    """Days as (zone, day): RIPE entry days, and the days that DAILY and CONVERSIONS have; in one job."""
+) -> dict[str, set[tuple[Key, date]]]:
+    """Days of a funnel: RIPE entry days, and the days that DAILY and CONVERSIONS have; in one job."""
     frames = [
         _days_with_totals(DAILY, gold.daily, "entry_date", definitions),
         _days_with_totals(CONVERSIONS, gold.conversions, "conversion_date", definitions),
         *_ripened(now, definitions, level),
     ]
-    found: dict[str, set[tuple[str, date]]] = {RIPE: set(), DAILY: set(), CONVERSIONS: set()}
+    found: dict[str, set[tuple[Key, date]]] = {RIPE: set(), DAILY: set(), CONVERSIONS: set()}
     for row in reduce(DataFrame.unionAll, frames).distinct().collect():
-        found[row["of"]].add((row["zone"], row["day"]))
+        found[row["of"]].add(((row["funnel"], row["funnel_version"]), row["day"]))
     return found
 
 
@@ -117,9 +132,9 @@ def _days_with_totals(table: str, rows: DataFrame, column: str, definitions: Seq
 
 
 def _as_days(rows: DataFrame, of: str, column: str) -> DataFrame:
-    return rows.select(F.lit(of).alias("of"), "zone", F.col(column).alias("day"))
+    return rows.select(F.lit(of).alias("of"), "funnel", "funnel_version", F.col(column).alias("day"))
 
 
-def _unseen_days(seen: Set[tuple[str, date]], level: Level) -> set[date]:
-    """Days of the data that are not there yet."""
-    return {day for zone, days in level.days.items() for day in days if (zone, day) not in seen}
+def _unseen_days(seen: Set[tuple[Key, date]], definitions: Sequence[Definition], level: Level) -> set[date]:
+    """Days of the data that a funnel does not have yet."""
+    return {day for one in definitions for day in level.days[one.zone] if (one.key, day) not in seen}

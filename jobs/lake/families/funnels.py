@@ -82,12 +82,12 @@ def _is_new(definitions: Sequence[Definition], ledger: Ledger) -> bool:
     seen = ledger.read(CONVERSIONS, names).group_by(names).aggregate([]).to_pylist()
     hashes = {(row["funnel"], row["funnel_version"]): row["definition_hash"] for row in seen}
     for one in definitions:
-        if hashes.get((one.name, one.version), one.fingerprint) != one.fingerprint:
+        if hashes.get(one.key, one.fingerprint) != one.fingerprint:
             raise DefinitionError(
                 f"funnel {one.name}: version {one.version} was published with another meaning; "
                 f"write version: {one.version + 1} in schemas/funnels/{one.name}.yaml"
             )
-    return any((one.name, one.version) not in hashes for one in definitions)
+    return any(one.key not in hashes for one in definitions)
 
 
 def _without_erased(gold: Gold, lost: Displaced) -> Gold:

@@ -113,6 +113,8 @@ def _whole(promised: Contract, schemas_dir: Path) -> Iterator[tuple[str, str, st
         yield "version", f"{promised.version!r} is no version", "write major.minor.patch, such as 1.0.0"
     if promised.write == "replace_slice" and promised.slice_column not in promised.names:
         yield "customProperties.slice", "is no column", "name the column whose values are replaced as one"
+    if promised.looked_up_by and promised.looked_up_by not in promised.names:
+        yield "customProperties.looked_up_by", "is no column", "name the column readers ask for single values of"
     if promised.name.startswith("gold.") and not promised.family:
         yield "customProperties.family", "is missing", "name the family the table is released with"
     for stray in sorted(set(promised.inputs) - _sources(schemas_dir)):

@@ -25,7 +25,7 @@ def daily(found):  # type: ignore[no-untyped-def]
         funnel_attempts.build(found),
         funnel_openings.build(found),
         [SHOP, CHECKOUT],
-        {"Asia/Shanghai": DAYS},
+        {one.key: DAYS for one in (SHOP, CHECKOUT)},
         watermark=NOON,
     )
     return {(r.funnel, r.entry_date, r.breakdown, r.breakdown_value, r.step): r for r in frame.collect()}
@@ -81,7 +81,7 @@ def test_breakdowns_add_up_to_the_total(daily):
 
 def test_nothing_is_mature_where_nobody_spoke_of_completeness(found):
     frame = funnel_daily.build(
-        funnel_attempts.build(found), funnel_openings.build(found), [SHOP], {"Asia/Shanghai": DAYS}, watermark=None
+        funnel_attempts.build(found), funnel_openings.build(found), [SHOP], {SHOP.key: DAYS}, watermark=None
     )
     row = frame.agg({"mature_attempts_count": "sum", "open_attempts_count": "sum"}).collect()[0].asDict()
     assert row["sum(mature_attempts_count)"] == 0 < row["sum(open_attempts_count)"]

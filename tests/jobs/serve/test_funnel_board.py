@@ -5,9 +5,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from jobs.lake.errors import UsageError
 from jobs.lake.settings import Settings
 from jobs.serve import query, tables
-from jobs.serve.funnel_board import _add_went_on, _cells, bar, draw, rate
+from jobs.serve.funnel_board import _add_went_on, _cells, bar, draw, funnel_rows, rate
 
 
 def step(name: str, attempts: int, *, is_optional: bool = False, is_open: int = 0) -> dict[str, Any]:
@@ -38,6 +39,11 @@ def test_a_share_is_of_mature_attempts_and_the_page_says_what_it_leaves_out(
 def test_a_share_of_nothing_is_not_told() -> None:
     assert (rate(0, 0), bar(0, 0)) == ("", "")
     assert [cells[4] for cells in _cells([step("viewed", 0), step("bought", 0)])] == ["", ""]
+
+
+def test_days_in_the_wrong_order_are_refused() -> None:
+    with pytest.raises(UsageError, match="--from 2026-11-02 comes after --to 2026-11-01; swap them"):
+        funnel_rows(Settings(), "shop", "total", "2026-11-02", "2026-11-01", 0)
 
 
 LEDGER = """

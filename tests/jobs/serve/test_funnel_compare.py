@@ -100,6 +100,7 @@ def test_people_over_whom_they_part_ways_and_why(settings: Settings) -> None:
         (Comparison("shop", 1, 4), "no version of shop 4 is published; there are 1, 2, 3"),
         (Comparison("shop", 1, 2, by="colour"), "no breakdown 'colour' is published; there are total"),
         (Comparison("shop", 2, 2), "named twice"),
+        (Comparison("shop", 1, 2, first="2026-11-02", last="2026-11-01"), "--from 2026-11-02 comes after"),
     ],
 )
 def test_what_is_not_there_is_refused(asked: Comparison, words: str, settings: Settings) -> None:

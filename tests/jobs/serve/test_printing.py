@@ -1,8 +1,10 @@
 """Tables for people: as wide as there is room, and no word cut while all words have room."""
 
+import sys
+
 import pytest
 
-from jobs.serve.printing import print_rows
+from jobs.serve.printing import print_rows, remark
 
 ROWS = [
     {
@@ -28,10 +30,33 @@ def test_no_word_is_cut_while_all_have_room(capsys: pytest.CaptureFixture[str], 
     assert {"gold.user_profiles_history", "as_of_day", "known_from", "12345678", "published", "verdict"} <= set(words)
 
 
-def test_without_room_words_are_cut_and_nothing_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = printed(capsys, 30)
-    assert max(map(len, lines)) <= 30
+def test_without_room_each_row_is_told_line_by_line_and_no_word_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed(capsys, 40)
+    assert max(map(len, lines)) <= 40
+    assert [line.split() for line in lines[:4]] == [
+        ["table", "gold.user_profiles_history"], ["grain", "user_id", "x", "as_of_day", "x"],
+        ["known_from"], ["rows", "12"],
+    ]  # fmt: skip
+
+
+def test_where_no_word_has_room_it_is_cut_and_nothing_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed(capsys, 20)
+    assert max(map(len, lines)) <= 20
     assert set("goldprofileshistory") <= set("".join(lines))
+
+
+def test_on_a_terminal_a_remark_ends_its_lines_between_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    words = "numbers may change in gold.funnel_attempts (growth-data), gold.funnel_daily (growth-data)"
+    remark(words)
+    assert capsys.readouterr().err == f"{words}\n"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    remark(words)
+    lines = capsys.readouterr().err.splitlines()
+    assert max(map(len, lines)) <= 30
+    assert " ".join(lines).split() == words.split()
 
 
 def test_wide_letters_count_twice(capsys: pytest.CaptureFixture[str]) -> None:
