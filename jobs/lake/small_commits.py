@@ -64,6 +64,14 @@ class SmallCommit:
         days = ", ".join(f"'{day.isoformat()}'" for day in sorted(set(slices)))
         self._write(rows, "overwrite", f"{column} IN ({days})")
 
+    def replace_where(self, rows: "pa.Table", condition: str) -> None:
+        """Put rows, or none, in place of those for which a condition, in our own SQL, is true; the log will quote it.
+
+        What else their files held is written as Arrow's readers can filter it; after a DELETE or MERGE of delta-rs
+        they cannot (its texts are views).
+        """
+        self._write(rows, "overwrite", condition)
+
     def merge(self, rows: "pa.Table", keys: Sequence[str], removed: "pa.Table | None") -> None:
         """Insert or replace rows by key; those with the keys of `removed`, none of them in `rows`, go."""
         import pyarrow as pa
