@@ -8,8 +8,8 @@ from jobs.lake.errors import BooksError
 from jobs.serve.printing import Format
 
 PANEL = "Events in"
-RANGES = ("topic", "part", "offsets", "received", "accepted", "duplicate", "quarantined")
-TOTALS = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict", "lost", "ok")
+RANGES = ("topic", "part", "offsets", "received", "accepted", "duplicate", "quarantined", "erased")
+TOTALS = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict", "erased", "lost", "ok")
 REASONS = ("topic", "reason", "records")
 STREAMS = ("topic", "source", "complete until", "waits for", "topic until")
 UNSTORED = "producer sequences: lost and repeated counts are not stored, so nothing is said of them"
@@ -27,7 +27,7 @@ def books(
     last: Annotated[str, typer.Option("--to", metavar="OFFSET|DAY", help="End offset (exclusive), or last day.")] = "",
     format: Annotated[Format, typer.Option("--format", help="Tables, or one array of JSON objects.")] = Format.table,
 ) -> None:
-    """Print the books: received = accepted + duplicate + quarantined, per topic, partition and range of offsets.
+    """Print the books: received = accepted + duplicate + quarantined + erased, per topic, partition and range.
 
     Conflicts are among the quarantined. Batches that touch the bounds are shown whole; a day is the UTC day on which
     a batch was booked. Exit code 3, with the line named, when anything does not add up or a range does not follow on.

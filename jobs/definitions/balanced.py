@@ -4,12 +4,11 @@ A left-to-right chain of a hundred conditions nests a hundred deep, and Spark Co
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
-Joined = TypeVar("Joined")
+from pyspark.sql import Column
 
 
-def joined(operator: Callable[[Joined, Joined], Joined], columns: Sequence[Joined]) -> Joined:
+def joined(operator: Callable[[Column, Column], Column], columns: Sequence[Column]) -> Column:
     """All `columns` (one at least) joined by `operator`, in their order, ⌈log2 n⌉ deep."""
     if len(columns) == 1:
         return columns[0]

@@ -3,7 +3,7 @@
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from jobs.definitions.causes import CORRECTION, LATE_DATA, OF_NEWS, ON_TIME, REPLAY, REVERSAL
+from jobs.definitions.causes import CORRECTION, ERASURE, LATE_DATA, OF_NEWS, ON_TIME, REPLAY, REVERSAL
 
 REVERSING = ("cancelled", "refunded")
 
@@ -21,6 +21,11 @@ def place_of_fact(watermark: Column, is_replayed: Column) -> Column:
 def place_of_undoing() -> Column:
     """The place in OF_NEWS of a replay that was undone: what it changed is taken back under the same word."""
     return _place(REPLAY)
+
+
+def place_of_erasure() -> Column:
+    """The place in OF_NEWS of a person who was erased: whatever else is new of them, it is that."""
+    return _place(ERASURE)
 
 
 def place_of_description(watermark: Column) -> Column:

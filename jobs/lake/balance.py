@@ -21,7 +21,7 @@ def judged(lines: Iterable[Line]) -> Iterator[Line]:
     ends: dict[Place, int] = {}
     for line in sorted(lines, key=lambda line: (*place_of(line), line["ingest_seq"])):
         reasons = dict(line["reason_counts"] or {})
-        made = line | {"lost": reasons.pop(LOST, 0), "reasons": reasons}
+        made = line | {"lost": reasons.pop(LOST, 0), "reasons": reasons, "erased": line.get("erased") or 0}
         wrong = problems(made, ends.get(place_of(line)))
         ends[place_of(line)] = line["offset_to"]
         yield made | {"balanced": not wrong, "problem": "; ".join(wrong) or None}
@@ -30,9 +30,9 @@ def judged(lines: Iterable[Line]) -> Iterator[Line]:
 def problems(line: Mapping[str, Any], before: int | None) -> list[str]:
     """What is wrong with one line of the books; `before` is where the partition's last range ended."""
     wrong = []
-    received, fates = line["received"], line["accepted"] + line["duplicate"] + line["quarantined"]
+    received, fates = line["received"], line["accepted"] + line["duplicate"] + line["quarantined"] + line["erased"]
     if received != fates:
-        wrong.append(f"received {received}, but accepted + duplicate + quarantined is {fates}")
+        wrong.append(f"received {received}, but accepted + duplicate + quarantined + erased is {fates}")
     elif not line["balanced"]:
         wrong.append("was booked as not balanced")
     if line["conflict"] > line["quarantined"]:

@@ -76,6 +76,13 @@ class QualityError(ReelhouseError):
     runbook = "red-check.md"
 
 
+class UnerasedError(ReelhouseError):
+    """A person who was to be erased is still in files that readers or jobs see."""
+
+    exit_code = 3
+    runbook = "erasure.md"
+
+
 class TopicError(ReelhouseError):
     """A topic was re-created, or lost a range to retention."""
 

@@ -7,6 +7,7 @@ it there by its path; it is never part of a plan, a closure, a log or a table.
 import hmac
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pyspark.sql import Column
 
 HEX_DIGITS = 32
+PSEUDONYM = re.compile(r"[^:\s]+:[0-9a-f]{32}")
+MARKING = "erased:"  # no raw id begins like that
 KEY_BYTES = 32
 
 
@@ -37,6 +40,15 @@ class Keys:
         if name not in self.keys:
             raise KeyFileError(f"key id {name!r} is unknown; the key file holds {', '.join(sorted(self.keys))}")
         return f"{name}:{hmac.digest(self.keys[name], raw_id.encode(), 'sha256').hex()[:HEX_DIGITS]}"
+
+    def pseudonyms(self, raw_id: str) -> list[str]:
+        """The pseudonyms of one id under every key there is: rows older than the current key have another."""
+        return [self.pseudonym(raw_id, name) for name in self.keys]
+
+    def mark(self, pseudonym: str) -> str | None:
+        """What stays of an erased pseudonym, and leads nobody without the key back to it; None for an unknown key."""
+        name = pseudonym.partition(":")[0]
+        return self.pseudonym(MARKING + pseudonym, name) if name in self.keys else None
 
 
 def ensure_key_file(path: Path) -> None:
@@ -104,10 +116,15 @@ def pseudonyms_of(ids: Any, place: str) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    keys = _keys_at(place, Path(place).stat().st_mtime_ns)
+    keys = keys_at(place)
     told_apart = pc.dictionary_encode(ids)
     made = pa.array([keys.pseudonym(raw_id) for raw_id in told_apart.dictionary.to_pylist()], pa.string())
     return made.take(told_apart.indices)
+
+
+def keys_at(place: str) -> Keys:
+    """The keys of a file, for workers: read again when it changes."""
+    return _keys_at(place, Path(place).stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=4)

@@ -5,7 +5,7 @@ it was computed from. Object stores take their credentials from the usual enviro
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from jobs.lake.damage import damage_told, distance_told
 from jobs.lake.errors import ContractError, SettingsError, WriteError
 from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
-from jobs.lake.small_commits import is_committed, retrying
+from jobs.lake.small_commits import commit_few, is_committed, retrying
 from jobs.lake.table_properties import properties
 
 if TYPE_CHECKING:
@@ -78,6 +78,14 @@ class Ledger:
                 return self._append_once(table, data, app, version)
         raise WriteError(f"{table}: no attempt was made")
 
+    def replace_batches(
+        self, table: str, rows: Sequence[Row], batches: Collection[int], *, app: str, version: int
+    ) -> None:
+        """Put `rows` in place of all that have one of these `ingest_seq`s, in one commit, once per (app, version)."""
+        data, condition = self._conform(table, rows), f"ingest_seq IN ({', '.join(map(str, sorted(batches)))})"
+        self._widened(table)
+        commit_few(table, self.path(table), app, version, None, lambda commit: commit.replace_where(data, condition))
+
     def replace(self, table: str, rows: Sequence[Row], *, on_version: int) -> None:
         """Put `rows` in place of all rows, only if the table still is at `on_version`; else CommitFailedError."""
         from deltalake import CommitProperties, write_deltalake
@@ -100,7 +108,7 @@ class Ledger:
     def _append_once(self, table: str, data: "pa.Table", app: str | None, version: int | None) -> bool:
         from deltalake import CommitProperties, Transaction, write_deltalake
 
-        delta, transactions = self.open(table), []
+        delta, transactions = self._widened(table), []
         if app is not None and version is not None:
             if is_committed(delta, app, version):
                 return False
@@ -110,6 +118,17 @@ class Ledger:
         with damage_told(table):
             write_deltalake(delta, data, mode="append", commit_properties=properties)
         return True
+
+    def _widened(self, table: str) -> "DeltaTable":
+        """The table, opened, with the columns that its contract has got since it was made; old rows have null there."""
+        import pyarrow as pa
+        from deltalake import Schema
+
+        delta, promised = self.open(table), self.schema(table)
+        there = set(pa.schema(delta.schema().to_arrow()).names)
+        if new := [field for field in promised if field.name not in there]:
+            delta.alter.add_columns(Schema.from_arrow(pa.schema(new)).fields)
+        return self.open(table) if new else delta
 
     def _create(self, table: str) -> "DeltaTable":
         from deltalake import DeltaTable
@@ -161,9 +180,11 @@ class Ledger:
     ) -> "pa.Table":
         import pyarrow as pa
 
-        names = list(columns or schema.names)
-        rows = dataset_of(delta).to_table(columns=names, filter=filter)
-        return rows.cast(pa.schema([schema.field(name) for name in names]))
+        names, dataset = list(columns or schema.names), dataset_of(delta)
+        rows = dataset.to_table(columns=[name for name in names if name in dataset.schema.names], filter=filter)
+        for name in (each for each in names if each not in rows.column_names):  # its contract has got it since
+            rows = rows.append_column(schema.field(name), pa.nulls(rows.num_rows, schema.field(name).type))
+        return rows.select(names).cast(pa.schema([schema.field(name) for name in names]))
 
 
 def as_json(value: Any) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jobs.lake.clock import now
 from jobs.lake.contracts import contract
 from jobs.lake.damage import damage_told
+from jobs.lake.erasures import newest_seq
 from jobs.lake.errors import UsageError, WriteError
 from jobs.lake.holds import hold, make_good
 from jobs.lake.kill_points import reach
@@ -104,6 +105,13 @@ def unfinished(ledger: Ledger, staging: Staging) -> int | None:
     return ticket.number if last is None or last.number < ticket.number else None
 
 
+def is_released(staging: Staging, last: Release) -> bool:
+    """Whether what is staged is out, so that nobody needs it any more."""
+    manifest, ticket = staging.manifest(), staging.ticket()
+    is_its = manifest is not None and ticket is not None and ticket.fingerprint == manifest.fingerprint
+    return ticket is not None and is_its and ticket.number <= last.number
+
+
 def refuse_strangers(ledger: Ledger, ticket: Ticket) -> None:
     """WriteError when a table holds a commit that is neither published nor this release's own."""
     for table, base in ticket.base.items():
@@ -162,6 +170,12 @@ def roll_back(runner: "Runner", to: str) -> Outcome:
         raise UsageError(f"{family} has no release before the newest; there is nothing to roll back to")
     if wanted.number == found[-1].number:
         raise UsageError(f"{family}: {release_id(family, wanted.number)} is what readers see; name an older release")
+    if wanted.facts.ingest_seq < newest_seq(ledger):
+        raise UsageError(
+            f"{family}: {release_id(family, wanted.number)} is from before a person was erased (batch "
+            f"{newest_seq(ledger)}) and would bring them back; name a younger one, or run "
+            f"`reelhouse build {family} --full`"
+        )
     first = next(iter(families(ledger.settings.schemas_dir)[family]))
     version = contract(first, ledger.settings.schemas_dir).version
     hold(ledger, family, runner.run_id, first, version, complete_seq(ledger), now())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FEW_ROWS = 100_000  # as Arrow some tens of megabytes
 SMALL_BYTES = 64 * 2**20  # of a table whose rows are looked at one by one
-GONE = "_is_removed"
+PLACE = "_place"
 PATIENCE_SECONDS = 60
 
 
@@ -64,26 +64,33 @@ class SmallCommit:
         days = ", ".join(f"'{day.isoformat()}'" for day in sorted(set(slices)))
         self._write(rows, "overwrite", f"{column} IN ({days})")
 
+    def replace_where(self, rows: "pa.Table", condition: str) -> None:
+        """Put rows, or none, in place of those for which a condition, in our own SQL, is true; the log will quote it.
+
+        What else their files held is written as Arrow's readers can filter it; after a DELETE or MERGE of delta-rs
+        they cannot (its texts are views).
+        """
+        self._write(rows, "overwrite", condition)
+
     def merge(self, rows: "pa.Table", keys: Sequence[str], removed: "pa.Table | None") -> None:
-        """Insert or replace rows by key; those with the keys of `removed`, none of them in `rows`, go."""
+        """Insert or replace rows by key; those with the keys of `removed`, none of them in `rows`, go.
+
+        WriteError for two rows of one key. Not by MERGE of delta-rs: texts that it leaves are views, which Arrow
+        cannot filter (see `replace_where`).
+        """
         import pyarrow as pa
 
-        source = _marked(self._conform(rows), gone=False)
+        new, held = self._conform(rows), dataset_of(self.delta).to_table()
+        if new.group_by(list(keys)).aggregate([]).num_rows != new.num_rows:
+            raise WriteError(f"{self.table}: two rows of the same {', '.join(keys)} cannot be merged")
+        named = new.select(list(keys))
         if removed is not None:
-            gone = _marked(removed.select(list(keys)), gone=True)
-            source = pa.concat_tables(
-                [each.cast(nullable(each.schema)) for each in (source, gone)], promote_options="permissive"
-            )
-        on = " AND ".join(f"t.{key} = s.{key}" for key in keys)
-        laid_out = writer_properties(self.looked_up_by, self.delta.count() + rows.num_rows)
-        columns = {name: f"s.{name}" for name in rows.schema.names}
-        (
-            self.delta.merge(source, on, "s", "t", writer_properties=laid_out, commit_properties=self._properties)
-            .when_matched_delete(f"s.{GONE}")
-            .when_matched_update(columns)
-            .when_not_matched_insert(columns, f"NOT s.{GONE}")
-            .execute()
-        )
+            named = pa.concat_tables([named, removed.select(list(keys)).cast(named.schema)])
+        kept = _without(held, named)
+        if kept.num_rows == held.num_rows:
+            self.append(new)
+        else:
+            self.replace_all(pa.concat_tables([kept.cast(new.schema), new]))
 
     def _write(self, rows: "pa.Table", mode: Literal["append", "overwrite"], predicate: str | None = None) -> None:
         from deltalake import write_deltalake
@@ -169,7 +176,11 @@ def nullable(schema: "pa.Schema") -> "pa.Schema":
     return pa.schema([field.with_nullable(True) for field in schema])
 
 
-def _marked(rows: "pa.Table", *, gone: bool) -> "pa.Table":
+def _without(held: "pa.Table", named: "pa.Table") -> "pa.Table":
+    """The rows whose keys, the columns of `named`, are not among it; one with a null in its key is among none."""
+    import numpy as np
     import pyarrow as pa
 
-    return rows.append_column(GONE, pa.array([gone] * rows.num_rows, pa.bool_()))
+    keys = held.select(named.column_names).append_column(PLACE, pa.array(np.arange(held.num_rows)))
+    left = keys.join(named, keys=named.column_names, join_type="left anti")
+    return held.take(left[PLACE].sort())

@@ -18,6 +18,7 @@ FACTS = ("views", "likes", "orders")
 ENTITIES = ("users", "videos", "products", "merchants")
 CONTROL = "control"
 REPLAY_HEADER = "ce_replayid"  # of a refused record that was sent again: the name of the replay
+ERASED_HEADER = "reelhouse_erased"  # in bronze, of a record of a person who was erased: their mark, and the batch
 TOPICS = (*FACTS, *ENTITIES, CONTROL)
 
 WEEK_MS = str(7 * 24 * 3600 * 1000)  # how long bronze may be away and still find every record

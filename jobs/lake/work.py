@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 FACT_TOPICS = ("views", "likes", "orders")
-DISPLACED, RETRACTED = "displaced", "retracted"  # an earlier arrival has the row's place; a replay was undone
+# An earlier arrival has the row's place; a replay was undone; a person was erased.
+DISPLACED, RETRACTED, ERASED = "displaced", "retracted", "erased"
 Mode = Literal["replace_slices", "merge", "replace_all", "append"]
 
 
@@ -189,11 +190,13 @@ def touched_days(ledger: Ledger, inputs: Sequence[str], seq_from: int, seq_to: i
 
 
 def displaced_rows(ledger: Ledger, inputs: Sequence[str], seq_from: int, seq_to: int) -> list[dict[str, Any]]:
-    """(day, subject) of the rows of `inputs` that batches in (seq_from, seq_to] took away, perhaps repeated."""
+    """(day, subject, cause) of the rows of `inputs` that batches in (seq_from, seq_to] took away, perhaps repeated."""
     import pyarrow.compute as pc
 
     new = (pc.field("ingest_seq") > seq_from) & (pc.field("ingest_seq") <= seq_to) & pc.field("table").isin(inputs)
-    found = ledger.read("ops.touched", ["day", "subject"], new & pc.field("cause").isin([DISPLACED, RETRACTED]))
+    found = ledger.read(
+        "ops.touched", ["day", "subject", "cause"], new & pc.field("cause").isin([DISPLACED, RETRACTED, ERASED])
+    )
     return list(found.to_pylist())
 
 

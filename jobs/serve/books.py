@@ -18,7 +18,7 @@ from jobs.lake.watermark import highest
 from jobs.serve.asked import check_topic
 from jobs.serve.masking import safe_reason, words_of
 
-COUNTS = ("received", "accepted", "duplicate", "quarantined", "conflict")
+COUNTS = ("received", "accepted", "duplicate", "quarantined", "conflict", "erased")
 RANGE = ("topic", "topic_id", "partition", "offset_from", "offset_to", *COUNTS, "lost", "reasons", "batches",
          "balanced", "problem")  # fmt: skip
 TOTAL = ("topic", *COUNTS, "lost", "reasons", "balanced")

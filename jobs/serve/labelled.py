@@ -1,9 +1,9 @@
 """Profiles as they were known at labelled times: what a model would have seen then, and nothing that came later."""
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from jobs.lake.errors import UsageError
+from jobs.lake.identity import PSEUDONYM
 from jobs.lake.settings import Settings
 
 if TYPE_CHECKING:
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 HISTORY = "gold.user_profiles_history"
 USER, AT = "user_id", "at"
-PSEUDONYM = re.compile(r"[^:\s]+:[0-9a-f]{32}")
 ADDED = ("_user", "_place")  # columns of our own beside the labels', dropped again
 # A release's rows share their known_from, so a user has one row of a time unless a release was repeated: the last day.
 KNOWN_THEN = """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 PREFIX = "reelhouse"
-FATES = ("received", "accepted", "duplicate", "quarantined", "conflict", "lost")
+FATES = ("received", "accepted", "duplicate", "quarantined", "conflict", "erased", "lost")
 Sample = tuple[tuple[str, ...], float]
 
 

@@ -11,17 +11,19 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from jobs.lake.contracts import all_tables
+from jobs.lake.erasures import newest_seq
 from jobs.lake.errors import UsageError
 from jobs.lake.kill_points import reach
 from jobs.lake.leases import Leases, is_held
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Release, families, latest, releases
-from jobs.lake.releasing import republish, unfinished
+from jobs.lake.releasing import is_released, republish, unfinished
 from jobs.lake.runner import lease_name
 from jobs.lake.settings import Settings
 from jobs.lake.settling import settle
 from jobs.lake.staging import Staging
 from jobs.upkeep.files import MANY_SMALL, Tidied, compact, refresh_log, refuse_too_young, statistics, vacuum
+from jobs.upkeep.forgetting import TOUCHED, forget_names
 
 SILVER, LEDGER = "silver", "ledger"
 LEASES = "ops.leases"  # overwritten at every heartbeat: one file to read, many to throw away
@@ -55,6 +57,8 @@ class Round:
         done: list[Tidied] = []
         for group, members in groups(self.settings).items():
             chosen = [table for table in members if table in tables and self.ledger.exists(table)]
+            if TOUCHED in chosen:
+                forget_names(self.ledger)
             if chosen:
                 done += self._group(group, chosen)
         return done
@@ -62,6 +66,7 @@ class Round:
     def of_held_ingest(self) -> list[Tidied]:
         """Tidy what ingest writes, and the ledger, for an ingest between two batches that holds its lease itself."""
         refuse_too_young(self.keep, self._oldest(but=lease_of(SILVER)), self.now)
+        forget_names(self.ledger)
         return [self._plain(table) for table in self._of_ingest()]
 
     def compact_held_ingest(self) -> int:
@@ -125,12 +130,18 @@ class Round:
         return [release.tables[table].version for release in [*young, found[-1]] if table in release.tables]
 
     def _sweep(self, staging: Staging, last: Release) -> None:
-        """Staging keeps its newest build only; we hold the lease, so nobody is reading it."""
+        """Staging keeps its newest build only; we hold the lease, so nobody is reading it.
+
+        Where people were erased it keeps none that is released: a build stages the names of whom it takes away.
+        """
         from deltalake import DeltaTable
 
+        is_emptied = newest_seq(self.ledger) >= 0 and is_released(staging, last)
         for table in last.tables:
             for path in (staging.path(table), staging.removed_path(table)):
                 if DeltaTable.is_deltatable(path):
+                    if is_emptied:
+                        DeltaTable(path).delete()
                     vacuum(DeltaTable(path), timedelta(0))
 
 

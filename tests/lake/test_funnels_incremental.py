@@ -334,6 +334,18 @@ def test_a_run_with_nothing_new_writes_nothing(grown: Lake) -> None:
     assert release(grown, work(LAST, LAST, level(BATCHES), level(BATCHES)), "again") == []
 
 
+def test_where_some_funnels_of_a_day_ripen_it_equals_a_rebuild(grown: Lake) -> None:
+    soon, daily = level(BATCHES) + timedelta(hours=6), "gold.funnel_daily"
+    [staged] = release(grown, work(LAST, LAST, soon, level(BATCHES)), "soon")
+    [whole] = [one.frame for one in funnels.stage(grown, work(-1, LAST, soon, None, full=True)) if one.table == daily]
+    published = grown.read(daily)
+    assert staged.table == daily
+    assert told(published) == told(whole.select(*published.columns))
+    seen = published.where(F.col("entry_date").isin(*staged.slices) & (F.col("attempts_count") > 0))
+    windows = {row["window_us"] for row in seen.select("window_us").distinct().collect()}
+    assert len(windows) >= 3  # only the attempts of one window, or two, can have ripened
+
+
 def test_time_alone_ripens_days_without_new_events(grown: Lake) -> None:
     later = START + timedelta(days=40)
     staged = release(grown, work(LAST, LAST, later, level(BATCHES)), "later")

@@ -1,5 +1,6 @@
 """The ledger keeps every line once, typed by its contract, however many write at the same time."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from multiprocessing import get_context
@@ -154,3 +155,25 @@ def test_a_store_that_does_not_answer_is_told_with_the_table(tmp_path: Path, mon
         Ledger(Settings(home=tmp_path, lake_uri="s3a://b/lake")).read("ops.books")
     with pytest.raises(OSError, match="Generic"):  # on a disk of this machine it is no service
         Ledger(Settings(home=tmp_path)).read("ops.books")
+
+
+def test_a_column_that_a_contract_has_got_since_is_null_in_old_rows_and_there_in_new_ones(tmp_path, ledger):
+    ledger.append("ops.notes", [{"note": "old", "number": 1}])
+    wider = Path(shutil.copytree(ledger.settings.schemas_dir, tmp_path / "wider"))
+    mood = "      - {name: mood, logicalType: integer, physicalType: bigint, classification: public}\n"
+    (wider / "ops" / "notes.yaml").write_text(NOTES.replace("      - {name: days", f"{mood}      - {{name: days"))
+    since = Ledger(ledger.settings.model_copy(update={"schemas_dir": wider}))
+    assert since.read("ops.notes", ["mood", "note"]).to_pylist() == [{"mood": None, "note": "old"}]
+    since.append("ops.notes", [{"note": "new", "mood": 2}])
+    assert {row["note"]: row["mood"] for row in since.read("ops.notes").to_pylist()} == {"old": None, "new": 2}
+    assert ledger.read("ops.notes").num_rows == 2, "who knows the older contract reads on"
+
+
+def test_lines_of_batches_are_replaced_once_and_all_others_can_still_be_looked_for_by_a_text(settings, ledger):
+    file = settings.schemas_dir / "ops" / "notes.yaml"
+    file.write_text(NOTES.replace("name: number", "name: ingest_seq"))
+    ledger.append("ops.notes", [{"note": "a", "ingest_seq": 1}, {"note": "b", "ingest_seq": 2}])
+    for note in ("c", "d"):
+        ledger.replace_batches("ops.notes", [{"note": note, "ingest_seq": 2}], [2, 3], app="m", version=1)
+    assert {row["note"]: row["ingest_seq"] for row in ledger.read("ops.notes").to_pylist()} == {"a": 1, "c": 2}
+    assert ledger.read("ops.notes", filter=pc.field("note").isin(["a"])).num_rows == 1

@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import DataFrame
 
 from jobs.lake import plain_scan
 from jobs.lake.errors import WriteError
+from jobs.lake.scanning import dataset_of
 from jobs.lake.small_commits import SmallCommit, commit_few
 from jobs.lake.tables import Lake
 from tests.lake.toys import MONDAY, TUESDAY, WEDNESDAY, Toys, _frame, users_of
@@ -52,6 +54,25 @@ def test_both_writers_leave_the_same_rows_notes_and_transactions(toys: Toys, tmp
         by_delta = lake.spark.read.format("delta").load(lake.path(USERS))
         assert by_delta.columns == lake.read(USERS).columns
         assert sorted(map(str, by_delta.collect())) == sorted(map(str, lake.read(USERS).collect()))
+
+
+def test_what_was_merged_can_be_filtered_by_its_texts(toys: Toys) -> None:
+    by_delta_rs(toys.lake)
+    lake, nobody = toys.lake, people(toys.lake, ("nobody", MONDAY, 0))
+    lake.merge_few(USERS, people(lake, ("dan", MONDAY, 1)), ["user_id"], app="b", version=1, metadata=NOTE)
+    lake.merge_few(USERS, nobody.limit(0), ["user_id"], app="b", version=2, metadata=NOTE, removed=nobody)
+    rows = dataset_of(DeltaTable(lake.path(USERS)))
+    wanted = [pc.field("user_id") == "cid", pc.field("user_id") > "cid", pc.field("user_id").isin(["ann", "dan"])]
+    assert [sorted(rows.to_table(["user_id"], each)["user_id"].to_pylist()) for each in wanted] == [
+        ["cid"], ["dan"], ["ann", "dan"],
+    ]  # fmt: skip
+
+
+def test_two_rows_of_one_key_are_not_merged(toys: Toys) -> None:
+    by_delta_rs(toys.lake)
+    twins = people(toys.lake, ("dan", MONDAY, 1), ("dan", MONDAY, 1)).unionAll(people(toys.lake, ("dan", MONDAY, 2)))
+    with pytest.raises(WriteError, match=r"gold.toy_users: two rows of the same user_id cannot be merged"):
+        toys.lake.merge_few(USERS, twins, ["user_id"], app="b", version=1, metadata=NOTE)
 
 
 def test_no_value_of_a_person_gets_into_the_log(toys: Toys) -> None:

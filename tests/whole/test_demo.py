@@ -57,7 +57,8 @@ def test_the_books_balance_and_nothing_is_left(shop):
     assert (
         rows(
             shop,
-            "SELECT count(*) AS n FROM ops.books WHERE NOT balanced OR received <> accepted + duplicate + quarantined",
+            "SELECT count(*) AS n FROM ops.books "
+            "WHERE NOT balanced OR received <> accepted + duplicate + quarantined + erased",
         )[0]["n"]
         == 0
     )

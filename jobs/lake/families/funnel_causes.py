@@ -11,10 +11,10 @@ from functools import reduce
 
 from jobs.definitions.causes import OF_NEWS
 from jobs.definitions.funnel.model import Definition
-from jobs.definitions.news import cause_at, place_of_description, place_of_fact, place_of_undoing
+from jobs.definitions.news import cause_at, place_of_description, place_of_erasure, place_of_fact, place_of_undoing
 from jobs.gold import funnel_conversions, funnel_daily
 from jobs.lake.families.funnel_tables import USER, Silver
-from jobs.lake.work import RETRACTED
+from jobs.lake.work import ERASED, RETRACTED
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -41,8 +41,8 @@ def people(
     """(user_id, cause): one row per person with news of batches after `since`, up to `until` if there is such.
 
     The `watermark` is that of the release before. `replayed` has the `event_id` of records that were sent again,
-    `touched` (ops.touched) names who lost one because its replay was undone. News of a video are news of everybody with
-    facts within what it says.
+    `touched` (ops.touched) names who lost one because its replay was undone, and who was erased. News of a video are
+    news of everybody with facts within what it says.
     """
     level = F.lit(watermark).cast("timestamp")
     new = (
@@ -58,6 +58,7 @@ def people(
         silver.users.where(new).select(*USER, place_of_description(level).alias("place")),
         _of_videos(every, silver.videos.where(new), place_of_description(level)),
         of_undone(touched.where(new)),
+        of_erased(touched.where(new)),
     ]
     first = reduce(DataFrame.unionAll, frames).groupBy(*USER).agg(F.min("place").alias("place"))
     return first.select(*USER, cause_at(F.col("place")).alias("cause"))
@@ -67,6 +68,12 @@ def of_undone(touched: DataFrame) -> DataFrame:
     """Who lost what a replay had brought."""
     lost = touched.where((F.col("cause") == RETRACTED) & F.col("subject").isNotNull())
     return lost.select(F.col("subject").alias("user_id"), place_of_undoing().alias("place"))
+
+
+def of_erased(touched: DataFrame) -> DataFrame:
+    """Who was erased."""
+    lost = touched.where((F.col("cause") == ERASED) & F.col("subject").isNotNull())
+    return lost.select(F.col("subject").alias("user_id"), place_of_erasure().alias("place"))
 
 
 def _of_videos(facts: DataFrame, videos: DataFrame, place: Column) -> DataFrame:

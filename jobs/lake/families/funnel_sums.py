@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date, timedelta
 from functools import reduce
 
+from jobs.definitions.balanced import joined
 from jobs.definitions.funnel.model import Definition, Key
 from jobs.gold import funnel_conversions, funnel_daily, funnel_paths
 from jobs.lake.families.funnel_tables import ATTEMPTS, CONVERSIONS, DAILY, OPENINGS, PATHS, Gold, Level, is_current
@@ -24,7 +25,7 @@ def summed_up(
     """The sums of the changed days, of those that ripened and of new ones, from the ledger as it is `now`."""
     told = told_days(now, gold, definitions, level)
     whole = {*changed[ATTEMPTS], *changed[OPENINGS]} | _unseen_days(told[DAILY], definitions, level)
-    entries = {one.key: sorted(whole | {day for key, day in told[RIPE] if key == one.key}) for one in definitions}
+    entries = {one.key: whole | {day for key, day in told[RIPE] if key == one.key} for one in definitions}
     due = sorted(whole.union(*entries.values()))
     if due:
         daily = _daily_of(entries, due, now, gold.daily, definitions, level)
@@ -39,7 +40,7 @@ def summed_up(
 
 
 def _daily_of(
-    entries: Mapping[Key, Sequence[date]],
+    entries: Mapping[Key, Set[date]],
     due: Sequence[date],
     now: Mapping[str, DataFrame],
     public: DataFrame,
@@ -47,22 +48,17 @@ def _daily_of(
     level: Level,
 ) -> DataFrame:
     """All rows of the due days: those of `entries` (the days of a funnel) anew, the others as they were."""
-    is_due, is_anew = F.col("entry_date").isin(*due), _is_among(entries)
+    is_due, is_anew = F.col("entry_date").isin(*due), _is_among(entries, definitions)
     attempts, openings = (now[table].where(is_due & is_anew) for table in (ATTEMPTS, OPENINGS))
-    shown = {one.key: [day for day in level.days[one.zone] if day in set(entries[one.key])] for one in definitions}
+    shown = {one.key: [day for day in level.days[one.zone] if day in entries[one.key]] for one in definitions}
     daily = funnel_daily.build(attempts, openings, definitions, shown, watermark=level.watermark)
     return daily.unionByName(public.where(is_due & ~is_anew))
 
 
-def _is_among(entries: Mapping[Key, Sequence[date]]) -> Column:
-    """The row is of one of these funnels, and of one of its days."""
-    return reduce(
-        Column.__or__,
-        [
-            (F.col("funnel") == funnel) & (F.col("funnel_version") == version) & F.col("entry_date").isin(*days)
-            for (funnel, version), days in entries.items()
-        ],
-    )
+def _is_among(entries: Mapping[Key, Set[date]], definitions: Sequence[Definition]) -> Column:
+    """The row is of one of these funnels, and of one of its days; some funnel has a day."""
+    dated = [(one, sorted(entries[one.key])) for one in definitions if entries[one.key]]
+    return joined(Column.__or__, [is_current([one]) & F.col("entry_date").isin(*days) for one, days in dated])
 
 
 def _conversions_of(

@@ -1,6 +1,7 @@
 """The family `funnels`: what a run reads and stages. What it means is in `funnel_refresh`."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,9 +14,19 @@ from jobs.lake.extents import Ends
 from jobs.lake.families.backfilled import Backfilled
 from jobs.lake.families.funnel_backfill import remade, swap
 from jobs.lake.families.funnel_refresh import rebuild, refresh
-from jobs.lake.families.funnel_tables import ATTEMPTS, CONVERSIONS, DAILY, OPENINGS, PATHS, Gold, Level, Silver
+from jobs.lake.families.funnel_tables import (
+    ATTEMPTS,
+    CONVERSIONS,
+    DAILY,
+    OPENINGS,
+    PATHS,
+    Gold,
+    Level,
+    Silver,
+    is_current,
+)
 from jobs.lake.families.funnel_touched import from_the_beginning, touched_users, users_of_days
-from jobs.lake.families.inputs import days_again, displaced, pinned
+from jobs.lake.families.inputs import Displaced, days_again, displaced, pinned
 from jobs.lake.holds import owed
 from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
@@ -40,7 +51,9 @@ def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterator[S
     days = {zone: days_of(ends, zone) for zone in sorted({one.zone for one in definitions})}
     level = Level(work.watermark, work.last_watermark, days, lake.settings.business_zone)
     lost = displaced(lake, work)
-    if work.full or work.ingest_seq_from < 0 or lost.of_things or _is_new(definitions, Ledger(lake.settings)):
+    is_new = work.full or work.ingest_seq_from < 0 or lost.of_things or _is_new(definitions, Ledger(lake.settings))
+    if is_new or (lost.erased and _are_in_old_versions(gold, definitions, lost)):
+        gold = _without_erased(gold, lost)
         yield from rebuild(silver, gold, definitions, level, lake.keep)
     else:
         touched = lake.keep(_touched(lake, work, silver, gold, lost.users, is_mixed=bool(done)))
@@ -75,6 +88,20 @@ def _is_new(definitions: Sequence[Definition], ledger: Ledger) -> bool:
                 f"write version: {one.version + 1} in schemas/funnels/{one.name}.yaml"
             )
     return any(one.key not in hashes for one in definitions)
+
+
+def _without_erased(gold: Gold, lost: Displaced) -> Gold:
+    """What a rebuild keeps of old definitions, less what is of people who were erased."""
+    if not lost.erased:
+        return gold
+    attempts, openings = (rows.where(~lost.is_erased()) for rows in (gold.attempts, gold.openings))
+    return replace(gold, attempts=attempts, openings=openings)
+
+
+def _are_in_old_versions(gold: Gold, definitions: Sequence[Definition], lost: Displaced) -> bool:
+    """Whether rows of erased people stand under definitions that are no more, which nothing judges again."""
+    theirs = ~is_current(definitions) & lost.is_erased()
+    return any(not rows.where(theirs).isEmpty() for rows in (gold.attempts, gold.openings))
 
 
 def _touched(

@@ -8,8 +8,8 @@ from jobs.lake.holds import owed
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import inputs_of
 from jobs.lake.tables import Lake
-from jobs.lake.work import Work, displaced_rows
-from pyspark.sql import DataFrame
+from jobs.lake.work import ERASED, Work, displaced_rows
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 FEW = 500_000  # so many names fit into every worker's memory (about 50 MB); more are shuffled
@@ -40,11 +40,17 @@ class Displaced:
     """What the run's batches took away again: rows whose event an earlier arrival has (same id, other content).
 
     `users` (user_id, day) lost a row of theirs on the day, null when nobody did. Such a row is nowhere to be found, so
-    everything of the user is read again. Whom a lost word about a thing touched cannot be told: `of_things`.
+    everything of the user is read again. Whom a lost word about a thing touched cannot be told: `of_things`. Of who
+    was `erased`, all rows are gone.
     """
 
     users: DataFrame | None
     of_things: bool
+    erased: tuple[str, ...] = ()
+
+    def is_erased(self) -> Column:
+        """A row of a table is of somebody erased."""
+        return F.col("user_id").isin(*self.erased)
 
 
 def displaced(lake: Lake, work: Work) -> Displaced:
@@ -53,7 +59,8 @@ def displaced(lake: Lake, work: Work) -> Displaced:
     rows = displaced_rows(Ledger(lake.settings), inputs, work.ingest_seq_from, work.ingest_seq_to)
     whose = sorted({(row["subject"], row["day"]) for row in rows if row["subject"]})
     users = lake.spark.createDataFrame(whose, "user_id string, day date") if whose else None
-    return Displaced(users, any(row["subject"] is None for row in rows))
+    erased = sorted({row["subject"] for row in rows if row["subject"] and row["cause"] == ERASED})
+    return Displaced(users, any(row["subject"] is None for row in rows), tuple(erased))
 
 
 def handed_round(names: DataFrame, count: int) -> DataFrame:

@@ -1,12 +1,13 @@
 """The family `profiles`: what a run reads and stages. What it means is in `profile_refresh`."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 
 from jobs.definitions.identity import ties
 from jobs.definitions.local_time import last_complete_day
 from jobs.lake.families.identity_refresh import TABLE, Edges, added_to, days_of, made_anew
-from jobs.lake.families.inputs import days_again, displaced, names_at_hand, only_day, pinned
+from jobs.lake.families.inputs import Displaced, days_again, displaced, names_at_hand, only_day, pinned
 from jobs.lake.families.profile_refresh import AsOf, Gold, Silver, Touched, rebuild, refresh, tables
 from jobs.lake.families.profile_touched import (
     acts_of_days,
@@ -24,6 +25,8 @@ from jobs.lake.work import Staged, Work
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+HISTORY = "gold.user_profiles_history"
+
 
 def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     """The tables of the family, one after the other; write each before asking for the next: it feeds the next.
@@ -35,15 +38,28 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     if as_of_day is None:
         return
     lost = displaced(lake, work)
+    history = lake.read(HISTORY)
+    kept = history.where(~lost.is_erased()) if lost.erased else history
     last_day = None if work.full or work.ingest_seq_from < 0 or lost.of_things else _last_day(lake)
     if last_day is None:
-        yield from rebuild(silver, lake.read("gold.user_profiles_history"), as_of_day, lake.keep)
+        yield from forgetting(rebuild(silver, kept, as_of_day, lake.keep), history, lost)
         return
-    gold = Gold(*(lake.read(table) for table in tables(Gold)))
+    gold = replace(Gold(*(lake.read(table) for table in tables(Gold))), user_profiles_history=kept)
     touched = _touched(lake, work, silver, gold, lost.users)
     is_new_day = last_day != as_of_day.day
     if is_new_day or not touched.users.isEmpty():
-        yield from refresh(silver, gold, touched, as_of_day, is_new_day=is_new_day, keep=lake.keep)
+        fresh = refresh(silver, gold, touched, as_of_day, is_new_day=is_new_day, keep=lake.keep)
+        yield from forgetting(fresh, history, lost)
+
+
+def forgetting(made: Iterator[Staged], history: DataFrame, lost: Displaced) -> Iterator[Staged]:
+    """The same; what the history has of people who were erased goes, though nothing else in it ever does."""
+    for staged in made:
+        if staged.table == HISTORY and lost.erased:
+            gone = history.where(lost.is_erased()).select("user_id", "as_of_day", "known_from")
+            yield replace(staged, mode="merge", removed=gone)
+        else:
+            yield staged
 
 
 def _as_of(lake: Lake, work: Work, silver: Silver) -> AsOf | None:

@@ -181,6 +181,7 @@ def line_of(batch: Batch, accounts: Accounts, topic: str, number: int, recorded_
     start, end = batch.plan.ranges[topic][number]
     received, accepted = batch.received.get(place, 0), accounts.accepted[place]
     duplicate, quarantined = accounts.duplicate[place], accounts.quarantined[place]
+    erased = batch.count_erased(*place)
     reasons = dict(accounts.reasons[place]) if place in accounts.reasons else {}
     lost = {"lost_to_retention": batch.plan.lost[place]} if place in batch.plan.lost else {}
     return {
@@ -196,8 +197,9 @@ def line_of(batch: Batch, accounts: Accounts, topic: str, number: int, recorded_
         "duplicate": duplicate,
         "conflict": accounts.conflict[place],
         "quarantined": quarantined,
+        "erased": erased,
         "reason_counts": reasons | lost,
-        "balanced": received == accepted + duplicate + quarantined,
+        "balanced": received == accepted + duplicate + quarantined + erased,
         "recorded_at": recorded_at,
     }
 
@@ -206,5 +208,5 @@ def unbalanced(line: dict[str, Any]) -> str:
     """What is wrong with a line, in words."""
     return (
         f"{line['topic']}/{line['partition']} received {line['received']}, but accepted {line['accepted']} + duplicate "
-        f"{line['duplicate']} + quarantined {line['quarantined']}"
+        f"{line['duplicate']} + quarantined {line['quarantined']} + erased {line['erased']}"
     )

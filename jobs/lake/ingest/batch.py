@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.reading import read
+from jobs.lake.ingest.erased import Place, without_erased
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import APP, BRONZE
 from jobs.lake.ledger import Ledger
@@ -27,6 +28,7 @@ class Batch:
 
     `retracted` has, by topic, what statements of the batch take back; it is found before anything else is read.
     `only` names the topics that are done, where not all are: `received` counts no others then.
+    `erased` has the places of its records that are nobody's any more.
     """
 
     lake: Lake
@@ -40,6 +42,7 @@ class Batch:
     read_once: "dict[str, DataFrame]" = field(default_factory=dict)
     retracted: "dict[str, Retracted]" = field(default_factory=dict)
     only: frozenset[str] = frozenset(TOPICS)
+    erased: tuple[Place, ...] = ()
 
     @property
     def seq(self) -> int:
@@ -63,8 +66,13 @@ class Batch:
             self.read_once.clear()
 
     def count(self, topic: str) -> int:
-        """Records of a topic in the batch."""
-        return sum(n for (name, _), n in self.received.items() if name == topic)
+        """Records of a topic in the batch that anything is to be read of."""
+        received = sum(n for (name, _), n in self.received.items() if name == topic)
+        return received - sum(name == topic for name, *_ in self.erased)
+
+    def count_erased(self, topic: str, partition: int) -> int:
+        """Records of a partition in the batch that are erased."""
+        return sum((name, number) == (topic, partition) for name, _, number, _ in self.erased)
 
     def at_most(self, topic: str) -> int:
         """Records of a topic that the batch may write or take away."""
@@ -79,12 +87,14 @@ class Batch:
     def whole(self) -> "DataFrame":
         """All records of the batch; a small batch is read from bronze once.
 
-        One that is taken back in the same batch is not seen; one that is judged anew for it is seen again.
+        One that is erased is not seen, nor one that is taken back in the same batch; one that is judged anew for it is
+        seen again.
         """
         from pyspark.sql import functions as F
 
         if self.all_records is None:
             found = self.lake.read(BRONZE).where(F.col("ingest_seq") == self.seq)
+            found = without_erased(self.lake, found, self.erased)
             for each in self.retracted.values():
                 found = each.in_place_of(found, self.seq)
             self.all_records = self.keep(found) if self.is_small else found

@@ -6,12 +6,13 @@ are worth it. In silver only rows inside the literal ranges of the batch's ids a
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from operator import or_
+from typing import TYPE_CHECKING, Any
 
-from pyarrow.compute import field as field_of
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from jobs.definitions.balanced import joined
 from jobs.definitions.event_ids import id_date
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.reading import header, read
@@ -20,11 +21,23 @@ from jobs.definitions.firsts import CLAIM, PLACE, judged, without
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.counting import version_before
 from jobs.lake.ingest.forms import silver_table
-from jobs.lake.ingest.known_ids import IdRange, known_ids, within
 from jobs.lake.ingest.progress import APP
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+MANY = 60  # days of ids; beyond, one range stands for all
+
+
+@dataclass(frozen=True)
+class IdRange:
+    """The ids of one topic with one date in them: least, greatest, how many records and how many different ids."""
+
+    day: Any
+    least: str
+    greatest: str
+    records: int
+    ids: int
 
 
 @dataclass(frozen=True)
@@ -63,14 +76,6 @@ class Contest:
         return self.verdicts.where((F.col("is_new") == F.lit(is_new)) & (F.col("fate") != "first"))
 
 
-@dataclass(frozen=True)
-class Known:
-    """Rows of silver that have an id of the batch, as claims, and the ids they have."""
-
-    claims: "DataFrame"
-    ids: "DataFrame"
-
-
 def told_ids(batch: Batch, topics: list[str]) -> "DataFrame":
     """The batch's ids by topic and how often each occurs (`n`), worked out once for all that ask."""
     ids = batch.records(*topics).select("topic", header("ce_id").alias("event_id")).where("event_id IS NOT NULL")
@@ -100,38 +105,30 @@ def contest(batch: Batch, form: Form, ranges: list[IdRange], told: "DataFrame") 
         return Contest()
     contested = ids.where("n > 1").select("event_id")
     if known is not None:
-        contested = contested.union(known.ids)
+        contested = contested.union(known.select("event_id"))
     claims = new_claims(batch, form, contested.distinct())
-    verdicts = batch.keep(judged(claims if known is None else claims.unionByName(known.claims)))
+    verdicts = batch.keep(judged(claims if known is None else claims.unionByName(known)))
     tally = verdicts.groupBy("fate", "is_new", "kafka_partition").count().collect()
     return Contest(verdicts, Counter({(line[0], line[1], line[2]): line[3] for line in tally}))
 
 
-def known_claims(batch: Batch, form: Form, ids: "DataFrame", ranges: list[IdRange]) -> Known | None:
+def known_claims(batch: Batch, form: Form, ids: "DataFrame", ranges: list[IdRange]) -> "DataFrame | None":
     """The rows of silver that have an id of the batch; null when there are none."""
     table = silver_table(form.topic)
     before = version_before(batch.ledger, table, APP, batch.seq)
     if before < 1 or not ranges:  # version 0 is the empty table
         return None
-    near, few = within(ranges, F.col, dated=form.role == "fact"), None
-    if near is None:
+    near = within(ranges, dated=form.role == "fact")
+    silver = batch.lake.read(table, before).where(near) if near is not None else None
+    if silver is None:
         return None
-    if batch.is_small and form.topic not in batch.retracted:
-        asked = ids.select("event_id").toArrow()["event_id"].combine_chunks()
-        few = known_ids(batch.lake.path(table), before, asked, within(ranges, field_of, dated=form.role == "fact"))
-        if few is not None and not few.num_rows:
-            return None
-    silver = batch.lake.read(table, before).where(near)
     known = silver.select(
         "event_id", "content_hash", *PLACE, "kafka_time", *whose_day(form), F.lit(False).alias("is_new")
     )
     if form.topic in batch.retracted:  # what is taken back has no claim
         known = without(known, batch.retracted[form.topic].arrivals)
-    if few is not None:
-        these = batch.lake.spark.createDataFrame(few)
-        return Known(known.join(F.broadcast(these), on=["event_id"], how="left_semi").select(*CLAIM), these)
     found = batch.keep(known.join(ids, on=["event_id"], how="left_semi"))
-    return Known(found.select(*CLAIM), found.select("event_id")) if found.count() else None
+    return found.select(*CLAIM) if found.count() else None
 
 
 def whose_day(form: Form) -> list[Column]:
@@ -144,6 +141,27 @@ def subject(form: Form) -> Column:
     """`subject` of a row of silver: the user's pseudonym; null for things."""
     about_user = form.role == "fact" or form.key_field == "user_id"
     return (F.col("user_id") if about_user else F.lit(None).cast("string")).alias("subject")
+
+
+def within(ranges: list[IdRange], *, dated: bool) -> Column | None:
+    """A condition, of literals only, that is true of every row of silver with an id of these ranges."""
+    if dated:
+        ranges = [each for each in ranges if each.day is not None]  # other ids are refused in any case
+    if not ranges:
+        return None
+    whole = F.col("event_id").between(
+        F.lit(min(each.least for each in ranges)), F.lit(max(each.greatest for each in ranges))
+    )
+    if not dated:
+        return whole
+    days = sorted({each.day for each in ranges})
+    if len(days) > MANY:
+        return whole & F.col("id_date").between(F.lit(days[0]), F.lit(days[-1]))
+    each_day = [
+        (F.col("id_date") == F.lit(each.day)) & F.col("event_id").between(F.lit(each.least), F.lit(each.greatest))
+        for each in ranges
+    ]
+    return joined(or_, each_day)
 
 
 def new_claims(batch: Batch, form: Form, contested: "DataFrame") -> "DataFrame":

@@ -7,6 +7,7 @@ from jobs.bronze.events import build
 from jobs.lake.broker import source_options
 from jobs.lake.file_topics import file_topics
 from jobs.lake.ingest.batch import SMALL
+from jobs.lake.ingest.erased import emptied_at_landing
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import APP, BRONZE
 from jobs.lake.tables import Lake
@@ -25,8 +26,9 @@ FEW = 10_000  # records as they came, of which each may be as large as the broke
 
 
 def land(lake: Lake, plan: Plan) -> None:
-    """Read what the plan names and append it as batch `plan.ingest_seq`."""
+    """Read what the plan names and append it as batch `plan.ingest_seq`; what is of erased people lands empty."""
     rows = build(records(lake, plan), topic_ids=plan.topic_ids, ingest_seq=plan.ingest_seq)
+    rows = emptied_at_landing(lake, rows, plan.ingest_seq)
     append = lake.append_few if plan.size <= FEW else lake.append
     if plan.size <= SMALL:  # few files; a large batch keeps one for each partition
         rows = rows.coalesce(lake.settings.spark_cores)

@@ -104,13 +104,18 @@ class Ingest:
         """Take a batch that lies in bronze to its end."""
         from jobs.lake.identity import ensure_key_file, pseudonym_function
         from jobs.lake.ingest.batch import Batch
+        from jobs.lake.ingest.erased import erased_of
+        from jobs.lake.ingest.forgetting import carry_out
         from jobs.lake.ingest.steps import run_batch
 
         ensure_key_file(self.settings.keys_path)
         lake = self.lake()  # before any function is made: only a session says whether it is for Connect
         pseudonym = pseudonym_function(self.settings.keys_path)
         counts = received(self.ledger, planned.ingest_seq)
-        batch = Batch(lake, self.ledger, planned, self.run_id, counts, pseudonym)
+        erased = erased_of(self.ledger, planned.ingest_seq)
+        batch = Batch(lake, self.ledger, planned, self.run_id, counts, pseudonym, erased=erased)
+        if planned.erasure:
+            return carry_out(batch, planned.erasure, self.now, lambda: self.leases.check(lease))
         return run_batch(batch, self.now, lambda: self.leases.check(lease))
 
     def lake(self) -> Any:

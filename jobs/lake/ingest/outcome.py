@@ -12,7 +12,7 @@ from jobs.lake.publications import families
 from jobs.lake.settings import Settings
 from jobs.lake.work import pending
 
-FATES = ("received", "accepted", "duplicate", "conflict", "quarantined")
+FATES = ("received", "accepted", "duplicate", "conflict", "quarantined", "erased")
 
 
 def outcome(done: list[Done], ledger: Ledger, settings: Settings) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from jobs.lake import topics
+from jobs.lake.erasures import Erasure
 from jobs.lake.errors import TopicError
 from jobs.lake.ingest.progress import Progress, progress
 from jobs.lake.ledger import Ledger
@@ -16,12 +17,16 @@ Range = tuple[int, int]  # offsets from (inclusive), to (exclusive)
 
 @dataclass(frozen=True)
 class Plan:
-    """One batch: its number, what to read of each partition (empty ranges included), and what retention took before."""
+    """One batch: its number, what to read of each partition (empty ranges included), and what retention took before.
+
+    One that is an `erasure` reads nothing: it empties what older batches read.
+    """
 
     ingest_seq: int
     ranges: dict[str, dict[int, Range]]
     topic_ids: dict[str, str]
     lost: dict[tuple[str, int], int] = field(default_factory=dict)
+    erasure: Erasure | None = None
 
     @property
     def size(self) -> int:
@@ -35,7 +40,7 @@ class Plan:
             "ranges": {topic: {str(n): bounds for n, bounds in parts.items()} for topic, parts in self.ranges.items()},
             "topic_ids": self.topic_ids,
             "lost": [[topic, number, count] for (topic, number), count in self.lost.items()],
-        }
+        } | ({"erasure": self.erasure.note()} if self.erasure else {})
 
     @classmethod
     def from_note(cls, note: Mapping[str, Any]) -> Self:
@@ -43,7 +48,8 @@ class Plan:
         noted = note["ranges"].items()
         ranges = {topic: {int(n): (start, end) for n, (start, end) in parts.items()} for topic, parts in noted}
         lost = {(topic, number): count for topic, number, count in note["lost"]}
-        return cls(note["ingest_seq"], ranges, note["topic_ids"], lost)
+        erasure = Erasure.from_note(note["erasure"]) if "erasure" in note else None
+        return cls(note["ingest_seq"], ranges, note["topic_ids"], lost, erasure)
 
     def topics_to_read(self) -> list[str]:
         """The topics that have anything."""

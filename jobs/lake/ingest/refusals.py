@@ -78,5 +78,7 @@ def unexplained_places(batch: Batch, how: Form, contest: Contest) -> "pa.Table":
     late = contest.places(is_new=True)
     if late is not None:
         parts.append(late.select(*PLACE).toArrow())
+    erased = [dict(zip(IN_BRONZE, place, strict=True)) for topic, *place in batch.erased if topic == how.topic]
+    parts.append(pa.Table.from_pylist(erased, schema=PLACES))
     explained = pa.concat_tables([part.rename_columns(list(IN_BRONZE)).cast(PLACES) for part in parts])
     return received.cast(PLACES).join(explained, keys=list(IN_BRONZE), join_type="left anti")

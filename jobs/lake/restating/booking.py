@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from jobs.definitions.causes import DEFINITION_CHANGE, MATURITY, REPLAY, ROLLBACK
+from jobs.definitions.causes import DEFINITION_CHANGE, ERASURE, MATURITY, REPLAY, ROLLBACK
 from jobs.lake.clock import now
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Release, families, release_id, releases
@@ -80,6 +80,7 @@ def evidence(ledger: Ledger, step: Step) -> Callable[[str], str]:
         ROLLBACK: f"run {after.run_id} put an older release back, from {release_id(before.family, step.before.number)}",
         MATURITY: f"watermark {_instant(before.watermark)} to {_instant(after.watermark)}",
         DEFINITION_CHANGE: f"built anew; contract {before.contract_version} to {after.contract_version}",
+        ERASURE: f"{batches}; ops.erasures",
         REPLAY: f"{batches}; patches {', '.join(_patches(ledger)) or 'none'}",
     }
     return lambda cause: words.get(cause, batches)

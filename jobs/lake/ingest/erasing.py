@@ -1,0 +1,80 @@
+"""Erasing a person: a batch like any other, but that it reads nothing new and empties what older batches read.
+
+Its commit to bronze comes first and says what it is, so whoever finds it begun ends it (`forgetting`), as with every
+batch.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from jobs.lake.erasures import FOR_EVER, Erasure, horizons
+from jobs.lake.ingest.counting import landed_plan
+from jobs.lake.ingest.erased import emptied
+from jobs.lake.ingest.finding import Found, find
+from jobs.lake.ingest.planning import Plan
+from jobs.lake.ingest.progress import APP, BRONZE, Progress, progress
+from jobs.lake.ingest.refusals import IN_BRONZE
+from jobs.lake.ingest.steps import Done
+from jobs.lake.kill_points import reach
+from jobs.lake.ledger import Ledger
+from jobs.lake.tables import Lake
+
+if TYPE_CHECKING:
+    from jobs.lake.ingest.loop import Ingest
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who asks for whom to be erased, and why; `is_later_refused`: nothing of them is to be taken in again either."""
+
+    user: str
+    why: str
+    asked_by: str
+    at: datetime
+    is_later_refused: bool = False
+
+
+def erase(ingest: "Ingest", asked: Asked) -> tuple[Found, Done | None]:
+    """Erase a person, after ending what was begun; no batch is made where nothing of them is left to erase."""
+    from jobs.lake.ingest.loop import LEASE
+
+    with ingest.leases.held(LEASE, ingest.run_id) as lease:
+        while progress(ingest.ledger).is_unfinished:
+            ingest.once(lease)
+        lake = ingest.lake()
+        found = find(lake, asked.user)
+        if found.is_nothing and is_known(ingest.ledger, found, asked):
+            return found, None
+        planned = planned_for(progress(ingest.ledger), found, asked)
+        reach("erase.before_bronze")
+        ingest.leases.check(lease)
+        empty(lake, planned, found)
+        reach("erase.after_bronze")
+        return found, ingest.finish(landed_plan(ingest.ledger, planned.ingest_seq), lease)
+
+
+def is_known(ledger: Ledger, found: Found, asked: Asked) -> bool:
+    """Whether an erasure says of the person what this one would, or more."""
+    known = horizons(ledger)
+    return all(mark in known and (known[mark] == FOR_EVER or not asked.is_later_refused) for mark in found.marks)
+
+
+def planned_for(reached: Progress, found: Found, asked: Asked) -> Plan:
+    """The batch: where every partition stands, and nothing to read of it."""
+    ranges = {topic: {n: (end, end) for n, end in parts.items()} for topic, parts in reached.next_offsets.items()}
+    told = (asked.at, asked.is_later_refused, asked.asked_by, asked.why)
+    erasure = Erasure(found.marks, *told, dict(found.records), dict(found.rows))
+    return Plan(reached.complete + 1, ranges, reached.topic_ids, erasure=erasure)
+
+
+def empty(lake: Lake, planned: Plan, found: Found) -> None:
+    """Take key, value and headers from the person's records, in the commit that says what the batch is."""
+    note, seq = json.dumps(planned.note(), separators=(",", ":")), planned.ingest_seq
+    marked = lake.read(BRONZE).join(found.places.drop("topic"), on=list(IN_BRONZE), how="inner")
+    rows = marked.transform(emptied, seq).drop("_mark")
+    if found.records:
+        lake.merge(BRONZE, rows, IN_BRONZE, app=APP, version=seq, metadata=note)
+    else:  # a merge of nothing would be no commit
+        lake.append_few(BRONZE, rows, app=APP, version=seq, metadata=note)

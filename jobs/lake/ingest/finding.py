@@ -1,0 +1,131 @@
+"""What the lake holds of a person: their names, their records in bronze, their rows in silver.
+
+A person's names are the pseudonyms of their id and of the devices that they alone logged in on: what was done there
+while nobody was logged in goes by the device's name (docs/adr/0015).
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from jobs.lake.erasures import FOR_EVER, PERSONAL, erased_records
+from jobs.lake.identity import PSEUDONYM, Keys, ensure_key_file, read_keys
+from jobs.lake.ingest.erased import mark_of_record, without_erased
+from jobs.lake.ingest.forms import silver_table
+from jobs.lake.ingest.progress import BRONZE
+from jobs.lake.ingest.refusals import IN_BRONZE, QUARANTINE
+from jobs.lake.ledger import Ledger
+from jobs.lake.scanning import dataset_of
+from jobs.lake.settings import Settings
+from jobs.lake.tables import Lake
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+WITH_DEVICE = ("silver.views", "silver.likes")
+TABLES = tuple(silver_table(topic) for topic in PERSONAL)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A person's names, their marks, records by topic/partition (at `places`: IN_BRONZE, `_mark`), rows by table."""
+
+    names: tuple[str, ...]
+    marks: tuple[str, ...]
+    records: Counter[str]
+    rows: Counter[str]
+    places: "DataFrame"
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the lake holds nothing of them."""
+        return not (self.records or self.rows)
+
+
+def find(lake: Lake, user: str) -> Found:
+    """All of a person, by the id that the app sends or by a pseudonym."""
+    settings, ledger = lake.settings, Ledger(lake.settings)
+    ensure_key_file(settings.keys_path)
+    keys = read_keys(settings.keys_path)
+    own = names_of(user, keys)
+    names = (*own, *own_devices(ledger, own))
+    marks = tuple(mark for mark in map(keys.mark, names) if mark)
+    records = unerased(lake, marks)
+    mark = mark_of_record(lake, dict.fromkeys(marks, FOR_EVER))
+    if not PSEUDONYM.fullmatch(user):
+        mark = F.coalesce(mark, F.when(is_named(user), F.lit(marks[0])))
+    marked = records.select("topic", *IN_BRONZE, "is_refused", mark.alias("_mark"))
+    places = lake.keep(marked.where("_mark IS NOT NULL"))
+    counted = places.groupBy("topic", "partition").count().collect()
+    rows = Counter({table: len(rows_of(ledger, table, names, ["user_id"])) for table in TABLES})
+    rows[QUARANTINE] = places.where("is_refused").count()
+    return Found(
+        names, marks, Counter({f"{line[0]}/{line[1]}": line[2] for line in counted}), +rows, places.drop("is_refused")
+    )
+
+
+def names_of(user: str, keys: Keys) -> list[str]:
+    """The pseudonyms of a person, under each key; one that is given stands for itself."""
+    return [user] if PSEUDONYM.fullmatch(user) else keys.pseudonyms(user)
+
+
+def own_devices(ledger: Ledger, names: Collection[str]) -> list[str]:
+    """The devices on which these names alone ever acted under a name of their own."""
+    told = [row for table in WITH_DEVICE for row in rows_of(ledger, table, names, ["user_id", "device_id"])]
+    theirs = {row["device_id"] for row in told if row["device_id"] not in (None, row["user_id"])}
+    beside = [row for table in WITH_DEVICE for row in rows_of(ledger, table, theirs, ["user_id"], by="device_id")]
+    others = (row for row in beside if row["user_id"] not in names and row["user_id"] != row["device_id"])
+    return sorted(theirs - {row["device_id"] for row in others})
+
+
+def rows_of(
+    ledger: Ledger, table: str, names: Collection[str], columns: list[str], *, by: str = "user_id",
+    version: int | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The rows of a table of silver with one of these names, now or as of a version (-1: there was none)."""
+    import pyarrow as pa
+    from deltalake import DeltaTable, QueryBuilder
+
+    if not names or version == -1 or not ledger.exists(table):
+        return []
+    listed = ", ".join("'" + name.replace("'", "''") + "'" for name in sorted(names))
+    query = f"SELECT {', '.join(sorted({*columns, by}))} FROM t WHERE {by} IN ({listed})"  # noqa: S608 (our own SQL)
+    found = QueryBuilder().register("t", DeltaTable(ledger.path(table), version=version)).execute(query)
+    return list(pa.table(found.read_all()).to_pylist())
+
+
+def unerased(lake: Lake, marks: Collection[str]) -> "DataFrame":
+    """The records of topics about people; `is_refused` says that quarantine has them."""
+    done = [(row["topic"], row["topic_id"], row["partition"], row["offset"])
+            for row in erased_records(Ledger(lake.settings), marks)]  # fmt: skip
+    records = without_erased(lake, lake.read(BRONZE).where(F.col("topic").isin(*PERSONAL)), done)
+    refused = (
+        lake.read(QUARANTINE)
+        .where(F.col("topic").isin(*PERSONAL))
+        .select(*(F.col(f"kafka_{name}").alias(name) for name in IN_BRONZE), F.lit(True).alias("is_refused"))
+    )
+    told = records.join(refused, on=list(IN_BRONZE), how="left")  # at most one refusal per record
+    return told.withColumn("is_refused", F.coalesce("is_refused", F.lit(False)))
+
+
+def is_named(raw_id: str) -> "Column":
+    """Whether a refused record has the id in its bytes, in quotes, whatever is broken about it."""
+    as_letters = raw_id.encode().decode("latin-1")  # a letter for each byte: what is no UTF-8 is read as well
+    quoted = rf"""["']\Q{as_letters.replace(chr(92) + "E", "")}\E["']"""
+    return F.col("is_refused") & F.coalesce(F.decode("value", "ISO-8859-1").rlike(quoted), F.lit(False))
+
+
+def names_behind(settings: Settings, ledger: Ledger, marks: Collection[str], versions: dict[str, int]) -> Iterator[str]:
+    """The pseudonyms in silver, as of these versions, that have these marks: looked for by who knows the marks only."""
+    from deltalake import DeltaTable
+
+    keys, wanted, seen = read_keys(settings.keys_path), set(marks), set[str]()
+    for table in (each for each in TABLES if versions[each] >= 0):
+        rows = dataset_of(DeltaTable(ledger.path(table), version=versions[table]))
+        for batch in rows.to_batches(columns=["user_id"]):
+            new = set(batch["user_id"].unique().to_pylist()) - seen
+            seen |= new
+            yield from (name for name in new if name and keys.mark(name) in wanted)
