@@ -18,11 +18,12 @@ from jobs.lake.scanning import folder_of, is_local
 from jobs.lake.settings import Settings
 from jobs.lake.topics import CONTROL, ENTITIES, FACTS
 
+TOUCHED, QUARANTINE = "ops.touched", "silver.quarantine"
 # Tables in which each batch of ingest is one commit → what the books count of it there, and of which topic (all: "").
 BY_BATCH: dict[str, tuple[str, str]] = {
     **{f"silver.{topic}": ("accepted", topic) for topic in (*FACTS, *ENTITIES)},
-    "silver.quarantine": ("quarantined", ""),
-    "ops.touched": ("accepted", ""),
+    QUARANTINE: ("quarantined", ""),
+    TOUCHED: ("accepted", ""),
     "ops.watermarks": ("accepted", CONTROL),
     "ops.books": ("received", ""),
 }

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from jobs.lake.ailments import BY_BATCH, HINT, UNDONE, Ailment
+from jobs.lake.ailments import BY_BATCH, HINT, QUARANTINE, TOUCHED, UNDONE, Ailment
 from jobs.lake.aside import Mended, Move, set_aside
+from jobs.lake.erasures import erasures
 from jobs.lake.errors import UsageError, WriteError
 from jobs.lake.ingest.progress import BOOKS, committed, progress
 from jobs.lake.leases import TABLE as LEASES
@@ -103,7 +104,7 @@ def lacks_newest_batch(ledger: Ledger, table: str) -> bool:
     fate, topic = BY_BATCH[table]
     lines = ledger.read(BOOKS, ["ingest_seq", "topic", fate]).to_pylist()
     booked = {line["ingest_seq"] for line in lines if line[fate] and topic in ("", line["topic"])}
-    lacking = {number for number in booked if number > committed(ledger, table)}
+    lacking = {number for number in booked | took_rows(ledger, table) if number > committed(ledger, table)}
     reached = progress(ledger)
     if lacking and (lacking != {reached.complete} or reached.is_unfinished):
         raise WriteError(
@@ -111,6 +112,17 @@ def lacks_newest_batch(ledger: Ledger, table: str) -> bool:
             "changed. Put the file back from a copy; see docs/runbooks/lake.md"
         )
     return bool(lacking)
+
+
+def took_rows(ledger: Ledger, table: str) -> set[int]:
+    """The batches that changed a table though they may have brought it no row: displaced, taken back, or erased."""
+    touched = ledger.read(TOUCHED, ["ingest_seq", "table"]).to_pylist()
+    changed = {line["ingest_seq"] for line in touched if line["table"] == table}
+    for number, erasure in erasures(ledger).items():
+        hit = set(erasure.rows)
+        if table in hit or (table == TOUCHED and hit - {QUARANTINE}):
+            changed.add(number)
+    return changed
 
 
 def newest_of_log(ledger: Ledger, table: str) -> Path:

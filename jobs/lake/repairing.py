@@ -22,26 +22,31 @@ def mend(
 
     found, opener = ailments_of(settings, table), open_spark or open_session
     if not found:
-        return None
+        return end_recall(settings, run_id) if table == HISTORY else None
     refuse_the_rest(found)
     if all(each.kind is Kind.data for each in found):
-        return mend_data(settings, table, found, run_id, opener, accept_loss=accept_loss)
+        return mend_data(settings, table, run_id, opener, accept_loss=accept_loss)
     return mend_commits(settings, table, found, run_id, opener)
 
 
-def mend_data(
-    settings: Settings, table: str, found: list[Ailment], run_id: str, open_spark: Opener, *, accept_loss: bool
-) -> Mended:
+def end_recall(settings: Settings, run_id: str) -> Mended | None:
+    """Publish the history as a repair left it that was killed; None when none was."""
+    from jobs.lake.remaking.from_versions import publish_recalled
+
+    return publish_recalled(settings, run_id)
+
+
+def mend_data(settings: Settings, table: str, run_id: str, open_spark: Opener, *, accept_loss: bool) -> Mended:
     """Put the rows of hurt data files back from where they came from."""
     from jobs.lake.remaking.from_bronze import remake
     from jobs.lake.remaking.from_topics import reland
     from jobs.lake.remaking.from_versions import recall
 
     if table == LANDED:
-        return reland(settings, found, run_id, open_spark, accept_loss=accept_loss)
+        return reland(settings, run_id, open_spark, accept_loss=accept_loss)
     if table == HISTORY:
-        return recall(settings, found, run_id, open_spark, accept_loss=accept_loss)
-    return remake(settings, table, found, run_id, open_spark, accept_loss=accept_loss)
+        return recall(settings, run_id, open_spark, accept_loss=accept_loss)
+    return remake(settings, table, run_id, open_spark, accept_loss=accept_loss)
 
 
 def mend_commits(settings: Settings, table: str, found: list[Ailment], run_id: str, open_spark: Opener) -> Mended:

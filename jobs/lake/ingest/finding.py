@@ -5,7 +5,7 @@ while nobody was logged in goes by the device's name (docs/adr/0015).
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,18 +53,24 @@ def find(lake: Lake, user: str) -> Found:
     own = names_of(user, keys)
     names = (*own, *own_devices(ledger, own))
     marks = tuple(mark for mark in map(keys.mark, names) if mark)
-    records = unerased(lake, marks)
-    mark = mark_of_record(lake, dict.fromkeys(marks, FOR_EVER))
-    if not PSEUDONYM.fullmatch(user):
-        mark = F.coalesce(mark, F.when(is_named(user), F.lit(marks[0])))
-    marked = records.select("topic", *IN_BRONZE, "is_refused", mark.alias("_mark"))
-    places = lake.keep(marked.where("_mark IS NOT NULL"))
-    counted = places.groupBy("topic", "partition").count().collect()
+    places = places_of(lake, marks, None if PSEUDONYM.fullmatch(user) else user)
     rows = Counter({table: len(rows_of(ledger, table, names, ["user_id"])) for table in TABLES})
     rows[QUARANTINE] = places.where("is_refused").count()
-    return Found(
-        names, marks, Counter({f"{line[0]}/{line[1]}": line[2] for line in counted}), +rows, places.drop("is_refused")
-    )
+    return Found(names, marks, counted(places), +rows, places.drop("is_refused"))
+
+
+def places_of(lake: Lake, marks: Sequence[str], raw_id: str | None) -> "DataFrame":
+    """Topic, IN_BRONZE, `is_refused` and `_mark` of records not yet erased with one of the marks, or the raw id."""
+    mark = mark_of_record(lake, dict.fromkeys(marks, FOR_EVER))
+    if raw_id is not None:
+        mark = F.coalesce(mark, F.when(is_named(raw_id), F.lit(marks[0])))
+    marked = unerased(lake, marks).select("topic", *IN_BRONZE, "is_refused", mark.alias("_mark"))
+    return lake.keep(marked.where("_mark IS NOT NULL"))
+
+
+def counted(places: "DataFrame") -> Counter[str]:
+    """How many by topic/partition."""
+    return Counter({f"{line[0]}/{line[1]}": line[2] for line in places.groupBy("topic", "partition").count().collect()})
 
 
 def names_of(user: str, keys: Keys) -> list[str]:

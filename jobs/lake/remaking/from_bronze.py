@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from jobs.lake.ailments import Ailment, ailments_of
+from jobs.lake.ailments import ailments_of
 from jobs.lake.aside import Mended
 from jobs.lake.digest import digest
 from jobs.lake.errors import UsageError, WriteError
@@ -35,9 +35,8 @@ REMEDY = "Put the files back from a copy, or take the rows so with `reelhouse re
 
 
 def remake(
-    settings: Settings, table: str, found: Iterable[Ailment], run_id: str, open_spark: Callable[[Settings], Any], *,
-    accept_loss: bool,
-) -> Mended:  # fmt: skip
+    settings: Settings, table: str, run_id: str, open_spark: Callable[[Settings], Any], *, accept_loss: bool
+) -> Mended:
     """Put the rows of the hurt files back, under ingest's lease; nothing is changed when that cannot be proven.
 
     `accept_loss`: where the rules of today read what stands otherwise, the rows are what those make of them.
@@ -45,15 +44,15 @@ def remake(
     ledger = Ledger(settings)
     with Leases(ledger).held(LEASE, run_id) as lease:
         refuse_unready(ledger, table)
-        wound = wound_of(settings, table, found)
+        wound = wound_of(settings, table)
         shadow = Shadow(settings, table, run_id, open_spark)
         lake = Lake(settings, shadow.lake.spark)
-        last = max(committed(ledger, BOOKS), committed(ledger, table))
-        shadow.do_again(remembered(lake), last, lambda: Leases(ledger).check(lease))
+        shadow.do_again(remembered(lake), committed(ledger, BOOKS), lambda: Leases(ledger).check(lease))
         try:
             rows, note = lacking(lake, wound, shadow.lake.read(table))
             if note and not accept_loss:
                 raise WriteError(f"{table}: {note}; nothing was changed. {REMEDY.format(table)}")
+            Leases(ledger).check(lease)
             moved = heal(lake, wound, rows, run_id)
         finally:
             shadow.remove()

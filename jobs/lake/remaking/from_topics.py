@@ -4,15 +4,14 @@ Which offsets are lost is told by what each batch had read, less what stands. Wh
 exactly, and nothing is changed, unless the loss is accepted.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
 from jobs.bronze.events import build
 from jobs.lake import topics
-from jobs.lake.ailments import Ailment
 from jobs.lake.aside import Mended
 from jobs.lake.errors import TopicError, WriteError
 from jobs.lake.ingest.landing import records
@@ -21,7 +20,8 @@ from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import BRONZE
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
-from jobs.lake.remaking.plans import Memory, Part, remembered
+from jobs.lake.remaking.emptying import emptied_again, refuse_unemptied
+from jobs.lake.remaking.plans import PART, Memory, Part, remembered
 from jobs.lake.remaking.wounds import Wound, heal, proven, standing, wound_of
 from jobs.lake.settings import Settings
 from jobs.lake.tables import Lake
@@ -29,7 +29,6 @@ from jobs.lake.tables import Lake
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-PART = ("ingest_seq", "topic", "partition")
 SHOWN = 20
 
 
@@ -45,53 +44,60 @@ class Run:
     end: int
 
     @property
+    def part(self) -> Part:
+        """Where it belongs."""
+        return self.batch, self.topic, self.partition
+
+    @property
     def words(self) -> str:
         """views/0 offsets 10 to 19 (batch 1)."""
         return f"{self.topic}/{self.partition} offsets {self.start} to {self.end - 1} (batch {self.batch})"
 
 
-def reland(
-    settings: Settings,
-    found: Iterable[Ailment],
-    run_id: str,
-    open_spark: Callable[[Settings], Any],
-    *,
-    accept_loss: bool,
-) -> Mended:
+def reland(settings: Settings, run_id: str, open_spark: Callable[[Settings], Any], *, accept_loss: bool) -> Mended:
     """Put the records of the hurt files back, under ingest's lease.
 
     TopicError when topics do not hold them all any more and that is not accepted; nothing is changed then.
     """
     ledger = Ledger(settings)
     with Leases(ledger).held(LEASE, run_id) as lease:
-        lake, wound = Lake(settings, open_spark(settings)), wound_of(settings, BRONZE, found)
-        there, gone = held(settings, list(lost_runs(lake, wound, remembered(lake))))
-        rows = again(lake, there).persist()
+        lake, wound = Lake(settings, open_spark(settings)), wound_of(settings, BRONZE)
+        memory, stands = remembered(lake), standing(lake, BRONZE, wound)
+        lost = without(stands, short(stands, memory))
+        rows = emptied_again(lake, again(lake, held(settings, lost)), memory).persist()
         count = rows.count()
+        gone = [] if count == wound.lost else without(rows, lost)
         refuse_loss(wound, count, gone, accept_loss=accept_loss)
+        refuse_unemptied(stands.unionByName(rows), memory)
         Leases(ledger).check(lease)
         moved = heal(lake, wound, rows if count else None, run_id)
         return proven(ledger, BRONZE, wound.standing + count, moved, loss_of(wound, count, gone))
 
 
-def lost_runs(lake: Lake, wound: Wound, memory: Memory) -> Iterator[Run]:
-    """What the batches had read and does not stand, of parts that lack records; gaps without a record are among it."""
-    rows = standing(lake, BRONZE, wound)
-    counts = {tuple(line[:3]): line[3] for line in rows.groupBy(*PART).count().collect()}
-    sizes = {(number, topic, n): bounds for number, plan in memory.plans.items()
-             for topic, parts in plan.ranges.items() for n, bounds in parts.items()}  # fmt: skip
-    short = [part for part, (start, end) in sizes.items()
-             if counts.get(part, 0) < memory.received.get(part, end - start)]  # fmt: skip
-    there = offsets_of(rows, short)
-    for number, topic, partition in sorted(short):
-        start, end = sizes[number, topic, partition]
-        stands, topic_id = there.get((number, topic, partition), set()), memory.plans[number].topic_ids[topic]
-        for first, last in unbroken(offset for offset in range(start, end) if offset not in stands):
-            yield Run(number, topic, topic_id, partition, first, last + 1)
+def short(stands: "DataFrame", memory: Memory) -> Iterator[Run]:
+    """All that batches had read of the partitions of which records are missing."""
+    counts = {tuple(line[:3]): line[3] for line in stands.groupBy(*PART).count().collect()}
+    for number, plan in sorted(memory.plans.items()):
+        for topic, parts in sorted(plan.ranges.items()):
+            for partition, (start, end) in sorted(parts.items()):
+                run = Run(number, topic, plan.topic_ids[topic], partition, start, end)
+                if counts.get(run.part, 0) < memory.received.get(run.part, end - start):
+                    yield run
+
+
+def without(rows: "DataFrame", runs: Iterable[Run]) -> list[Run]:
+    """What is left of these offsets, less those of rows of bronze; offsets that never had a record are among it."""
+    every = list(runs)
+    there = offsets_of(rows, {run.part for run in every})
+    return [
+        replace(run, start=first, end=last + 1)
+        for run in every
+        for first, last in unbroken(n for n in range(run.start, run.end) if n not in there.get(run.part, ()))
+    ]
 
 
 def offsets_of(rows: "DataFrame", parts: Iterable[Part]) -> dict[Part, set[int]]:
-    """The offsets that stand of these parts; nobody but they are held in memory."""
+    """The offsets of rows of these parts; those of no others are held in memory."""
     wanted = rows.sparkSession.createDataFrame(list(parts), "ingest_seq bigint, topic string, `partition` int")
     found = rows.join(F.broadcast(wanted), on=list(PART), how="left_semi").groupBy(*PART)
     lines = found.agg(F.collect_list("offset").alias("offsets")).collect()
@@ -112,18 +118,18 @@ def unbroken(offsets: Iterable[int]) -> Iterator[tuple[int, int]]:
         yield first, last
 
 
-def held(settings: Settings, runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
-    """Of these offsets those that their topics hold still, and those that are gone: with the topic, or by retention."""
-    names = sorted({run.topic for run in runs})
-    ids, begins = topics.topic_ids(settings, names), topics.begin_offsets(settings, names)
-    there, gone = [], []
-    for run in runs:
-        is_same = ids.get(run.topic) == run.topic_id
-        begin = begins.get(run.topic, {}).get(run.partition, run.end) if is_same else run.end
-        cut = min(max(begin, run.start), run.end)
-        there += [_between(run, cut, run.end)] * (cut < run.end)
-        gone += [_between(run, run.start, cut)] * (run.start < cut)
-    return there, gone
+def held(settings: Settings, runs: Iterable[Run]) -> list[Run]:
+    """Of these offsets those that may be asked for: of the same topic, and neither gone by retention nor cut off."""
+    every = list(runs)
+    names = sorted({run.topic for run in every})
+    ids = topics.topic_ids(settings, names)
+    begins, ends = topics.begin_offsets(settings, names), topics.end_offsets(settings, names)
+    cut = [
+        replace(run, start=max(run.start, begin), end=min(run.end, ends[run.topic][run.partition]))
+        for run in every
+        if ids.get(run.topic) == run.topic_id and (begin := begins.get(run.topic, {}).get(run.partition)) is not None
+    ]
+    return [run for run in cut if run.start < run.end]
 
 
 def again(lake: Lake, runs: list[Run]) -> "DataFrame":
@@ -146,14 +152,12 @@ def again(lake: Lake, runs: list[Run]) -> "DataFrame":
 
 def refuse_loss(wound: Wound, count: int, gone: list[Run], *, accept_loss: bool) -> None:
     """TopicError for what the topics have no more, unless accepted; WriteError when they have something else."""
-    if count == wound.lost:
-        return
-    if count > wound.lost or not gone:
+    if count > wound.lost or sum(run.end - run.start for run in gone) < wound.lost - count:
         raise WriteError(
             f"{BRONZE}: the hurt files held {wound.lost} records, the topics have {count} at those offsets; nothing "
             "was changed. Put the files back from a copy"
         )
-    if not accept_loss:
+    if count < wound.lost and not accept_loss:
         raise TopicError(
             f"{loss_of(wound, count, gone)}; nothing was changed. Put the files back from a copy, or book the loss "
             f"with `reelhouse repair {BRONZE} --accept-loss`; see docs/runbooks/lake.md"
@@ -161,13 +165,9 @@ def refuse_loss(wound: Wound, count: int, gone: list[Run], *, accept_loss: bool)
 
 
 def loss_of(wound: Wound, count: int, gone: list[Run]) -> str:
-    """In words what is lost for good; empty for nothing."""
+    """In words what is lost for good; empty for nothing. Of some of these offsets there may never have been records."""
     if count == wound.lost:
         return ""
     more = f" and {len(gone) - SHOWN} more stretches" if len(gone) > SHOWN else ""
     places = ", ".join(run.words for run in gone[:SHOWN])
     return f"{BRONZE}: {wound.lost - count} records are lost for good, at {places}{more}"
-
-
-def _between(run: Run, start: int, end: int) -> Run:
-    return Run(run.batch, run.topic, run.topic_id, run.partition, start, end)

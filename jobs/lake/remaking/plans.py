@@ -1,6 +1,5 @@
 """What each batch had read, and when and by which run it was booked: all that a batch done again cannot tell itself."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,22 +13,24 @@ from jobs.lake.ingest.control import WATERMARKS
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import BOOKS, BRONZE
 from jobs.lake.ledger import Ledger
-from jobs.lake.remaking.wounds import standing
+from jobs.lake.remaking.wounds import note_of, standing
 from jobs.lake.tables import Lake
 from jobs.ops.costs import BATCH
 
 TOLD = ("ingest_seq", "recorded_at")
 ENDED = (*TOLD, "run_id")
 Line = Mapping[str, Any]
-Part = tuple[int, str, int]  # batch, topic, partition
+PART = ("ingest_seq", "topic", "partition")
+Part = tuple[int, str, int]  # the same of one part of one batch
 
 
 @dataclass(frozen=True)
 class Memory:
-    """By batch: its plan, how many records it received of each part, the run that booked it, and when."""
+    """By batch: its plan, what it received of each part, how much of that is erased, who booked it and when."""
 
     plans: dict[int, Plan]
     received: dict[Part, int]
+    erased: dict[Part, int]
     runs: dict[int, str]
     times: dict[int, datetime]
 
@@ -41,8 +42,8 @@ def remembered(lake: Lake) -> Memory:
     told = [line for table in (TOUCHED, WATERMARKS) for line in lines_of(lake, table, *TOLD)]
     times = {line["ingest_seq"]: line["recorded_at"] for line in (*ends, *told, *books)}
     runs = {line["ingest_seq"]: line["run_id"] for line in (*ends, *books)}
-    received = {(line["ingest_seq"], line["topic"], line["partition"]): line["received"] for line in books}
-    return Memory(booked(books) | noted(Ledger(lake.settings)), received, runs, times)
+    received, erased = ({part_of(line): line.get(name) or 0 for line in books} for name in ("received", "erased"))
+    return Memory(booked(books) | noted(Ledger(lake.settings)), received, erased, runs, times)
 
 
 def lines_of(lake: Lake, table: str, *columns: str) -> list[dict[str, Any]]:
@@ -55,7 +56,7 @@ def lines_of(lake: Lake, table: str, *columns: str) -> list[dict[str, Any]]:
 def noted(ledger: Ledger) -> dict[int, Plan]:
     """The plans in those commits to bronze that its log still has: a month of them."""
     commits = ledger.open(BRONZE).history() if ledger.exists(BRONZE) else []
-    notes = [json.loads(commit.get("userMetadata") or "{}") for commit in commits]
+    notes = map(note_of, commits)
     return {note["ingest_seq"]: Plan.from_note(note) for note in notes if "ranges" in note}
 
 
@@ -63,6 +64,11 @@ def booked(lines: Iterable[Line]) -> dict[int, Plan]:
     """The plans that the lines of the books tell."""
     by_batch = groupby(sorted(lines, key=batch_of), key=batch_of)
     return {number: _plan(number, list(batch)) for number, batch in by_batch}
+
+
+def part_of(line: Line) -> Part:
+    """The part of a batch that a line of the books is of."""
+    return line["ingest_seq"], line["topic"], line["partition"]
 
 
 def batch_of(line: Line) -> int:

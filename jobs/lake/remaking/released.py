@@ -4,6 +4,7 @@ What was staged for a release stays until the next build, so the very rows are c
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from jobs.lake.ailments import Ailment
@@ -18,6 +19,7 @@ from jobs.lake.publications import Release, releases
 from jobs.lake.releasing import commit_staged, unfinished
 from jobs.lake.runner import Runner, lease_name, runner_of
 from jobs.lake.settings import Settings
+from jobs.lake.staging import StagedTable
 
 
 def release_again(
@@ -64,10 +66,18 @@ def of_staging(runner: Runner, table: str, told: list[Release]) -> bool:
         return False
     published = {release.versions.get(table) for release in told if release.number == ticket.number}
     staged = [each for each in manifest.tables if each.table == table]
-    if not staged or published != {told[-1].versions[table]}:
+    if not staged or published != {told[-1].versions[table]} or not is_there(runner, staged[0]):
         return False
     commit_staged(runner, staged[0], manifest, verdict, ticket)
     return True
+
+
+def is_there(runner: Runner, staged: StagedTable) -> bool:
+    """Whether the staged rows are where they were: where people were erased upkeep empties what is released."""
+    from deltalake import DeltaTable
+
+    path = runner.staging.path(staged.table)
+    return all(Path(file).exists() for file in DeltaTable(path, version=staged.version).file_uris())
 
 
 def of_upkeep(ledger: Ledger, table: str, told: list[Release]) -> bool:

@@ -17,6 +17,7 @@ from jobs.lake.errors import WriteError
 from jobs.lake.identity import pseudonym_function, read_keys
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.counting import received
+from jobs.lake.ingest.erased import erased_of
 from jobs.lake.ingest.loop import Ingest
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import BOOKS, BRONZE, committed
@@ -80,9 +81,8 @@ class Shadow:
         planned = self._planned(memory, number, found)
         counts = {place: n for place, n in found.items() if place[0] in only}
         run_id, at = memory.runs.get(number, self.run_id), memory.times.get(number, now())
-        batch = Batch(
-            self.lake, self.ledger, planned, run_id, counts, pseudonym_function(self.settings.keys_path), only=only
-        )
+        pseudonym, erased = pseudonym_function(self.settings.keys_path), erased_of(Ledger(self.settings), number)
+        batch = Batch(self.lake, self.ledger, planned, run_id, counts, pseudonym, only=only, erased=erased)
         run_batch(batch, lambda: at, still_ours)
 
     def _planned(self, memory: Memory, number: int, found: dict[tuple[str, int], int]) -> Plan:

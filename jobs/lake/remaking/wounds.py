@@ -5,13 +5,13 @@ files. Between any two of these a query that could see a row twice, or miss it, 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from jobs.lake.ailments import Ailment, ailments_of
+from jobs.lake.ailments import ailments_of
 from jobs.lake.aside import Mended, set_aside
 from jobs.lake.errors import WriteError
 from jobs.lake.ledger import Ledger
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
     from pyspark.sql import DataFrame
 
-NOTE = "repaired"
+APP, NOTE = "repair", "repaired"
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Wound:
     standing: int
 
 
-def wound_of(settings: Settings, table: str, found: Iterable[Ailment]) -> Wound:
-    """The hurt data files among what was found; none for a table that is well."""
+def wound_of(settings: Settings, table: str) -> Wound:
+    """What the table has lost; no file for one that is well. Whoever mends it looks under the lease of its writers."""
     import pyarrow as pa
     from deltalake import DeltaTable
 
@@ -51,15 +51,24 @@ def wound_of(settings: Settings, table: str, found: Iterable[Ailment]) -> Wound:
     delta = DeltaTable(folder)
     lines = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
     rows = {unquote(line["path"]): int(line["num_records"]) for line in lines}
-    hurt = frozenset(each.file.relative_to(folder).as_posix() for each in found)
+    hurt = frozenset(each.file.relative_to(folder).as_posix() for each in ailments_of(settings, table))
     lost = sum(rows[name] for name in hurt - replaced(delta))
     return Wound(table, folder, hurt, lost, sum(n for name, n in rows.items() if name not in hurt))
 
 
 def replaced(delta: "DeltaTable") -> frozenset[str]:
     """The files in whose place rows were put, as the commits of those rows note."""
-    notes = [json.loads(commit.get("userMetadata") or "{}") for commit in delta.history()]
-    return frozenset(name for note in notes for name in note.get(NOTE, ()))
+    return frozenset(name for commit in delta.history() for name in note_of(commit).get(NOTE, ()))
+
+
+def is_of_repair(commit: Mapping[str, Any]) -> bool:
+    """Whether a commit put rows in the place of hurt files, or had the log forget those."""
+    return NOTE in note_of(commit) or commit.get("operation") == "FSCK"
+
+
+def note_of(commit: Mapping[str, Any]) -> dict[str, Any]:
+    """What a commit notes of itself, as JSON; empty for one that notes nothing."""
+    return dict(json.loads(commit.get("userMetadata") or "{}"))
 
 
 def standing(lake: Lake, table: str, wound: Wound | None = None) -> "DataFrame":
@@ -67,7 +76,7 @@ def standing(lake: Lake, table: str, wound: Wound | None = None) -> "DataFrame":
     from deltalake import DeltaTable
 
     lake.ensure(table)
-    hurt = wound or wound_of(lake.settings, table, ailments_of(lake.settings, table))
+    hurt = wound or wound_of(lake.settings, table)
     return PlainScan(str(hurt.folder), DeltaTable(hurt.folder), hurt.files).frame(lake.spark)
 
 
@@ -77,7 +86,9 @@ def heal(lake: Lake, wound: Wound, rows: "DataFrame | None", run_id: str) -> lis
     moved = [set_aside(lake.settings, wound.table, file) for file in hurt if file.exists()]
     if rows is not None:
         note = json.dumps({NOTE: sorted(wound.files), "run_id": run_id})
-        lake.append(wound.table, rows, app=f"repair:{run_id}", version=1, metadata=note)
+        lake.append(
+            wound.table, rows, app=APP, version=lake.version(wound.table), metadata=note
+        )  # never the same twice
     forget(wound)
     return [str(aside) for _, aside in moved]
 
