@@ -39,12 +39,16 @@ def repair(
 
     from jobs.lake.clock import now
     from jobs.lake.contracts import contract
+    from jobs.lake.repairing import tidy
     from jobs.serve.printing import print_rows
 
     settings, run = Settings.from_env(), run_id or f"by-hand-{now():%Y%m%dT%H%M%S}"
     for table in tables:  # before anything is moved
         contract(table, settings.schemas_dir)
-    done = [(table, mended(settings, table, run, accept_loss=accept_loss)) for table in tables]
+    try:
+        done = [(table, mended(settings, table, run, accept_loss=accept_loss)) for table in tables]
+    finally:
+        tidy(settings, run)
     rows = [asdict(each) for _, each in done if each]
     for table in (table for table, each in done if each is None):
         typer.echo(f"{table}: nothing ails it", err=True)

@@ -22,18 +22,25 @@ def mend(
 
     found, opener = ailments_of(settings, table), open_spark or open_session
     if not found:
-        return end_recall(settings, run_id) if table == HISTORY else None
+        return mend_publication(settings, run_id) if table == HISTORY else None
     refuse_the_rest(found)
     if all(each.kind is Kind.data for each in found):
         return mend_data(settings, table, run_id, opener, accept_loss=accept_loss)
     return mend_commits(settings, table, found, run_id, opener)
 
 
-def end_recall(settings: Settings, run_id: str) -> Mended | None:
+def mend_publication(settings: Settings, run_id: str) -> Mended | None:
     """Publish the history as a repair left it that was killed; None when none was."""
     from jobs.lake.remaking.from_versions import publish_recalled
 
     return publish_recalled(settings, run_id)
+
+
+def tidy(settings: Settings, run_id: str) -> None:
+    """Take away what was made beside the lake, once all tables are mended, or one could not be."""
+    from jobs.lake.remaking.shadow import clear
+
+    clear(settings, run_id)
 
 
 def mend_data(settings: Settings, table: str, run_id: str, open_spark: Opener, *, accept_loss: bool) -> Mended:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from jobs.__main__ import build_app
 from jobs.drills.storage import tear
 from jobs.lake.ailments import Kind, ailments
-from jobs.lake.errors import DamageError, UsageError, WriteError
+from jobs.lake.errors import DamageError, WriteError
 from jobs.lake.ingest.progress import progress
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
@@ -133,6 +133,25 @@ def test_a_torn_commit_of_the_newest_batch_makes_ingest_do_that_batch_again(ledg
     reached = progress(ledger)
     assert (reached.complete, reached.landed) == (2, 3)
     assert found(ledger) == []
+
+
+@pytest.mark.parametrize("why", ["displaced", "erased"])
+def test_a_torn_commit_that_took_rows_and_brought_none_is_done_again(ledger: Ledger, why: str) -> None:
+    """Or what an erasure took would be back, and nobody would know."""
+    if why == "erased":
+        asked = {"marks": ["m"], "erased_at": NOON, "is_later_refused": False, "asked_by": "t", "why": "w"}
+        line = {**asked, "run_id": "r", "record_counts": {"views/0": 3}, "row_counts": {TABLE: 3}}
+        ledger.append("ops.erasures", [{"ingest_seq": 3, "recorded_at": NOON, **line}], app="ingest", version=3)
+    else:
+        line = {"table": TABLE, "day": NOON.date(), "cause": "displaced", "rows": 1, "recorded_at": NOON}
+        ledger.append("ops.touched", [{"ingest_seq": 3, **line}], app="ingest", version=3)
+    ledger.replace_batches(TABLE, [], {1}, app="ingest", version=3)
+    book(ledger, 3, quarantined=0)
+    tear(newest_of_log(ledger, TABLE))
+    mended = mend(ledger.settings, TABLE, "test")
+    assert mended is not None
+    assert (mended.rows, mended.next_step) == (6, "reelhouse ingest")
+    assert progress(ledger).complete == 2
 
 
 @pytest.mark.parametrize("is_torn", [True, False])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,28 +16,31 @@ from pyspark.sql import SparkSession
 
 from jobs.drills.storage import tear
 from jobs.lake.ailments import HISTORY, Kind, ailments_of
-from jobs.lake.clock import now
 from jobs.lake.contracts import contract
 from jobs.lake.errors import WriteError
 from jobs.lake.ledger import Ledger
 from jobs.lake.mending import newest_of_log
 from jobs.lake.publications import Publication, families, latest, publish, release_id
+from jobs.lake.remaking import from_versions, wounds
 from jobs.lake.repairing import mend
-from jobs.lake.runner import Runner
 from jobs.lake.settings import Settings
+from jobs.lake.staging import Staging
 from jobs.serve.tables import arrow_of, published_version
+from jobs.upkeep.files import vacuum
 from tests.lake.small_shop import publish as release
 from tests.lake.test_made_anew import rows
 
 NOON = datetime(2026, 11, 20, 4, tzinfo=UTC)
+ALL_TOLD = sorted((f"k1:{user}", NOON + timedelta(hours=n)) for n in (1, 2, 3) for user in range(n + 1))
 FILLED: dict[str, Any] = {"string": "0", "bigint": 0, "int": 0, "boolean": False, "double": 0.0}
 
 
-@pytest.fixture
-def shop(published: Settings, spark: SparkSession, tmp_path: Path) -> Settings:
+@pytest.fixture(scope="module")
+def shop(published: Settings, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A copy of the small shop, with a release whose staging is there."""
-    shutil.copytree(published.home, tmp_path / "home")
-    copied = published.model_copy(update={"home": tmp_path / "home"})
+    home = tmp_path_factory.mktemp("again") / "home"
+    shutil.copytree(published.home, home)
+    copied = published.model_copy(update={"home": home})
     release(copied, spark, is_anew=True)
     return copied
 
@@ -62,15 +66,24 @@ def test_a_torn_commit_of_a_release_is_made_again_from_what_was_staged(shop: Set
         assert mend(shop, table, "mend", lambda _: spark) is not None
     assert {table: rows(shop, table) for table in before} == before
     assert latest(Ledger(shop), "funnels") == versions
-    Runner(shop, "funnels", "again", lambda _: spark).build(now(), full=True)
 
 
 def test_what_nothing_holds_any_more_is_left_as_it_is(shop: Settings, spark: SparkSession) -> None:
-    tables = list(torn(shop))
-    Runner(shop, "funnels", "later", lambda _: spark).staging.clear()
+    tables, staging = list(torn(shop)), Staging(shop, "funnels")
+    for table in tables:  # as upkeep does where somebody was erased
+        vacuum(empty(staging.path(table)), timedelta(0))
+    with pytest.raises(WriteError, match="what was staged for that is gone; nothing was changed"):
+        mend(shop, tables[0], "mend", lambda _: spark)
+    staging.clear()
     with pytest.raises(WriteError, match="what was staged for that is gone; nothing was changed"):
         mend(shop, tables[0], "mend", lambda _: spark)
     assert [one.kind for one in ailments_of(shop, tables[0])] == [Kind.newest_commit]
+
+
+def empty(path: str) -> DeltaTable:
+    """A table once all its rows are deleted."""
+    DeltaTable(path).delete()
+    return DeltaTable(path)
 
 
 def known(settings: Settings, user: int, at: datetime) -> dict[str, Any]:
@@ -130,9 +143,39 @@ def test_the_history_comes_back_from_files_that_were_written_together(history: L
     done = mend(history.settings, HISTORY, "mend", lambda _: spark)
     assert done is not None
     assert (done.rows, done.note, done.next_step) == (9, "", "")
-    assert told(history) == sorted(
-        (f"k1:{user}", NOON + timedelta(hours=number)) for number in (1, 2, 3) for user in range(number + 1)
-    )
+    assert told(history) == ALL_TOLD
+
+
+@pytest.mark.parametrize(("place", "step"), [(wounds, "forget"), (from_versions, "republish")])
+def test_a_repair_of_the_history_that_was_killed_is_ended_by_the_next(
+    history: Ledger, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, place: ModuleType, step: str
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(place, step, lambda *_: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            mend(history.settings, HISTORY, "mend", lambda _: spark)
+    with pytest.raises(OSError, match="No such file|not found"):
+        told(history)
+    assert mend(history.settings, HISTORY, "again", lambda _: spark) is not None
+    assert told(history) == ALL_TOLD
+    assert mend(history.settings, HISTORY, "once more", lambda _: spark) is None
+
+
+def test_rows_of_a_release_that_was_rolled_back_are_not_taken_for_those_that_are_lost(
+    tmp_path: Path, spark: SparkSession
+) -> None:
+    ledger = Ledger(Settings(home=tmp_path))
+    for number in (1, 2, 3):
+        at = NOON + timedelta(hours=number)
+        ledger.append(HISTORY, [known(ledger.settings, 1, at)])
+        if number == 2:
+            ledger.open(HISTORY).restore(1)
+        released(ledger, number, at)
+    files = map(Path, DeltaTable(ledger.path(HISTORY)).file_uris())
+    max(files, key=lambda file: file.stat().st_mtime_ns).unlink()
+    lost = "1 rows are lost for good, of what became known from 2026-11-20 07:00"
+    with pytest.raises(WriteError, match=lost):
+        mend(ledger.settings, HISTORY, "mend", lambda _: spark)
 
 
 def test_what_became_known_when_is_lost_only_when_that_is_accepted(history: Ledger, spark: SparkSession) -> None:

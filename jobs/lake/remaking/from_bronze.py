@@ -48,14 +48,11 @@ def remake(
         shadow = Shadow(settings, table, run_id, open_spark)
         lake = Lake(settings, shadow.lake.spark)
         shadow.do_again(remembered(lake), committed(ledger, BOOKS), lambda: Leases(ledger).check(lease))
-        try:
-            rows, note = lacking(lake, wound, shadow.lake.read(table))
-            if note and not accept_loss:
-                raise WriteError(f"{table}: {note}; nothing was changed. {REMEDY.format(table)}")
-            Leases(ledger).check(lease)
-            moved = heal(lake, wound, rows, run_id)
-        finally:
-            shadow.remove()
+        rows, note = lacking(lake, wound, shadow.lake.read(table))
+        if note and not accept_loss:
+            raise WriteError(f"{table}: {note}; nothing was changed. {REMEDY.format(table)}")
+        Leases(ledger).check(lease)
+        moved = heal(lake, wound, rows, run_id)
         return proven(ledger, table, wound.standing + wound.lost, moved, note)
 
 

@@ -14,7 +14,7 @@ from jobs.bronze.events import build
 from jobs.lake import topics
 from jobs.lake.aside import Mended
 from jobs.lake.errors import TopicError, WriteError
-from jobs.lake.ingest.landing import records
+from jobs.lake.ingest import landing
 from jobs.lake.ingest.loop import LEASE
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import BRONZE
@@ -141,7 +141,7 @@ def again(lake: Lake, runs: list[Run]) -> "DataFrame":
     ids = {run.topic: run.topic_id for run in runs}
     if not ids:
         return lake.nothing(BRONZE)
-    rows = build(records(lake, Plan(0, ranges, ids)), topic_ids=ids, ingest_seq=0).drop("ingest_seq")
+    rows = build(landing.records(lake, Plan(0, ranges, ids)), topic_ids=ids, ingest_seq=0).drop("ingest_seq")
     told = [(run.topic, run.partition, run.start, run.end, run.batch) for run in runs]
     wanted = lake.spark.createDataFrame(told, "_topic string, _part int, _start bigint, _end bigint, ingest_seq bigint")
     is_there = (F.col("topic") == F.col("_topic")) & (F.col("partition") == F.col("_part"))

@@ -77,9 +77,12 @@ def publish_recalled(settings: Settings, run_id: str) -> Mended | None:
 
 
 def is_begun(ledger: Ledger, last: Release | None) -> bool:
-    """Whether all that the history has beyond what is published is of a repair, which was killed then."""
+    """Whether what the history has beyond what is published is of a repair that was killed, or was settled by it."""
     beyond = ledger.version(HISTORY) - (last.versions[HISTORY] if last else ledger.version(HISTORY))
-    return beyond > 0 and all(map(is_of_repair, ledger.open(HISTORY).history(beyond)))
+    commits = ledger.open(HISTORY).history(beyond) if beyond > 0 else []  # the newest first
+    settled = [commit for commit in commits if not is_of_repair(commit)]
+    is_newest = bool(commits) and is_of_repair(commits[0])
+    return is_newest and all(each["operation"] == "RESTORE" for each in settled)
 
 
 def older(lake: Lake, wound: Wound) -> "DataFrame | None":

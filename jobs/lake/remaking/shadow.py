@@ -1,11 +1,13 @@
 """A lake beside the lake, in which batches are done again from bronze: the same steps, on tables that begin empty.
 
 What stands is neither read nor written meanwhile, so no batch needs to see a table as it was before it. One that is
-killed goes on where it stopped. Bronze is not copied: the shadow has a link to it.
+killed goes on where it stopped, and tables that are made of all topics share one. Bronze is not copied: the shadow has
+a link to it.
 """
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,15 +15,16 @@ from typing import Any
 
 from jobs.lake.ailments import BY_BATCH
 from jobs.lake.clock import now
-from jobs.lake.errors import WriteError
+from jobs.lake.errors import LeaseError, WriteError
 from jobs.lake.identity import pseudonym_function, read_keys
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.counting import received
 from jobs.lake.ingest.erased import erased_of
-from jobs.lake.ingest.loop import Ingest
+from jobs.lake.ingest.loop import LEASE, Ingest
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import BOOKS, BRONZE, committed
 from jobs.lake.ingest.steps import run_batch
+from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.remaking.plans import Memory
 from jobs.lake.scanning import folder_of
@@ -45,7 +48,7 @@ class Shadow:
     @property
     def folder(self) -> Path:
         """Where it lies."""
-        return self.settings.home / FOLDER / self.table
+        return self.settings.home / FOLDER / (self.table if topics_of(self.table) < set(TOPICS) else "all")
 
     @cached_property
     def lake(self) -> Lake:
@@ -71,10 +74,6 @@ class Shadow:
             if number % COMPACT_EVERY == COMPACT_EVERY - 1:
                 self._compact()
 
-    def remove(self) -> None:
-        """Take it away; bronze stays, its link goes."""
-        shutil.rmtree(self.folder)
-
     def _batch(self, memory: Memory, number: int, still_ours: Callable[[], None]) -> None:
         only = topics_of(self.table)
         found = received(self.ledger, number)
@@ -99,6 +98,14 @@ class Shadow:
         """Write small files together, or each batch would have more to open than the one before."""
         for table in filter(self.ledger.exists, BY_BATCH):
             self.ledger.open(table).optimize.compact()
+
+
+def clear(settings: Settings, run_id: str) -> None:
+    """Take all shadows away, unless somebody is at work with one; bronze stays, its link goes."""
+    folder = settings.home / FOLDER
+    if folder.exists():
+        with suppress(LeaseError), Leases(Ledger(settings)).held(LEASE, run_id):
+            shutil.rmtree(folder)
 
 
 def topics_of(table: str) -> frozenset[str]:
