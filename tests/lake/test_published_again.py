@@ -14,7 +14,9 @@ import pytest
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
+from jobs.commands.repair import mended
 from jobs.drills.storage import tear
+from jobs.lake import session
 from jobs.lake.ailments import HISTORY, Kind, ailments_of
 from jobs.lake.contracts import contract
 from jobs.lake.errors import WriteError
@@ -178,7 +180,9 @@ def test_rows_of_a_release_that_was_rolled_back_are_not_taken_for_those_that_are
         mend(ledger.settings, HISTORY, "mend", lambda _: spark)
 
 
-def test_what_became_known_when_is_lost_only_when_that_is_accepted(history: Ledger, spark: SparkSession) -> None:
+def test_what_became_known_when_is_lost_only_when_that_is_accepted_and_booked(
+    history: Ledger, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = Path(history.path(HISTORY))
     named = {Path(file) for file in DeltaTable(folder).file_uris()}
     for file in set(folder.glob("*.parquet")) - named:
@@ -186,8 +190,10 @@ def test_what_became_known_when_is_lost_only_when_that_is_accepted(history: Ledg
     lost = "5 rows are lost for good, of what became known from 2026-11-20 05:00 to 2026-11-20 06:00 UTC"
     with pytest.raises(WriteError, match=lost):
         mend(history.settings, HISTORY, "mend", lambda _: spark)
-    done = mend(history.settings, HISTORY, "mend", lambda _: spark, accept_loss=True)
+    monkeypatch.setattr(session, "open_session", lambda _: spark)
+    done = mended(history.settings, HISTORY, "mend", accept_loss=True)
     assert done is not None
     assert done.note.startswith(f"{HISTORY}: {lost}")
+    assert [(row["command"], row["detail"]) for row in history.read("ops.runs").to_pylist()] == [("repair", done.note)]
     assert done.next_step == "reelhouse build profiles --full"
     assert {at for _, at in told(history)} == {NOON + timedelta(hours=3)}

@@ -182,13 +182,13 @@ def test_hurt_files_are_made_again_from_bronze(shop: Shop) -> None:
 
 
 def test_the_ledger_is_told_as_it_was_when_all_of_it_is_hurt(shop: Shop) -> None:
-    tables = (BOOKS, "ops.touched", "ops.watermarks", "silver.quarantine")
+    tables = (BOOKS, "ops.watermarks", "silver.quarantine", "ops.touched")
     before = {table: shop.rows(table) for table in tables}
-    for table in tables:
-        for file in shop.files(table):
+    for some in (tables[:3], tables[3:]):  # when a batch was booked only some of these tell
+        for file in (file for table in some for file in shop.files(table)):
             file.unlink()
-    for table in tables:
-        shop.mend(table)
+        for table in some:
+            shop.mend(table)
     assert {table: shop.rows(table) for table in tables} == before
     assert ailments(shop.settings) == []
     clear(shop.settings, "test")
@@ -232,8 +232,9 @@ def test_an_erased_record_that_only_its_bytes_name_is_not_let_in_again(erased: S
     lake = Lake(erased.settings, erased.spark)
     memory = remembered(lake)
     refuse_unemptied(lake.read(BRONZE), memory)
-    part = next(part for part, count in memory.erased.items() if count)
-    more = replace(memory, erased=memory.erased | {part: memory.erased[part] + 1})
+    part = (0, "orders", 0)
+    assert memory.erased[part] == 1
+    more = replace(memory, erased=memory.erased | {part: 2})
     with pytest.raises(WriteError, match=r"orders/0 has records of batch 0 that were erased.* nothing was changed"):
         refuse_unemptied(lake.read(BRONZE), more)
 
@@ -287,7 +288,7 @@ def test_a_torn_erasure_is_carried_out_again(erased: Shop, tmp_path: Path) -> No
     tear(newest_of_log(shop.ledger, BRONZE))
     assert shop.mend(BRONZE).note == ""
     assert (shop.rows(BRONZE), shop.ledger.version(BRONZE)) == (before, version)
-    assert progress(shop.ledger).landed == 4
+    assert progress(shop.ledger).landed == progress(erased.ledger).landed + 1
 
 
 def test_a_torn_commit_of_bronze_whose_records_are_gone_stays(shop: Shop) -> None:

@@ -56,7 +56,7 @@ class Shadow:
         link = self.folder / BRONZE.replace(".", "/")
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.is_symlink():
-            link.symlink_to(folder_of(self.settings.table_path(BRONZE)))
+            link.symlink_to(folder_of(self.settings.table_path(BRONZE)).absolute())
         aside = self.settings.model_copy(update={"lake_uri": str(self.folder)})
         made: Lake = Ingest(aside, self.run_id, now, self.open_spark).lake()
         return made
@@ -80,7 +80,8 @@ class Shadow:
         planned = self._planned(memory, number, found)
         counts = {place: n for place, n in found.items() if place[0] in only}
         run_id, at = memory.runs.get(number, self.run_id), memory.times.get(number, now())
-        pseudonym, erased = pseudonym_function(self.settings.keys_path), erased_of(Ledger(self.settings), number)
+        pseudonym = pseudonym_function(self.settings.keys_path)
+        erased = tuple(place for place in erased_of(Ledger(self.settings), number) if place[0] in only)
         batch = Batch(self.lake, self.ledger, planned, run_id, counts, pseudonym, only=only, erased=erased)
         run_batch(batch, lambda: at, still_ours)
 
