@@ -225,6 +225,14 @@ def test_bronze_is_read_again_from_the_topics_and_erased_people_stay_erased(bare
     bare.files("silver.views")[0].unlink()
     with pytest.raises(UsageError, match=f"is made again from {BRONZE}, which is hurt itself"):
         bare.mend("silver.views")
+    keys = bare.settings.keys_path.read_bytes()
+    bare.settings.keys_path.unlink()
+    with pytest.raises(KeyFileError, match="put the key file back"):
+        bare.mend(BRONZE)
+    ensure_key_file(bare.settings.keys_path)
+    with pytest.raises(WriteError, match="that were erased, and only their bytes say which; nothing was changed"):
+        bare.mend(BRONZE)
+    bare.settings.keys_path.write_bytes(keys)
     assert bare.mend(BRONZE).note == ""
     assert bare.rows(BRONZE) == erased.rows(BRONZE)
     assert sum(line["key"] is None for line in bare.ledger.read(BRONZE).to_pylist()) == 4, "three found, one late"
