@@ -17,6 +17,7 @@ from jobs.lake.ingest.progress import progress
 from jobs.lake.jars import allowed_jars, wrong_jars
 from jobs.lake.java import GOOD_MAJORS, REMEDY, complaint, find_java
 from jobs.lake.ledger import Ledger
+from jobs.lake.lost_commits import lost_commits
 from jobs.lake.services import process, services
 from jobs.lake.services.service import Service, answers
 from jobs.lake.settings import ROOT, Settings
@@ -66,7 +67,7 @@ def examine(settings: Settings) -> list[Finding]:
 def examine_lake(settings: Settings) -> list[Finding]:
     """Look at every file of every table, and at the topics; never raises for what it finds."""
     hurt = [Finding(one.table, Verdict.blocks, f"{one.kind}: {one.file} {one.found}", one.remedy)
-            for one in ailments(settings)]  # fmt: skip
+            for one in ailments(settings) or lost_commits(settings)]  # fmt: skip
     whole = Finding("tables", Verdict.ok, f"every file of {settings.lake_root} can be read")
     return [*(hurt or [whole]), topics_read(settings)]
 

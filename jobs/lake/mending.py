@@ -19,6 +19,7 @@ from jobs.lake.leases import TABLE as LEASES
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
+from jobs.lake.topics import CONTROL
 
 
 def mend_log(settings: Settings, table: str, found: list[Ailment], run_id: str) -> Mended:
@@ -103,7 +104,8 @@ def lacks_newest_batch(ledger: Ledger, table: str) -> bool:
         return False  # it tells itself how far it is
     fate, topic = BY_BATCH[table]
     lines = ledger.read(BOOKS, ["ingest_seq", "topic", fate]).to_pylist()
-    booked = {line["ingest_seq"] for line in lines if line[fate] and topic in ("", line["topic"])}
+    ours = [line for line in lines if topic in ("", line["topic"]) and (table, line["topic"]) != (TOUCHED, CONTROL)]
+    booked = {line["ingest_seq"] for line in ours if line[fate]}
     lacking = {number for number in booked | took_rows(ledger, table) if number > committed(ledger, table)}
     reached = progress(ledger)
     if lacking and (lacking != {reached.complete} or reached.is_unfinished):

@@ -5,6 +5,7 @@ from typing import Any
 
 from jobs.lake.ailments import HISTORY, LANDED, UNDONE, Ailment, Kind, ailments_of
 from jobs.lake.aside import Mended
+from jobs.lake.lost_commits import lost_commit_of
 from jobs.lake.mending import mend_log, refuse_the_rest
 from jobs.lake.settings import Settings
 
@@ -20,7 +21,7 @@ def mend(
     """
     from jobs.lake.session import open_session
 
-    found, opener = ailments_of(settings, table), open_spark or open_session
+    found, opener = ailments_of(settings, table) or lost_commit_of(settings, table), open_spark or open_session
     if not found:
         return mend_publication(settings, run_id) if table == HISTORY else None
     refuse_the_rest(found)

@@ -135,6 +135,17 @@ def test_a_torn_commit_of_the_newest_batch_makes_ingest_do_that_batch_again(ledg
     assert found(ledger) == []
 
 
+def test_a_newest_commit_that_went_without_a_trace_is_done_again(ledger: Ledger) -> None:
+    """As where a repair was killed."""
+    ledger.append(TABLE, [refused(3, 0)], app="ingest", version=3)
+    book(ledger, 3, quarantined=1)
+    newest_of_log(ledger, TABLE).unlink()
+    mended = mend(ledger.settings, TABLE, "test")
+    assert mended is not None
+    assert (mended.rows, mended.next_step) == (6, "reelhouse ingest")
+    assert mend(ledger.settings, TABLE, "again") is None
+
+
 @pytest.mark.parametrize("why", ["displaced", "erased"])
 def test_a_torn_commit_that_took_rows_and_brought_none_is_done_again(ledger: Ledger, why: str) -> None:
     """Or what an erasure took would be back, and nobody would know."""

@@ -21,6 +21,7 @@ from jobs.lake.ailments import HISTORY, Kind, ailments_of
 from jobs.lake.contracts import contract
 from jobs.lake.errors import UsageError, WriteError
 from jobs.lake.ledger import Ledger
+from jobs.lake.lost_commits import lost_commits
 from jobs.lake.mending import newest_of_log
 from jobs.lake.publications import Publication, families, latest, publish, release_id
 from jobs.lake.remaking import from_versions, wounds
@@ -66,6 +67,10 @@ def test_a_torn_commit_of_a_release_is_made_again_from_what_was_staged(shop: Set
             (Kind.newest_commit, f"run `reelhouse repair {table}`")
         ]
         assert mend(shop, table, "mend", lambda _: spark) is not None
+    newest_of_log(Ledger(shop), tables[0]).unlink()  # as where that was killed
+    assert [one.table for one in lost_commits(shop)] == [tables[0]]
+    assert mend(shop, tables[0], "again", lambda _: spark) is not None
+    assert not list(lost_commits(shop))
     assert {table: rows(shop, table) for table in before} == before
     assert latest(Ledger(shop), "funnels") == versions
 

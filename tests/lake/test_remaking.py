@@ -24,8 +24,9 @@ from jobs.lake.ingest.erasing import Asked, erase
 from jobs.lake.ingest.loop import Ingest
 from jobs.lake.ingest.progress import progress
 from jobs.lake.ledger import Ledger
+from jobs.lake.lost_commits import lost_commits
 from jobs.lake.mending import newest_of_log
-from jobs.lake.remaking import wounds
+from jobs.lake.remaking import landed, wounds
 from jobs.lake.remaking.emptying import refuse_unemptied
 from jobs.lake.remaking.plans import remembered
 from jobs.lake.remaking.shadow import clear
@@ -290,6 +291,18 @@ def test_a_torn_commit_of_bronze_is_landed_again(shop: Shop, made: Shop, *, is_b
     with pytest.raises(WriteError, match="the torn commit is of batch 2, of which .*silver.views.* have rows"):
         shop.mend(BRONZE)
     assert progress(made.ledger).landed == 2
+
+
+def test_a_landing_that_was_killed_is_named_and_ended(shop: Shop, made: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    tear(newest_of_log(shop.ledger, BRONZE))
+    with monkeypatch.context() as patch:
+        patch.setattr(landed, "land", lambda *_: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            shop.mend(BRONZE)
+    assert [one.remedy for one in lost_commits(shop.settings)] == [f"run `reelhouse repair {BRONZE}`"]
+    shop.mend(BRONZE)
+    assert shop.rows(BRONZE) == made.rows(BRONZE)
+    assert not list(lost_commits(shop.settings))
 
 
 def test_a_torn_erasure_is_carried_out_again(erased: Shop, tmp_path: Path) -> None:
