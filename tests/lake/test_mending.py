@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from jobs.__main__ import build_app
 from jobs.drills.storage import tear
 from jobs.lake.ailments import Kind, ailments
+from jobs.lake.doctor import examine_lake
 from jobs.lake.errors import DamageError, WriteError
 from jobs.lake.ingest.progress import progress
 from jobs.lake.leases import Leases
@@ -208,6 +209,16 @@ def test_a_data_file_that_is_gone_or_changed_is_named_with_its_remedy(ledger: Le
     assert found(ledger) == [(TABLE, Kind.data)]
     assert words in ailments(ledger.settings)[0].found
     assert ailments(ledger.settings)[0].remedy == f"run `reelhouse repair {TABLE}`"
+
+
+def test_doctor_looks_on_where_the_books_are_hurt_themselves(ledger: Ledger) -> None:
+    for file in Path(ledger.path("ops.books")).rglob("*.parquet"):
+        file.write_bytes(b"PAR1")
+    found = examine_lake(ledger.settings)
+    assert [(one.subject, one.remedy) for one in found] == [
+        *[("ops.books", "run `reelhouse repair ops.books`")] * 3,
+        ("topics", "mend ops.books first"),
+    ]
 
 
 def test_doctor_names_the_table_the_file_and_the_remedy(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -200,6 +200,16 @@ def test_the_ledger_is_told_as_it_was_when_all_of_it_is_hurt(shop: Shop) -> None
     assert shop.files(BRONZE)
 
 
+def test_who_booked_a_batch_and_when_is_known_without_the_books(erased: Shop, tmp_path: Path) -> None:
+    shop = erased.copy(tmp_path / "home")
+    for file in shop.files(BOOKS):
+        file.unlink()
+    memory = remembered(Lake(shop.settings, shop.spark))
+    told = {line["ingest_seq"]: (line["run_id"], line["recorded_at"]) for line in erased.ledger.read(BOOKS).to_pylist()}
+    assert {number: (memory.runs[number], memory.times[number]) for number in memory.plans} == told
+    assert [number for number, plan in memory.plans.items() if plan.erasure] == [3]
+
+
 def test_rows_that_bronze_does_not_give_are_not_guessed_and_nobody_erased_comes_back(
     erased: Shop, tmp_path: Path
 ) -> None:

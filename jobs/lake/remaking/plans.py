@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.lake.balance import LOST
 from jobs.lake.costs import TABLE as COSTS
+from jobs.lake.erasures import TABLE as ERASURES
 from jobs.lake.ingest.accounts import TOUCHED
 from jobs.lake.ingest.control import WATERMARKS
 from jobs.lake.ingest.planning import Plan
@@ -39,6 +40,7 @@ def remembered(lake: Lake) -> Memory:
     """All that the ledger and bronze's log still know, whatever else of the ledger is hurt."""
     books = lines_of(lake, BOOKS)
     ends = [line for line in lines_of(lake, COSTS, "work", *ENDED) if line["work"] == BATCH]
+    ends += lines_of(lake, ERASURES, *ENDED)
     told = [line for table in (TOUCHED, WATERMARKS) for line in lines_of(lake, table, *TOLD)]
     times = {line["ingest_seq"]: line["recorded_at"] for line in (*ends, *told, *books)}
     runs = {line["ingest_seq"]: line["run_id"] for line in (*ends, *books)}
