@@ -86,9 +86,8 @@ def heal(lake: Lake, wound: Wound, rows: "DataFrame | None", run_id: str) -> lis
     moved = [set_aside(lake.settings, wound.table, file) for file in hurt if file.exists()]
     if rows is not None:
         note = json.dumps({NOTE: sorted(wound.files), "run_id": run_id})
-        lake.append(
-            wound.table, rows, app=APP, version=lake.version(wound.table), metadata=note
-        )  # never the same twice
+        version = lake.version(wound.table)  # no repair has that of another, or Delta would skip the second in silence
+        lake.append(wound.table, rows, app=APP, version=version, metadata=note)
     forget(wound)
     return [str(aside) for _, aside in moved]
 
