@@ -74,11 +74,12 @@ def statistics(ledger: Ledger, table: str, compacted: int, vacuumed: int) -> Tid
 
 
 def refuse_too_young(keep: timedelta, oldest_reader: datetime | None, now: datetime) -> None:
-    """UsageError when files that a run at work may still be reading would go."""
+    """UsageError when files would go that a run at work may still read, or one that has to end what was begun."""
     if oldest_reader is not None and now - keep > oldest_reader:
         raise UsageError(
-            f"--keep-days: a run at work reads what was there at {oldest_reader:%Y-%m-%d %H:%M} UTC; "
-            "keep more days, or wait until it has ended"
+            f"--keep-days: a run at work, or a batch that was killed, reads what was there at "
+            f"{oldest_reader:%Y-%m-%d %H:%M} UTC; keep more days, wait until the run has ended, or end the batch with "
+            "`reelhouse ingest`"
         )
 
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from jobs.lake.contracts import all_tables
 from jobs.lake.erasures import newest_seq
 from jobs.lake.errors import UsageError
+from jobs.lake.ingest.counting import begun_at
 from jobs.lake.kill_points import reach
 from jobs.lake.leases import Leases, is_held
 from jobs.lake.ledger import Ledger
@@ -78,11 +79,11 @@ class Round:
         return [table for group in (LEDGER, SILVER) for table in known[group] if self.ledger.exists(table)]
 
     def _oldest(self, but: str | None = None) -> datetime | None:
-        """Since when the run is at work that began first; None when none is."""
+        """Since when the run is at work, or the batch is begun and not ended, that began first; None when none is."""
         held = [
             lease.acquired_at for name, lease in self.leases.read().items() if name != but and is_held(lease, self.now)
         ]
-        return min(held, default=None)
+        return min(filter(None, [*held, begun_at(self.ledger)]), default=None)
 
     def _group(self, group: str, tables: Sequence[str]) -> Iterator[Tidied]:
         lease = lease_of(group)

@@ -59,9 +59,14 @@ def mark_of_record(lake: Lake, until: Mapping[str, datetime]) -> Column:
     arrived = F.unix_micros("kafka_time")
     said = F.unix_micros(F.try_to_timestamp(header("ce_time")))
     happened = F.coalesce(F.get_json_object(body, "$.event_time").try_cast("bigint"), said, arrived)
-    key = F.try_validate_utf8(F.col("key").cast("string"))
-    found = F.coalesce(told(key, happened, arrived), told(F.get_json_object(body, "$.user_id"), happened, arrived))
+    by_body = told(F.get_json_object(body, "$.user_id"), happened, arrived)
+    found = F.coalesce(told(key_of_record(), happened, arrived), by_body)
     return F.when(F.col("topic").isin(*PERSONAL), found)
+
+
+def key_of_record() -> Column:
+    """Of a row of bronze the key, a raw id, as text; null where it is none."""
+    return F.try_validate_utf8(F.col("key").cast("string"))
 
 
 def mark_function(path: "Path", until: Mapping[str, datetime]) -> Callable[[Column, Column, Column], Column]:
