@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 from pyspark.sql import SparkSession
 from typer.testing import CliRunner
@@ -18,8 +20,8 @@ from jobs.__main__ import build_app
 from jobs.lake import session
 from jobs.lake.clock import now
 from jobs.lake.digest import digest_of
-from jobs.lake.errors import UnerasedError
-from jobs.lake.identity import read_keys
+from jobs.lake.errors import KeyFileError, UnerasedError, UsageError
+from jobs.lake.identity import pseudonym_of, read_keys
 from jobs.lake.ingest.erasing import Asked, erase
 from jobs.lake.ingest.forgetting import ERASE_POINTS
 from jobs.lake.ingest.loop import Ingest
@@ -28,12 +30,13 @@ from jobs.lake.settings import Settings
 from jobs.lake.topics import ERASED_HEADER
 from jobs.upkeep.proving import LIVE, traces
 from jobs.upkeep.rounds import Round
+from tests.lake.funnel_histories import filled
 from tests.lake.logs import NOON, Log, Record, body_of, record
 
 WHO, OTHER = "u-who", "u-other"
 TABLES = ("silver.views", "silver.likes", "silver.orders", "silver.users")
 FATES = ("accepted", "duplicate", "conflict", "quarantined", "erased")
-ASKED_AT = NOON + timedelta(hours=1)
+HISTORY = "gold.user_profiles_history"
 PERSONAL = 11  # records of the person in `tale`
 
 
@@ -106,10 +109,13 @@ class Shop:
             run.until_caught_up()
         return run
 
-    def erase(self, user: str = WHO, *, is_later_refused: bool = False, killed_at: str = "") -> int | None:
-        """Erase somebody, or begin to; the batch."""
+    def erase(
+        self, user: str = WHO, *, is_later_refused: bool = False, killed_at: str = "", hour: int = 1,
+        why: str = "request 17",
+    ) -> int | None:  # fmt: skip
+        """Erase somebody, asked for at an hour after noon, or begin to; the batch."""
         run = Ingest(self.settings, "test", now, lambda _: self.spark)
-        asked = Asked(user, "request 17", "tester", ASKED_AT, is_later_refused)
+        asked = Asked(user, why, "tester", NOON + timedelta(hours=hour), is_later_refused)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(VARIABLE, f"raise:{killed_at}")
             _, done = erase(run, asked)
@@ -166,7 +172,15 @@ def erased(spark: SparkSession, key_file: Path, tmp_path_factory: pytest.TempPat
     for point in ERASE_POINTS:
         with pytest.raises(Killed, match=point):
             shop.erase(killed_at=point)
+        if point == "erase.after_silver.views":
+            with pytest.raises(UsageError, match="a batch that was killed"):
+                tidy(shop, "silver.views")  # what goes is found in the table as it was
     return shop
+
+
+def tidy(shop: Shop, *tables: str) -> None:
+    """Upkeep that keeps nothing old."""
+    Round(shop.settings, "test", timedelta(0), now(), lambda _: None).tidy(tables)
 
 
 def test_whoever_is_erased_might_never_have_been(erased: Shop, never: dict[str, Any]) -> None:
@@ -204,11 +218,12 @@ def test_no_file_holds_the_person_once_upkeep_was_there(erased: Shop, monkeypatc
     assert {"bronze.events", "silver.views"} <= {trace.table for trace in before if trace.where != LIVE}
     ended = CliRunner().invoke(build_app(), ["erase", WHO, "--prove"])
     assert isinstance(ended.exception, UnerasedError)
-    Round(erased.settings, "test", timedelta(0), now(), lambda _: None).tidy(["ops.touched", "bronze.events", *TABLES])
+    tidy(erased, "ops.touched", "bronze.events", *TABLES)
     left = traces(erased.settings, WHO)
     assert {trace.table for trace in left} <= {"silver.quarantine"}, "which was not tidied"
-    Round(erased.settings, "test", timedelta(0), now(), lambda _: None).tidy(["silver.quarantine"])
+    tidy(erased, "silver.quarantine")
     assert traces(erased.settings, WHO) == []
+    assert traces(erased.settings, "d-own") == [], "a device is proven by its own name"
     logs = "".join(file.read_text() for file in Path(erased.settings.lake_root).rglob("_delta_log/*.json"))
     assert OTHER not in logs, "a log quotes nobody"
     assert [name for name in (WHO, *read_keys(erased.settings.keys_path).pseudonyms(WHO)) if name in logs] == []
@@ -226,8 +241,11 @@ def test_what_comes_late_is_erased_and_what_is_new_is_not_but_for_who_said_so(
     monkeypatch.setenv("REELHOUSE_KEY_FILE", str(key_file))
     monkeypatch.setattr(session, "open_session", lambda *_: spark)
     told = CliRunner().invoke(build_app(), ["erase", WHO, "--dry-run"])
-    assert [word in told.stdout for word in ("views/1", "silver.views", "silver.likes")] == [True, True, False]
+    places = ("bronze.events: views", "silver.views", "silver.likes")
+    assert [place in told.stdout for place in places] == [True, True, False]
+    assert "Nothing was erased" in told.stderr
     assert shop.books()["erased"] == 0
+    assert "is the id right?" in CliRunner().invoke(build_app(), ["erase", "u-nobody", "--dry-run"]).stderr
     shop.erase()
     shop.erase(OTHER, is_later_refused=True)
     late = [replace(view(number, user), at=NOON + timedelta(hours=2)) for number, user in ((4, WHO), (5, OTHER))]
@@ -238,3 +256,58 @@ def test_what_comes_late_is_erased_and_what_is_new_is_not_but_for_who_said_so(
     held = run.ledger.read("bronze.events", ["key", "value"]).to_pylist()
     assert sum(row["value"] is None for row in held) == 5
     assert not any(OTHER.encode() in (row["value"] or b"") for row in held)
+
+
+def test_each_request_is_about_all_that_was_before_it_on_their_devices_too(spark: SparkSession, tmp_path: Path) -> None:
+    """Though the lake has nothing of them, some may be unread; which devices are theirs only the first erasure saw."""
+    shop = Shop(Settings(home=tmp_path, key_file=tmp_path / "keys.json"), spark, Log())
+    shop.ingest([view(1, WHO, device_id="d-own"), view(2, WHO, device_id="d-sold"), view(3, "u3")])
+    assert shop.erase(hour=1) == 1
+    sold = [view(4, OTHER, hour=2, device_id="d-sold"), view(5, "d-sold", hour=2, device_id="d-sold")]
+    shop.ingest([*sold, view(6, WHO, hour=2), view(7, "d-own", hour=2, device_id="d-own")])
+    assert shop.books() == Counter(accepted=5, erased=2)
+    assert shop.erase(hour=3) == 3, "who came back, and went again"
+    assert shop.books() == Counter(accepted=3, erased=4)
+    assert shop.erase(hour=5) == 4, "nothing is there"
+    assert shop.erase(hour=5) is None
+    unread = [
+        view(8, WHO, hour=4),
+        view(9, "d-own", hour=4, device_id="d-own"),
+        view(10, "d-sold", hour=4, device_id="d-sold"),
+    ]
+    late = [replace(each, at=NOON + timedelta(hours=6)) for each in unread]
+    shop.ingest([*late, view(11, WHO, hour=6)])
+    assert shop.books() == Counter(accepted=5, erased=6)
+
+
+def test_a_pseudonym_finds_what_has_another_one_under_another_key(spark: SparkSession, tmp_path: Path) -> None:
+    shop = Shop(Settings(home=tmp_path, key_file=tmp_path / "keys.json"), spark, Log())
+    shop.ingest([view(1, WHO), view(2, OTHER)])
+    old, file = pseudonym_of(WHO, shop.settings.keys_path), shop.settings.keys_path
+    keys = json.loads(file.read_text())
+    file.write_text(json.dumps({"current": "k2", "keys": keys["keys"] | {"k2": "ab" * 32}}))
+    torn = Record("views", None, f'{{"user_id": "{WHO}", "vi'.encode(), None, NOON, 0)
+    shop.ingest([view(3, WHO), view(4, OTHER), torn])
+    assert shop.erase(old) == 2
+    assert shop.books() == Counter(accepted=2, erased=3)
+    assert {trace.table for trace in traces(shop.settings, WHO) if trace.where == LIVE} == {"ops.touched"}
+    with pytest.raises(KeyFileError, match="key id 'k9' is unknown"):
+        shop.erase("k9:" + "0" * 32)
+    file.unlink()
+    for begun in (lambda: shop.ingest([view(5, WHO)]), shop.erase):
+        with pytest.raises(KeyFileError, match="put the key file back"):
+            begun()
+
+
+def test_who_is_known_to_the_history_alone_is_told_to_gold(spark: SparkSession, tmp_path: Path) -> None:
+    """Their rows of silver are gone, as after a replay was undone; what was known of them then is not."""
+    shop = Shop(Settings(home=tmp_path, key_file=tmp_path / "keys.json"), spark, Log())
+    run, whose = shop.ingest([view(1, OTHER)]), pseudonym_of(WHO, shop.settings.keys_path)
+    run.ledger.append(HISTORY, [filled(HISTORY, user_id=whose)])
+    with pytest.raises(UsageError, match="--reason names the person"):
+        shop.erase(why=f"request of {WHO}")
+    assert shop.erase() == 1
+    (line,) = run.ledger.read("ops.touched", filter=pc.field("cause") == "erased").to_pylist()
+    assert (line["subject"], line["table"], line["rows"]) == (whose, "silver.users", 0)
+    (told,) = run.ledger.read("ops.erasures", ["row_counts"]).to_pylist()
+    assert dict(told["row_counts"]) == {HISTORY: 1}

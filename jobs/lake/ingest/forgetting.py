@@ -145,7 +145,7 @@ def _write_touched(batch: Batch, gone: Gone, erased_at: datetime, at: datetime) 
         for row in found
     )
     without_rows = set(gone.names).difference(name for _, _, name in lost)
-    lost |= {(USERS, erased_at.astimezone(zone).date(), name): 0 for name in without_rows}
+    lost.update({(USERS, erased_at.astimezone(zone).date(), name): 0 for name in without_rows})
     lines = [
         {"ingest_seq": batch.seq, "table": table, "day": day, "subject": name, "cause": ERASED, "rows": n,
          "recorded_at": at}
