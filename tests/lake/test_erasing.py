@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
 import pytest
 from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
 from jobs.lake import session
-from jobs.lake.clock import now
-from jobs.lake.digest import digest_of
-from jobs.lake.errors import KeyFileError, UnerasedError, UsageError
-from jobs.lake.identity import pseudonym_of, read_keys
-from jobs.lake.ingest.erasing import Asked, erase
+from jobs.lake.errors import UnerasedError, UsageError
+from jobs.lake.identity import read_keys
 from jobs.lake.ingest.forgetting import ERASE_POINTS
-from jobs.lake.ingest.loop import Ingest
-from jobs.lake.kill_points import VARIABLE, Killed
+from jobs.lake.kill_points import Killed
 from jobs.lake.settings import Settings
 from jobs.lake.topics import ERASED_HEADER
 from jobs.upkeep.proving import LIVE, traces
-from jobs.upkeep.rounds import Round
-from tests.lake.funnel_histories import filled
+from tests.lake.erasing_shop import OTHER, TABLES, WHO, Shop, view
 from tests.lake.logs import NOON, Log, Record, body_of, record
 
-WHO, OTHER = "u-who", "u-other"
-TABLES = ("silver.views", "silver.likes", "silver.orders", "silver.users")
-FATES = ("accepted", "duplicate", "conflict", "quarantined", "erased")
-HISTORY = "gold.user_profiles_history"
 PERSONAL = 11  # records of the person in `tale`
-
-
-def view(number: int, user: str, *, hour: int = 0, **fields: Any) -> Record:
-    """A view at an hour after noon."""
-    at = NOON + timedelta(hours=hour)
-    return record("views", body_of("views", number, at=at, user_id=user, **fields), at=at, partition=number % 2)
 
 
 def theirs() -> list[Record]:
@@ -92,54 +75,6 @@ def unread(records: Iterable[Record]) -> Iterator[Record]:
         yield replace(each, key=None, value=b"x", headers=None) if each in mine else each
 
 
-@dataclass
-class Shop:
-    """A lake and its topics."""
-
-    settings: Settings
-    spark: SparkSession
-    log: Log
-
-    def ingest(self, records: Iterable[Record] = ()) -> Ingest:
-        """Take in what is put, as one batch."""
-        self.log.put(records)
-        run = Ingest(self.settings, "test", now, lambda _: self.spark)
-        with pytest.MonkeyPatch.context() as patch:
-            self.log.installed(patch)
-            run.until_caught_up()
-        return run
-
-    def erase(
-        self, user: str = WHO, *, is_later_refused: bool = False, killed_at: str = "", hour: int = 1,
-        why: str = "request 17",
-    ) -> int | None:  # fmt: skip
-        """Erase somebody, asked for at an hour after noon, or begin to; the batch."""
-        run = Ingest(self.settings, "test", now, lambda _: self.spark)
-        asked = Asked(user, why, "tester", NOON + timedelta(hours=hour), is_later_refused)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(VARIABLE, f"raise:{killed_at}")
-            _, done = erase(run, asked)
-        return done.ingest_seq if done else None
-
-    def found(self) -> dict[str, Any]:
-        """What silver, quarantine and the books say."""
-        run = Ingest(self.settings, "test", now, lambda _: self.spark)
-        lake, ledger = run.lake(), run.ledger
-        refused = ledger.read("silver.quarantine").to_pylist()
-        places = {(row["topic"], row["kafka_partition"], row["kafka_offset"]): row["reasons"] for row in refused}
-        return {table: digest_of(lake, table) for table in TABLES} | {"refused": places, "books": self.books()}
-
-    def books(self) -> Counter[str]:
-        """The sums of all lines, each of which balances."""
-        lines = Ingest(self.settings, "t", now, lambda _: self.spark).ledger.read("ops.books").to_pylist()
-        assert [line for line in lines if not line["balanced"]] == []
-        sums = Counter({fate: sum(line[fate] or 0 for line in lines) for fate in FATES})
-        reasons = Counter(dict.fromkeys((name for line in lines for name, _ in line["reason_counts"]), 0))
-        for line in lines:
-            reasons.update(dict(line["reason_counts"]))
-        return sums + reasons
-
-
 @pytest.fixture(scope="module")
 def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("keys") / "pseudonyms.json"
@@ -174,13 +109,8 @@ def erased(spark: SparkSession, key_file: Path, tmp_path_factory: pytest.TempPat
             shop.erase(killed_at=point)
         if point == "erase.after_silver.views":
             with pytest.raises(UsageError, match="a batch that was killed"):
-                tidy(shop, "silver.views")  # what goes is found in the table as it was
+                shop.tidy("silver.views")  # what goes is found in the table as it was
     return shop
-
-
-def tidy(shop: Shop, *tables: str) -> None:
-    """Upkeep that keeps nothing old."""
-    Round(shop.settings, "test", timedelta(0), now(), lambda _: None).tidy(tables)
 
 
 def test_whoever_is_erased_might_never_have_been(erased: Shop, never: dict[str, Any]) -> None:
@@ -218,10 +148,10 @@ def test_no_file_holds_the_person_once_upkeep_was_there(erased: Shop, monkeypatc
     assert {"bronze.events", "silver.views"} <= {trace.table for trace in before if trace.where != LIVE}
     ended = CliRunner().invoke(build_app(), ["erase", WHO, "--prove"])
     assert isinstance(ended.exception, UnerasedError)
-    tidy(erased, "ops.touched", "bronze.events", *TABLES)
+    erased.tidy("ops.touched", "bronze.events", *TABLES)
     left = traces(erased.settings, WHO)
     assert {trace.table for trace in left} <= {"silver.quarantine"}, "which was not tidied"
-    tidy(erased, "silver.quarantine")
+    erased.tidy("silver.quarantine")
     assert traces(erased.settings, WHO) == []
     assert traces(erased.settings, "d-own") == [], "a device is proven by its own name"
     logs = "".join(file.read_text() for file in Path(erased.settings.lake_root).rglob("_delta_log/*.json"))
@@ -256,58 +186,3 @@ def test_what_comes_late_is_erased_and_what_is_new_is_not_but_for_who_said_so(
     held = run.ledger.read("bronze.events", ["key", "value"]).to_pylist()
     assert sum(row["value"] is None for row in held) == 5
     assert not any(OTHER.encode() in (row["value"] or b"") for row in held)
-
-
-def test_each_request_is_about_all_that_was_before_it_on_their_devices_too(spark: SparkSession, tmp_path: Path) -> None:
-    """Though the lake has nothing of them, some may be unread; which devices are theirs only the first erasure saw."""
-    shop = Shop(Settings(home=tmp_path, key_file=tmp_path / "keys.json"), spark, Log())
-    shop.ingest([view(1, WHO, device_id="d-own"), view(2, WHO, device_id="d-sold"), view(3, "u3")])
-    assert shop.erase(hour=1) == 1
-    sold = [view(4, OTHER, hour=2, device_id="d-sold"), view(5, "d-sold", hour=2, device_id="d-sold")]
-    shop.ingest([*sold, view(6, WHO, hour=2), view(7, "d-own", hour=2, device_id="d-own")])
-    assert shop.books() == Counter(accepted=5, erased=2)
-    assert shop.erase(hour=3) == 3, "who came back, and went again"
-    assert shop.books() == Counter(accepted=3, erased=4)
-    assert shop.erase(hour=5) == 4, "nothing is there"
-    assert shop.erase(hour=5) is None
-    unread = [
-        view(8, WHO, hour=4),
-        view(9, "d-own", hour=4, device_id="d-own"),
-        view(10, "d-sold", hour=4, device_id="d-sold"),
-    ]
-    late = [replace(each, at=NOON + timedelta(hours=6)) for each in unread]
-    shop.ingest([*late, view(11, WHO, hour=6)])
-    assert shop.books() == Counter(accepted=5, erased=6)
-
-
-def test_a_pseudonym_finds_what_has_another_one_under_another_key(spark: SparkSession, tmp_path: Path) -> None:
-    shop = Shop(Settings(home=tmp_path, key_file=tmp_path / "keys.json"), spark, Log())
-    shop.ingest([view(1, WHO), view(2, OTHER)])
-    old, file = pseudonym_of(WHO, shop.settings.keys_path), shop.settings.keys_path
-    keys = json.loads(file.read_text())
-    file.write_text(json.dumps({"current": "k2", "keys": keys["keys"] | {"k2": "ab" * 32}}))
-    torn = Record("views", None, f'{{"user_id": "{WHO}", "vi'.encode(), None, NOON, 0)
-    shop.ingest([view(3, WHO), view(4, OTHER), torn])
-    assert shop.erase(old) == 2
-    assert shop.books() == Counter(accepted=2, erased=3)
-    assert {trace.table for trace in traces(shop.settings, WHO) if trace.where == LIVE} == {"ops.touched"}
-    with pytest.raises(KeyFileError, match="key id 'k9' is unknown"):
-        shop.erase("k9:" + "0" * 32)
-    file.unlink()
-    for begun in (lambda: shop.ingest([view(5, WHO)]), shop.erase):
-        with pytest.raises(KeyFileError, match="put the key file back"):
-            begun()
-
-
-def test_who_is_known_to_the_history_alone_is_told_to_gold(spark: SparkSession, tmp_path: Path) -> None:
-    """Their rows of silver are gone, as after a replay was undone; what was known of them then is not."""
-    shop = Shop(Settings(home=tmp_path, key_file=tmp_path / "keys.json"), spark, Log())
-    run, whose = shop.ingest([view(1, OTHER)]), pseudonym_of(WHO, shop.settings.keys_path)
-    run.ledger.append(HISTORY, [filled(HISTORY, user_id=whose)])
-    with pytest.raises(UsageError, match="--reason names the person"):
-        shop.erase(why=f"request of {WHO}")
-    assert shop.erase() == 1
-    (line,) = run.ledger.read("ops.touched", filter=pc.field("cause") == "erased").to_pylist()
-    assert (line["subject"], line["table"], line["rows"]) == (whose, "silver.users", 0)
-    (told,) = run.ledger.read("ops.erasures", ["row_counts"]).to_pylist()
-    assert dict(told["row_counts"]) == {HISTORY: 1}
