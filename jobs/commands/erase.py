@@ -79,6 +79,7 @@ def _erased(
     from jobs.lake.ingest.erasing import erase as carry_out
     from jobs.lake.ingest.finding import find
     from jobs.lake.ingest.loop import Ingest
+    from jobs.lake.publications import families
     from jobs.lake.session import open_session
 
     at = now()
@@ -86,10 +87,13 @@ def _erased(
     ingest = Ingest(settings, name, now, lambda known: open_session(known, "reelhouse erase"))
     if dry_run:
         found = find(ingest.lake(), user)
-        return counts(found), f"{presence(found)} Nothing was erased: this was a dry run."
+        return counts(found), f"{absence(found) or 'This would go.'} Nothing was erased: it was a dry run."
     asked = Asked(user, reason, getpass.getuser(), at, is_later_refused)
     found, done = carry_out(ingest, asked)
-    return counts(found), "\n".join([presence(found), until(asked, done.ingest_seq if done else None), _next(settings)])
+    words = [absence(found), until(asked, done.ingest_seq if done else None)]
+    if found.was_erased or not found.is_nothing:
+        words.append(NEXT.format(families=", ".join(families(settings.schemas_dir))))
+    return counts(found), "\n".join(filter(None, words))
 
 
 def counts(found: "Found") -> list[dict[str, Any]]:
@@ -102,26 +106,22 @@ def counts(found: "Found") -> list[dict[str, Any]]:
     return [{"what": what, "where": where, "count": n} for what, each in told for where, n in sorted(each.items())]
 
 
-def presence(found: "Found") -> str:
-    """Whether the lake has anything of them at all: an id may be mistyped."""
+def absence(found: "Found") -> str:
+    """What to say where nothing was found; an id may be mistyped."""
+    if not found.is_nothing:
+        return ""
     return (
-        "Nothing of them is in the lake; is the id right?" if found.is_nothing else "This is what the lake has of them."
+        "Nothing of them is left in the lake." if found.was_erased else "Nobody of that id is in the lake; is it right?"
     )
 
 
 def until(asked: "Asked", batch: int | None) -> str:
     """Which of their records are erased from now on."""
-    later = (
-        "whatever comes of them" if asked.is_later_refused else f"what they did before {asked.at:%Y-%m-%d %H:%M:%S} UTC"
-    )
+    before = f"what they did before {asked.at:%Y-%m-%d %H:%M:%S} UTC"
     noted = "That was said before" if batch is None else f"Erased, as batch {batch}"
-    return f"{noted}: {later} is erased as it comes."
-
-
-def _next(settings: Settings) -> str:
-    from jobs.lake.publications import families
-
-    return NEXT.format(families=", ".join(families(settings.schemas_dir)))
+    return (
+        f"{noted}. If more comes of {'them, whatever it is' if asked.is_later_refused else before}, it is erased, too."
+    )
 
 
 def _prove(settings: Settings, user: str, format: Format) -> None:

@@ -175,7 +175,7 @@ def test_what_comes_late_is_erased_and_what_is_new_is_not_but_for_who_said_so(
     assert [place in told.stdout for place in places] == [True, True, False]
     assert "Nothing was erased" in told.stderr
     assert shop.books()["erased"] == 0
-    assert "is the id right?" in CliRunner().invoke(build_app(), ["erase", "u-nobody", "--dry-run"]).stderr
+    assert "Nobody of that id" in CliRunner().invoke(build_app(), ["erase", "u-nobody", "--dry-run"]).stderr
     shop.erase()
     shop.erase(OTHER, is_later_refused=True)
     late = [replace(view(number, user), at=NOON + timedelta(hours=2)) for number, user in ((4, WHO), (5, OTHER))]

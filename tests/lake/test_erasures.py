@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from jobs.commands.erase import until
+from jobs.commands.erase import absence, counts, until
 from jobs.lake.erasures import FOR_EVER, horizons, is_any_between, marks_beside, newest_seq
 from jobs.lake.identity import ensure_key_file, pseudonym_of
 from jobs.lake.ingest.erasing import Asked
+from jobs.lake.ingest.finding import Found
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.upkeep import proving
 from jobs.upkeep.proving import LIVE, LOG, traces
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 NOON = datetime(2026, 11, 20, 4, tzinfo=UTC)
 RUN = {"command": "ingest", "run_id": "r", "outcome": "done", "started_at": NOON, "finished_at": NOON}
@@ -72,7 +79,22 @@ def test_of_a_store_no_old_file_was_seen(settings: Settings) -> None:
 
 def test_who_erases_is_told_until_when() -> None:
     asked = Asked("u1", "w", "t", NOON)
-    assert until(asked, 3) == "Erased, as batch 3: what they did before 2026-11-20 04:00:00 UTC is erased as it comes."
-    assert until(Asked("u1", "w", "t", NOON, is_later_refused=True), None).endswith(
-        "whatever comes of them is erased as it comes."
+    assert until(asked, 3) == (
+        "Erased, as batch 3. If more comes of what they did before 2026-11-20 04:00:00 UTC, it is erased, too."
     )
+    for_ever = Asked("u1", "w", "t", NOON, is_later_refused=True)
+    assert until(for_ever, None) == "That was said before. If more comes of them, whatever it is, it is erased, too."
+
+
+def test_who_was_erased_is_not_taken_for_mistyped() -> None:
+    def found(rows: int, *, was_erased: bool) -> Found:
+        return Found((), 0, (), Counter(), Counter(rows * ["silver.views"]), cast("DataFrame", None), was_erased)
+
+    assert "is it right?" in absence(found(0, was_erased=False))
+    assert "is it right?" not in absence(found(0, was_erased=True))
+    assert absence(found(1, was_erased=False)) == ""
+    shown = counts(replace(found(2, was_erased=False), records=Counter({"views/0": 1, "views/3": 2})))
+    assert [tuple(row.values()) for row in shown] == [
+        ("records", "bronze.events: views", 3),
+        ("rows", "silver.views", 2),
+    ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from jobs.lake.erasures import FOR_EVER, PERSONAL, erased_records, marks_beside
+from jobs.lake.erasures import FOR_EVER, PERSONAL, erased_records, horizons, marks_beside
 from jobs.lake.identity import PSEUDONYM, Keys, read_keys
 from jobs.lake.ingest.erased import key_of_record, mark_function, mark_of_record, without_erased
 from jobs.lake.ingest.forms import silver_table
@@ -35,7 +35,7 @@ NAMED = (*TABLES, "gold.user_profiles_history")
 class Found:
     """A person's names, their marks, records by topic/partition (at `places`: IN_BRONZE, `_mark`), rows by table.
 
-    Of the names the last ones, so many, are of `devices`.
+    Of the names the last ones, so many, are of `devices`. `was_erased`: before, whatever has come since.
     """
 
     names: tuple[str, ...]
@@ -44,6 +44,7 @@ class Found:
     records: Counter[str]
     rows: Counter[str]
     places: "DataFrame"
+    was_erased: bool
 
     @property
     def is_nothing(self) -> bool:
@@ -68,7 +69,8 @@ def find(lake: Lake, user: str) -> Found:
     rows = Counter({table: len(rows_of(ledger, table, names, ["user_id"])) for table in NAMED})
     rows[QUARANTINE] = places.where("is_refused").count()
     by_place = Counter({f"{line[0]}/{line[1]}": line[2] for line in counted})
-    return Found(names, len(names) - len(own), marks, by_place, +rows, places.drop("is_refused"))
+    was_erased = not horizons(ledger).keys().isdisjoint(marks)
+    return Found(names, len(names) - len(own), marks, by_place, +rows, places.drop("is_refused"), was_erased)
 
 
 def names_of(user: str, keys: Keys) -> list[str]:
