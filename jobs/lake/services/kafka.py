@@ -3,8 +3,8 @@
 import base64
 import os
 import subprocess
-import uuid
 from pathlib import Path
+from uuid import uuid4
 
 from jobs.lake.errors import ServiceError, SettingsError
 from jobs.lake.java import good_java
@@ -70,8 +70,8 @@ class Kafka(Service):
         )
 
     def _format(self) -> None:
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        asked = ["format", "--ignore-formatted", "-t", cluster_id, "-c", str(self._properties)]
+        cluster_id = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+        asked = ["format", "--ignore-formatted", f"--cluster-id={cluster_id}", "-c", str(self._properties)]
         command = [*self._java(64), "kafka.tools.StorageTool", *asked]
         done = subprocess.run(
             command, env=self.environment(), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
