@@ -55,6 +55,8 @@ class Round:
     def tidy(self, tables: Sequence[str]) -> list[Tidied]:
         """Tidy these tables, group by group; LeaseError when the writer of a group is at work."""
         refuse_too_young(self.keep, self._oldest(), self.now)
+        killed = ("a batch that was killed", "end it with `reelhouse ingest`")
+        refuse_too_young(self.keep, begun_at(self.ledger), self.now, *killed)
         done: list[Tidied] = []
         for group, members in groups(self.settings).items():
             chosen = [table for table in members if table in tables and self.ledger.exists(table)]
@@ -79,11 +81,11 @@ class Round:
         return [table for group in (LEDGER, SILVER) for table in known[group] if self.ledger.exists(table)]
 
     def _oldest(self, but: str | None = None) -> datetime | None:
-        """Since when the run is at work, or the batch is begun and not ended, that began first; None when none is."""
+        """Since when the run is at work that began first; None when none is."""
         held = [
             lease.acquired_at for name, lease in self.leases.read().items() if name != but and is_held(lease, self.now)
         ]
-        return min(filter(None, [*held, begun_at(self.ledger)]), default=None)
+        return min(held, default=None)
 
     def _group(self, group: str, tables: Sequence[str]) -> Iterator[Tidied]:
         lease = lease_of(group)
