@@ -18,8 +18,8 @@ SHOWN = ("what", "where", "count")
 NEXT = """Then, for each of {families}: `reelhouse build`, `check` and `release` (the DAGs do it).
 Then `reelhouse upkeep`: old files go once they are seven days old, with --keep-days 0 at once.
 Then the same command with --prove: what is left?
-Kafka is not ours: ask the owner of `users`, which is compacted, for a tombstone of the id; once it is taken in, say \
-this again (docs/erasure.md)."""
+Kafka is not ours: ask the owner of `users`, which is compacted, for a tombstone of the id, and erase \
+again once it is taken in (docs/erasure.md)."""
 
 
 def register(app: typer.Typer) -> None:
