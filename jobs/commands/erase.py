@@ -1,6 +1,7 @@
 """`reelhouse erase`: nothing about a person stays; and the proof of it."""
 
-from typing import Annotated, Any
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,9 +9,17 @@ from jobs.lake.errors import UsageError
 from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
+if TYPE_CHECKING:
+    from jobs.lake.ingest.erasing import Asked
+    from jobs.lake.ingest.finding import Found
+
 PANEL = "Upkeep"
 SHOWN = ("what", "where", "count")
-NEXT = "`reelhouse build`, `check` and `release` each family, then `reelhouse upkeep`; `--prove` tells what is left"
+NEXT = """Then, for each of {families}: `reelhouse build`, `check` and `release` (the DAGs do it).
+Then `reelhouse upkeep`: old files go once they are seven days old, with --keep-days 0 at once.
+Then the same command with --prove: what is left?
+Kafka is not ours: ask the owner of `users`, which is compacted, for a tombstone of the id, and erase \
+again once it is taken in (docs/erasure.md)."""
 
 
 def register(app: typer.Typer) -> None:
@@ -20,31 +29,35 @@ def register(app: typer.Typer) -> None:
 
 def erase(
     user: Annotated[str, typer.Argument(metavar="USER", help="The id as the app sends it, or a pseudonym.")],
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; names no person.")] = "asked for",
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept, so it must not name the person.")
+    ] = "asked for",
     refuse_later: Annotated[
-        bool, typer.Option("--refuse-later", help="Erase what comes after today as well, for ever.")
+        bool, typer.Option("--refuse-later", help="Erase what they do from now on as well, for ever.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
     prove: Annotated[
-        bool, typer.Option("--prove", help="Erase nothing: look through every file for the person.")
+        bool, typer.Option("--prove", help="Erase nothing; look through every file for the person.")
     ] = False,
-    run_id: Annotated[str, typer.Option("--run-id", help="Name of the run in the ledger.")] = "",
+    run_id: Annotated[str, typer.Option("--run-id", metavar="NAME", help="Name of the run in the ledger.")] = "",
     format: Annotated[Format, typer.Option("--format", help="A table, or an array of JSON objects.")] = Format.table,
 ) -> None:
-    """Erase a person from bronze and silver; the next builds follow in gold, and upkeep removes the old files.
+    """Erase a person: from bronze and silver now, from gold by its next builds, from old files by upkeep.
 
-    Records keep their place and batch and lose all else; the books count them as `erased`. With the person go the
-    devices that nobody else logged in on. Records of before the erasure that come later are erased as well.
+    Of their records the place stays, and the books count them as `erased`.
+    Devices that nobody else logged in on go with them.
+    Records of before now that are still to come are erased as they come.
 
-    `--prove` ends with exit code 3 while any file that readers or jobs see holds the id or a pseudonym of it.
+    Say it once more for a second request: then all of before that one goes.
+    `--prove` ends with exit code 3 while a file that readers or jobs see has them.
     docs/erasure.md says what is not erased.
 
     Example: reelhouse erase u00000042 --reason "request 17" --dry-run
     """
-    from jobs.serve.printing import print_rows
+    from jobs.serve.printing import print_rows, remark
 
-    if prove and dry_run:
-        raise UsageError("--prove erases nothing; write it without --dry-run")
+    if prove and (dry_run or refuse_later):
+        raise UsageError("--prove erases nothing; write it without --dry-run and --refuse-later")
     settings = Settings.from_env()
     if prove:
         _prove(settings, user, format)
@@ -52,7 +65,7 @@ def erase(
     rows, words = _erased(settings, user, reason, run_id, is_later_refused=refuse_later, dry_run=dry_run)
     if rows or format is Format.json:
         print_rows(rows, SHOWN, format)
-    typer.echo(words, err=True)
+    remark(words)
 
 
 def _erased(
@@ -66,21 +79,49 @@ def _erased(
     from jobs.lake.ingest.erasing import erase as carry_out
     from jobs.lake.ingest.finding import find
     from jobs.lake.ingest.loop import Ingest
+    from jobs.lake.publications import families
     from jobs.lake.session import open_session
 
     at = now()
     name = run_id or f"by-hand-{at:%Y%m%dT%H%M%S}"
     ingest = Ingest(settings, name, now, lambda known: open_session(known, "reelhouse erase"))
     if dry_run:
-        found, words = find(ingest.lake(), user), "nothing was erased"
-    else:
-        asked = Asked(user, reason, getpass.getuser(), at, is_later_refused)
-        found, done = carry_out(ingest, asked)
-        words = f"erased, as batch {done.ingest_seq}; then {NEXT}" if done else "nothing of them is left to erase"
-    counts = [("records", found.records), ("rows", found.rows)]
-    return [
-        {"what": what, "where": where, "count": n} for what, told in counts for where, n in sorted(told.items())
-    ], words
+        found = find(ingest.lake(), user)
+        return counts(found), f"{absence(found) or 'This would go.'} Nothing was erased: it was a dry run."
+    asked = Asked(user, reason, getpass.getuser(), at, is_later_refused)
+    found, done = carry_out(ingest, asked)
+    words = [absence(found), until(asked, done.ingest_seq if done else None)]
+    if found.was_erased or not found.is_nothing:
+        words.append(NEXT.format(families=", ".join(families(settings.schemas_dir))))
+    return counts(found), "\n".join(filter(None, words))
+
+
+def counts(found: "Found") -> list[dict[str, Any]]:
+    """What there is of a person, as rows in SHOWN: devices, records by topic, rows by table."""
+    by_topic = Counter[str]()
+    for place, n in found.records.items():
+        by_topic[place.partition("/")[0]] += n
+    told = [("devices", {"theirs alone": found.devices} if found.devices else {})]
+    told += [("records", {f"bronze.events: {topic}": n for topic, n in by_topic.items()}), ("rows", dict(found.rows))]
+    return [{"what": what, "where": where, "count": n} for what, each in told for where, n in sorted(each.items())]
+
+
+def absence(found: "Found") -> str:
+    """What to say where nothing was found; an id may be mistyped."""
+    if not found.is_nothing:
+        return ""
+    return (
+        "Nothing of them is left in the lake." if found.was_erased else "Nobody of that id is in the lake; is it right?"
+    )
+
+
+def until(asked: "Asked", batch: int | None) -> str:
+    """Which of their records are erased from now on."""
+    before = f"what they did before {asked.at:%Y-%m-%d %H:%M:%S} UTC"
+    noted = "That was said before" if batch is None else f"Erased, as batch {batch}"
+    return (
+        f"{noted}. If more comes of {'them, whatever it is' if asked.is_later_refused else before}, it is erased, too."
+    )
 
 
 def _prove(settings: Settings, user: str, format: Format) -> None:
@@ -88,8 +129,8 @@ def _prove(settings: Settings, user: str, format: Format) -> None:
     from dataclasses import asdict
 
     from jobs.lake.errors import UnerasedError
-    from jobs.serve.printing import print_rows
-    from jobs.upkeep.proving import COLUMNS, LIVE, traces
+    from jobs.serve.printing import print_rows, remark
+    from jobs.upkeep.proving import COLUMNS, LIVE, is_all_seen, traces
 
     found = traces(settings, user)
     if found or format is Format.json:
@@ -98,7 +139,7 @@ def _prove(settings: Settings, user: str, format: Format) -> None:
     if live:
         places = ", ".join(sorted({f"{trace.table}.{trace.column}" for trace in live}))
         raise UnerasedError(f"the person is still in {places}")
-    typer.echo(
-        f"no live file holds them; {'older files do, until `reelhouse upkeep`' if found else 'nor does an older one'}",
-        err=True,
-    )
+    older = "older ones do, until `reelhouse upkeep` takes them" if found else "nor does an older one"
+    if not is_all_seen(settings):
+        older = "older ones, which lie in a store, were not looked through: `reelhouse upkeep` takes them"
+    remark(f"No file that readers or jobs see has them; {older}.")

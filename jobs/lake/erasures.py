@@ -64,9 +64,26 @@ def told_until(every: Iterable[Erasure]) -> dict[str, datetime]:
     return found
 
 
+def marks_beside(ledger: Ledger, marks: Iterable[str]) -> set[str]:
+    """The other marks of erasures that have one of these: of a person's devices, which nothing else tells any more."""
+    wanted, told = set(marks), ledger.read(TABLE, ["marks"])["marks"].to_pylist()
+    return {mark for each in told if wanted & set(each) for mark in each} - wanted
+
+
+def batches(ledger: Ledger) -> list[int]:
+    """The batches that were erasures and took rows; one that found none has changed nothing that was published."""
+    lines = ledger.read(TABLE, ["ingest_seq", "row_counts"]).to_pylist()
+    return [line["ingest_seq"] for line in lines if line["row_counts"]]
+
+
+def is_any_between(ledger: Ledger, since: int, until: int) -> bool:
+    """Whether one of them is newer than `since` and no newer than `until`."""
+    return any(since < seq <= until for seq in batches(ledger))
+
+
 def newest_seq(ledger: Ledger) -> int:
-    """The newest batch that was an erasure, -1 for none."""
-    return max(ledger.read(TABLE, ["ingest_seq"])["ingest_seq"].to_pylist(), default=-1)
+    """The newest of them, -1 for none."""
+    return max(batches(ledger), default=-1)
 
 
 def mark_in(headers: Iterable[Mapping[str, Any]] | None) -> tuple[str, int] | None:

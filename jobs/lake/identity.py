@@ -47,8 +47,11 @@ class Keys:
 
     def mark(self, pseudonym: str) -> str | None:
         """What stays of an erased pseudonym, and leads nobody without the key back to it; None for an unknown key."""
-        name = pseudonym.partition(":")[0]
-        return self.pseudonym(MARKING + pseudonym, name) if name in self.keys else None
+        return self.known_mark(pseudonym) if pseudonym.partition(":")[0] in self.keys else None
+
+    def known_mark(self, pseudonym: str) -> str:
+        """The same; KeyFileError for an unknown key."""
+        return self.pseudonym(MARKING + pseudonym, pseudonym.partition(":")[0])
 
 
 def ensure_key_file(path: Path) -> None:

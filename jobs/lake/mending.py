@@ -118,8 +118,8 @@ def lacks_newest_batch(ledger: Ledger, table: str) -> bool:
 
 def took_rows(ledger: Ledger, table: str) -> set[int]:
     """The batches that changed a table though they may have brought it no row: displaced, taken back, or erased."""
-    touched = ledger.read(TOUCHED, ["ingest_seq", "table"]).to_pylist()
-    changed = {line["ingest_seq"] for line in touched if line["table"] == table}
+    touched = ledger.read(TOUCHED, ["ingest_seq", "table", "rows"]).to_pylist()
+    changed = {line["ingest_seq"] for line in touched if line["table"] == table and line["rows"]}
     for number, erasure in erasures(ledger).items():
         hit = set(erasure.rows)
         if table in hit or (table == TOUCHED and hit - {QUARANTINE}):

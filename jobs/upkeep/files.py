@@ -73,12 +73,15 @@ def statistics(ledger: Ledger, table: str, compacted: int, vacuumed: int) -> Tid
     return Tidied(table, delta.version(), len(sizes), sum(sizes), delta.count(), compacted, vacuumed)
 
 
-def refuse_too_young(keep: timedelta, oldest_reader: datetime | None, now: datetime) -> None:
-    """UsageError when files that a run at work may still be reading would go."""
+def refuse_too_young(
+    keep: timedelta, oldest_reader: datetime | None, now: datetime, who: str = "a run at work",
+    remedy: str = "wait until it has ended",
+) -> None:  # fmt: skip
+    """UsageError when files that a reader may still need would go; the message says who reads, and the remedy."""
     if oldest_reader is not None and now - keep > oldest_reader:
         raise UsageError(
-            f"--keep-days: a run at work reads what was there at {oldest_reader:%Y-%m-%d %H:%M} UTC; "
-            "keep more days, or wait until it has ended"
+            f"--keep-days: {who} reads what was there at {oldest_reader:%Y-%m-%d %H:%M} UTC; "
+            f"keep more days, or {remedy}"
         )
 
 

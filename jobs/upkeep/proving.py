@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("table", "column", "values", "where")
 LIVE, OLD = "live", "old files"
+LOG = "_delta_log"
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,19 @@ class Trace:
 def traces(settings: Settings, user: str) -> list[Trace]:
     """Wherever the lake has a person, by the id the app sends (and its pseudonyms) or by a pseudonym alone."""
     keys, ledger = read_keys(settings.keys_path), Ledger(settings)
-    patterns = [re.escape(name) for name in names_of(user, keys)]
-    if not PSEUDONYM.fullmatch(user):  # as a whole value, or in quotes, as bodies have it
-        patterns += [rf"^{re.escape(user)}$", rf"[\"']{re.escape(user)}[\"']"]
-    pattern = "|".join(patterns)
+    names = [re.escape(name) for name in names_of(user, keys)]
+    # A raw id as a whole value, or in quotes, as bodies have it.
+    raw = [] if PSEUDONYM.fullmatch(user) else [rf"^{re.escape(user)}$", rf"[\"']{re.escape(user)}[\"']"]
+    pattern, of_names = "|".join([*names, *raw]), "|".join(names)
     tables = [table for table in all_tables(settings.schemas_dir) if ledger.exists(table)]
     found = [trace for table in tables for trace in _of_table(ledger, table, pattern)]
-    return found + list(_of_staging(settings, pattern))
+    logs = [trace for table in tables for trace in _of_log(ledger, table, of_names)]
+    return [*found, *logs, *_of_staging(settings, pattern)]
+
+
+def is_all_seen(settings: Settings) -> bool:
+    """Whether old files were looked through as well: those in a store are not listed."""
+    return is_local(settings.lake_root)
 
 
 def _of_table(ledger: Ledger, table: str, pattern: str) -> Iterator[Trace]:
@@ -60,6 +67,15 @@ def _of_table(ledger: Ledger, table: str, pattern: str) -> Iterator[Trace]:
     yield from _told(table, OLD, _files(ledger.path(table)) - {_local(uri) for uri in live}, pattern)
 
 
+def _of_log(ledger: Ledger, table: str, pattern: str) -> Iterator[Trace]:
+    """Of its log, which outlives the files: least and greatest values, notes, conditions. Raw ids never come there."""
+    if is_local(ledger.path(table)):
+        log, sought = folder_of(ledger.path(table)) / LOG, re.compile(pattern)
+        lines = (line for file in log.glob("*.json") for line in file.read_text(encoding="utf-8").splitlines())
+        yield from (Trace(table, LOG, n, LIVE) for n in [sum(sought.search(line) is not None for line in lines)] if n)
+        yield from _told(table, LIVE, {str(file) for file in log.glob("*.parquet")}, pattern)
+
+
 def _of_staging(settings: Settings, pattern: str) -> Iterator[Trace]:
     """Of what builds have staged, whatever of it is still needed."""
     for file in sorted(_files(f"{settings.lake_root}/staging")):
@@ -70,7 +86,7 @@ def _files(folder: str) -> set[str]:
     """Data files under a folder on a disk; a store's are not listed."""
     if not is_local(folder):
         return set()
-    return {str(file) for file in Path(folder_of(folder)).rglob("*.parquet") if "_delta_log" not in file.parts}
+    return {str(file) for file in Path(folder_of(folder)).rglob("*.parquet") if LOG not in file.parts}
 
 
 def _local(uri: str) -> str:

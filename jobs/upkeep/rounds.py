@@ -13,6 +13,7 @@ from functools import cached_property
 from jobs.lake.contracts import all_tables
 from jobs.lake.erasures import newest_seq
 from jobs.lake.errors import UsageError
+from jobs.lake.ingest.counting import begun_at
 from jobs.lake.kill_points import reach
 from jobs.lake.leases import Leases, is_held
 from jobs.lake.ledger import Ledger
@@ -54,6 +55,8 @@ class Round:
     def tidy(self, tables: Sequence[str]) -> list[Tidied]:
         """Tidy these tables, group by group; LeaseError when the writer of a group is at work."""
         refuse_too_young(self.keep, self._oldest(), self.now)
+        killed = ("a batch that was killed", "end it with `reelhouse ingest`")
+        refuse_too_young(self.keep, begun_at(self.ledger), self.now, *killed)
         done: list[Tidied] = []
         for group, members in groups(self.settings).items():
             chosen = [table for table in members if table in tables and self.ledger.exists(table)]

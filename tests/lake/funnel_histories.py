@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 
 from pyspark.sql import DataFrame
 
-from jobs.lake.contracts import Contract
+from jobs.lake.contracts import Contract, contract
 from jobs.lake.families import funnels
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Publication, families, publish, release_id, releases
+from jobs.lake.settings import Settings
 from jobs.lake.tables import Lake
 from jobs.lake.work import Staged, Work
 
@@ -41,6 +42,12 @@ def frame(lake: Lake, table: str, rows: list[Row]) -> DataFrame:
         tuple(row.get(c.name, EMPTY.get(c.type) if c.required else None) for c in promised.columns) for row in rows
     ]
     return lake.spark.createDataFrame(values, promised.spark_schema(enforced=False))
+
+
+def filled(table: str, **values: Any) -> Row:
+    """A row of any table of ours, with something in each column that must have something."""
+    columns = contract(table, Settings().schemas_dir).columns
+    return {column.name: EMPTY.get(column.type, []) for column in columns if column.required} | values
 
 
 def facts(draw: Random, users: int, batches: int) -> dict[str, list[Row]]:

@@ -54,8 +54,8 @@ def ingest(settings: Settings, spark: SparkSession) -> None:
     Ingest(settings, "test", now, lambda _: spark).until_caught_up()
 
 
-def publish(settings: Settings, spark: SparkSession, *, is_anew: bool = False) -> None:
-    runner = Runner(settings, "funnels", "test", lambda _: spark)
+def publish(settings: Settings, spark: SparkSession, family: str = "funnels", *, is_anew: bool = False) -> None:
+    runner = Runner(settings, family, "test", lambda _: spark)
     runner.build(now(), is_anew=is_anew)
     runner.check()
     runner.release()

@@ -138,6 +138,18 @@ def test_a_killed_one_goes_on_and_what_the_live_run_released_meanwhile_is_not_lo
     assert pending(wrong.ledger, wrong.settings, FAMILY).reasons == ()
 
 
+def test_a_slice_from_before_an_erasure_is_built_again(wrong: Toys, monkeypatch: Patch) -> None:
+    """It would bring the person back: what names them to gold may be forgotten by the time of the swap."""
+    with killed_at("backfill.after_slice", monkeypatch):
+        backfill(wrong).run(NOON)
+    said = {"marks": ["k1:0"], "erased_at": NOON, "is_later_refused": False, "asked_by": "tests", "why": "for a test"}
+    counts_of = {"record_counts": {"views/0": 1}, "row_counts": {"silver.views": 1}}
+    wrong.ledger.append("ops.erasures", [{"ingest_seq": 2, **said, **counts_of, "run_id": "r", "recorded_at": NOON}])
+    told = Told()
+    backfill(wrong, told=told).run(NOON)
+    assert told.slices == [str(MONDAY), str(TUESDAY), str(WEDNESDAY)]
+
+
 def test_a_swap_that_is_killed_is_not_seen_or_whole_and_ends_once(wrong: Toys, monkeypatch: Patch) -> None:
     with killed_at("release.before_publications", monkeypatch):
         backfill(wrong).run(NOON)

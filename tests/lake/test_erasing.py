@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,31 +16,17 @@ from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
 from jobs.lake import session
-from jobs.lake.clock import now
-from jobs.lake.digest import digest_of
-from jobs.lake.errors import UnerasedError
+from jobs.lake.errors import UnerasedError, UsageError
 from jobs.lake.identity import read_keys
-from jobs.lake.ingest.erasing import Asked, erase
 from jobs.lake.ingest.forgetting import ERASE_POINTS
-from jobs.lake.ingest.loop import Ingest
-from jobs.lake.kill_points import VARIABLE, Killed
+from jobs.lake.kill_points import Killed
 from jobs.lake.settings import Settings
 from jobs.lake.topics import ERASED_HEADER
 from jobs.upkeep.proving import LIVE, traces
-from jobs.upkeep.rounds import Round
+from tests.lake.erasing_shop import OTHER, TABLES, WHO, Shop, view
 from tests.lake.logs import NOON, Log, Record, body_of, record
 
-WHO, OTHER = "u-who", "u-other"
-TABLES = ("silver.views", "silver.likes", "silver.orders", "silver.users")
-FATES = ("accepted", "duplicate", "conflict", "quarantined", "erased")
-ASKED_AT = NOON + timedelta(hours=1)
 PERSONAL = 11  # records of the person in `tale`
-
-
-def view(number: int, user: str, *, hour: int = 0, **fields: Any) -> Record:
-    """A view at an hour after noon."""
-    at = NOON + timedelta(hours=hour)
-    return record("views", body_of("views", number, at=at, user_id=user, **fields), at=at, partition=number % 2)
 
 
 def theirs() -> list[Record]:
@@ -89,51 +75,6 @@ def unread(records: Iterable[Record]) -> Iterator[Record]:
         yield replace(each, key=None, value=b"x", headers=None) if each in mine else each
 
 
-@dataclass
-class Shop:
-    """A lake and its topics."""
-
-    settings: Settings
-    spark: SparkSession
-    log: Log
-
-    def ingest(self, records: Iterable[Record] = ()) -> Ingest:
-        """Take in what is put, as one batch."""
-        self.log.put(records)
-        run = Ingest(self.settings, "test", now, lambda _: self.spark)
-        with pytest.MonkeyPatch.context() as patch:
-            self.log.installed(patch)
-            run.until_caught_up()
-        return run
-
-    def erase(self, user: str = WHO, *, is_later_refused: bool = False, killed_at: str = "") -> int | None:
-        """Erase somebody, or begin to; the batch."""
-        run = Ingest(self.settings, "test", now, lambda _: self.spark)
-        asked = Asked(user, "request 17", "tester", ASKED_AT, is_later_refused)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(VARIABLE, f"raise:{killed_at}")
-            _, done = erase(run, asked)
-        return done.ingest_seq if done else None
-
-    def found(self) -> dict[str, Any]:
-        """What silver, quarantine and the books say."""
-        run = Ingest(self.settings, "test", now, lambda _: self.spark)
-        lake, ledger = run.lake(), run.ledger
-        refused = ledger.read("silver.quarantine").to_pylist()
-        places = {(row["topic"], row["kafka_partition"], row["kafka_offset"]): row["reasons"] for row in refused}
-        return {table: digest_of(lake, table) for table in TABLES} | {"refused": places, "books": self.books()}
-
-    def books(self) -> Counter[str]:
-        """The sums of all lines, each of which balances."""
-        lines = Ingest(self.settings, "t", now, lambda _: self.spark).ledger.read("ops.books").to_pylist()
-        assert [line for line in lines if not line["balanced"]] == []
-        sums = Counter({fate: sum(line[fate] or 0 for line in lines) for fate in FATES})
-        reasons = Counter(dict.fromkeys((name for line in lines for name, _ in line["reason_counts"]), 0))
-        for line in lines:
-            reasons.update(dict(line["reason_counts"]))
-        return sums + reasons
-
-
 @pytest.fixture(scope="module")
 def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("keys") / "pseudonyms.json"
@@ -166,6 +107,9 @@ def erased(spark: SparkSession, key_file: Path, tmp_path_factory: pytest.TempPat
     for point in ERASE_POINTS:
         with pytest.raises(Killed, match=point):
             shop.erase(killed_at=point)
+        if point == "erase.after_silver.views":
+            with pytest.raises(UsageError, match="a batch that was killed"):
+                shop.tidy("silver.views")  # what goes is found in the table as it was
     return shop
 
 
@@ -204,11 +148,12 @@ def test_no_file_holds_the_person_once_upkeep_was_there(erased: Shop, monkeypatc
     assert {"bronze.events", "silver.views"} <= {trace.table for trace in before if trace.where != LIVE}
     ended = CliRunner().invoke(build_app(), ["erase", WHO, "--prove"])
     assert isinstance(ended.exception, UnerasedError)
-    Round(erased.settings, "test", timedelta(0), now(), lambda _: None).tidy(["ops.touched", "bronze.events", *TABLES])
+    erased.tidy("ops.touched", "bronze.events", *TABLES)
     left = traces(erased.settings, WHO)
     assert {trace.table for trace in left} <= {"silver.quarantine"}, "which was not tidied"
-    Round(erased.settings, "test", timedelta(0), now(), lambda _: None).tidy(["silver.quarantine"])
+    erased.tidy("silver.quarantine")
     assert traces(erased.settings, WHO) == []
+    assert traces(erased.settings, "d-own") == [], "a device is proven by its own name"
     logs = "".join(file.read_text() for file in Path(erased.settings.lake_root).rglob("_delta_log/*.json"))
     assert OTHER not in logs, "a log quotes nobody"
     assert [name for name in (WHO, *read_keys(erased.settings.keys_path).pseudonyms(WHO)) if name in logs] == []
@@ -226,8 +171,11 @@ def test_what_comes_late_is_erased_and_what_is_new_is_not_but_for_who_said_so(
     monkeypatch.setenv("REELHOUSE_KEY_FILE", str(key_file))
     monkeypatch.setattr(session, "open_session", lambda *_: spark)
     told = CliRunner().invoke(build_app(), ["erase", WHO, "--dry-run"])
-    assert [word in told.stdout for word in ("views/1", "silver.views", "silver.likes")] == [True, True, False]
+    places = ("bronze.events: views", "silver.views", "silver.likes")
+    assert [place in told.stdout for place in places] == [True, True, False]
+    assert "Nothing was erased" in told.stderr
     assert shop.books()["erased"] == 0
+    assert "Nobody of that id" in CliRunner().invoke(build_app(), ["erase", "u-nobody", "--dry-run"]).stderr
     shop.erase()
     shop.erase(OTHER, is_later_refused=True)
     late = [replace(view(number, user), at=NOON + timedelta(hours=2)) for number, user in ((4, WHO), (5, OTHER))]

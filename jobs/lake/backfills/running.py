@@ -20,6 +20,7 @@ from jobs.lake.backfills.journal import Journal, Standing
 from jobs.lake.backfills.planning import facts_of
 from jobs.lake.backfills.request import Request
 from jobs.lake.clock import now
+from jobs.lake.erasures import newest_seq
 from jobs.lake.errors import LeaseError, QualityError, StoppedError, UsageError, WriteError
 from jobs.lake.filling import fill
 from jobs.lake.kill_points import reach
@@ -50,10 +51,13 @@ class Backfill:
 
     @cached_property
     def basis(self) -> str:
-        """Changes with the contracts and definitions that slices are built by."""
+        """Changes with the contracts and definitions that slices are built by, and when a person is erased.
+
+        A slice from before would bring them back.
+        """
         settings = self.runner.settings
         meant = [one.fingerprint for one in read_definitions(settings.schemas_dir)]
-        said = as_json([contract_versions(self.runner.family, settings), meant])
+        said = as_json([contract_versions(self.runner.family, settings), meant, newest_seq(self.runner.ledger)])
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 
     @property

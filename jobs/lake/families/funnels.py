@@ -26,7 +26,7 @@ from jobs.lake.families.funnel_tables import (
     is_current,
 )
 from jobs.lake.families.funnel_touched import from_the_beginning, touched_users, users_of_days
-from jobs.lake.families.inputs import Displaced, days_again, displaced, pinned
+from jobs.lake.families.inputs import Displaced, days_again, displaced, emptied, pinned
 from jobs.lake.holds import owed
 from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
@@ -39,7 +39,10 @@ SILVER = (*FACTS, "silver.users", "silver.videos")
 
 
 def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterator[Staged]:
-    """The tables of the family, one after the other; nothing before the first fact. `done`: what a backfill made."""
+    """The tables of the family, one after the other; nothing in them before the first fact, nor after the last.
+
+    `done`: what a backfill made.
+    """
     definitions = read_definitions(lake.settings.schemas_dir)
     tables = (ATTEMPTS, OPENINGS, DAILY, CONVERSIONS, PATHS)
     look = lake.nothing if work.is_anew else lake.read
@@ -47,6 +50,7 @@ def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterator[S
     known = (lake.ends(table, "event_time", work.silver_versions.get(table)) for table in FACTS)
     ends = [each for each in known if each]
     if not ends or not definitions:
+        yield from emptied(lake, tables if not ends else ())
         return
     days = {zone: days_of(ends, zone) for zone in sorted({one.zone for one in definitions})}
     level = Level(work.watermark, work.last_watermark, days, lake.settings.business_zone)

@@ -1,6 +1,6 @@
 """What every family reads alike: its inputs as the run was planned on them, and what it must do again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -8,7 +8,7 @@ from jobs.lake.holds import owed
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import inputs_of
 from jobs.lake.tables import Lake
-from jobs.lake.work import ERASED, Work, displaced_rows
+from jobs.lake.work import ERASED, Staged, Work, displaced_rows
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -61,6 +61,13 @@ def displaced(lake: Lake, work: Work) -> Displaced:
     users = lake.spark.createDataFrame(whose, "user_id string, day date") if whose else None
     erased = sorted({row["subject"] for row in rows if row["subject"] and row["cause"] == ERASED})
     return Displaced(users, any(row["subject"] is None for row in rows), tuple(erased))
+
+
+def emptied(lake: Lake, tables: Iterable[str]) -> Iterator[Staged]:
+    """The tables that have rows, without any: for a run that finds nothing to make them of."""
+    for table in tables:
+        if not lake.read(table).isEmpty():
+            yield Staged(table, lake.nothing(table), "replace_all")
 
 
 def handed_round(names: DataFrame, count: int) -> DataFrame:

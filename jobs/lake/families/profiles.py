@@ -7,7 +7,7 @@ from datetime import date
 from jobs.definitions.identity import ties
 from jobs.definitions.local_time import last_complete_day
 from jobs.lake.families.identity_refresh import TABLE, Edges, added_to, days_of, made_anew
-from jobs.lake.families.inputs import Displaced, days_again, displaced, names_at_hand, only_day, pinned
+from jobs.lake.families.inputs import Displaced, days_again, displaced, emptied, names_at_hand, only_day, pinned
 from jobs.lake.families.profile_refresh import AsOf, Gold, Silver, Touched, rebuild, refresh, tables
 from jobs.lake.families.profile_touched import (
     acts_of_days,
@@ -31,14 +31,15 @@ HISTORY = "gold.user_profiles_history"
 def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     """The tables of the family, one after the other; write each before asking for the next: it feeds the next.
 
-    Nothing is staged when there is nothing: no fact yet, or no user touched on the same business day.
+    Nothing is staged when no user was touched on the same business day; without any fact there is nothing in them.
     """
     silver = Silver(*pinned(lake, work, tables(Silver)))
-    as_of_day = _as_of(lake, work, silver)
+    as_of_day, lost, history = _as_of(lake, work, silver), displaced(lake, work), lake.read(HISTORY)
     if as_of_day is None:
+        yield from emptied(lake, (TABLE, *(table for table in tables(Gold) if table != HISTORY)))
+        if lost.erased:
+            yield from forgetting(iter([Staged(HISTORY, lake.nothing(HISTORY), "append")]), history, lost)
         return
-    lost = displaced(lake, work)
-    history = lake.read(HISTORY)
     kept = history.where(~lost.is_erased()) if lost.erased else history
     last_day = None if work.full or work.ingest_seq_from < 0 or lost.of_things else _last_day(lake)
     if last_day is None:

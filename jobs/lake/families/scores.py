@@ -5,7 +5,8 @@ from datetime import date, timedelta
 
 from jobs.gold import retention_weekly, segment_daily, user_scores
 from jobs.lake.clock import now
-from jobs.lake.families.inputs import days_again, only_day, pinned
+from jobs.lake.erasures import is_any_between
+from jobs.lake.families.inputs import days_again, emptied, only_day, pinned
 from jobs.lake.families.score_refresh import Fits, as_rows, fits, population
 from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
@@ -19,10 +20,11 @@ RETENTION, SEGMENTS, HISTORY = "gold.retention_weekly", "gold.segment_daily", "g
 
 
 def stage(lake: Lake, work: Work) -> Iterator[Staged]:
-    """Scores and retention anew: they depend on everybody; segments from the last day on. Nothing before a profile."""
+    """Scores and retention anew: they depend on everybody; segments from the last day on. Nothing without a profile."""
     profiles, days, orders, history = pinned(lake, work, (PROFILES, DAYS, ORDERS, HISTORY))
     day = only_day(profiles.agg(F.max("as_of_day")))
     if day is None:
+        yield from emptied(lake, (TABLE, RETENTION, SEGMENTS))
         return
     orders = orders.where(F.col("ingest_seq") <= work.ingest_seq_to)
     of = population(orders, profiles, day, lake.keep)
@@ -35,9 +37,14 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
 
 
 def segments(lake: Lake, work: Work, history: DataFrame, day: date) -> Staged:
-    """The days from the last one made (it may not have been over) or owed; all of them where the lake is behind it."""
+    """The days from the last one made (it may not have been over) or owed.
+
+    All of them where the lake is behind it, or a person was erased.
+    """
     first = only_day(history.agg(F.min("as_of_day"))) or day
-    made = None if work.full else only_day(lake.read(SEGMENTS).agg(F.max("as_of_day")))
+    # What was known of a person goes from every day once they are erased.
+    erased = is_any_between(Ledger(lake.settings), work.ingest_seq_from, work.ingest_seq_to)
+    made = None if work.full or erased else only_day(lake.read(SEGMENTS).agg(F.max("as_of_day")))
     if made is None or made > day:
         return Staged(SEGMENTS, segment_daily.build(history, first=first, last=day), "replace_all")
     since = max(first, min([made, *days_again(lake, work)]))

@@ -1,10 +1,11 @@
 """Counts over one batch of a table, by delta-rs: tens of milliseconds where a Spark job costs half a second."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from jobs.lake.ingest.planning import Plan
-from jobs.lake.ingest.progress import BRONZE
+from jobs.lake.ingest.progress import BRONZE, progress
 from jobs.lake.ledger import Ledger
 
 LOOK_BACK = 200  # commits of bronze between a batch and its resumption, upkeep's among them
@@ -31,12 +32,24 @@ def received(ledger: Ledger, ingest_seq: int) -> dict[tuple[str, int], int]:
 
 def landed_plan(ledger: Ledger, ingest_seq: int) -> Plan:
     """What the batch had planned to read, as its commit to bronze says."""
+    return Plan.from_note(json.loads(_landing(ledger, ingest_seq)["userMetadata"]))
+
+
+def begun_at(ledger: Ledger) -> datetime | None:
+    """When the batch landed that is begun and not ended, None for no such: it reads tables as they were before it."""
+    reached = progress(ledger)
+    if not reached.is_unfinished:
+        return None
+    return datetime.fromtimestamp(_landing(ledger, reached.complete + 1)["timestamp"] / 1000, UTC)
+
+
+def _landing(ledger: Ledger, ingest_seq: int) -> dict[str, Any]:
+    """The commit to bronze of a batch."""
     bronze = ledger.open(BRONZE)
     for depth in (1, LOOK_BACK, None):  # as a rule it is the newest commit; of lost books it may be any
         for commit in bronze.history(depth):
-            noted = json.loads(commit.get("userMetadata") or "{}")
-            if noted.get("ingest_seq") == ingest_seq:
-                return Plan.from_note(noted)
+            if json.loads(commit.get("userMetadata") or "{}").get("ingest_seq") == ingest_seq:
+                return commit
     raise LookupError(f"{BRONZE}: its log has no commit of batch {ingest_seq}")
 
 

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from jobs.definitions.events.reading import header
 from jobs.lake.erasures import PERSONAL, erased_records, horizons, is_erased, micros
-from jobs.lake.identity import ensure_key_file, keys_at
+from jobs.lake.identity import keys_at, read_keys
 from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
 from jobs.lake.topics import ERASED_HEADER
@@ -54,14 +54,19 @@ def mark_of_record(lake: Lake, until: Mapping[str, datetime]) -> Column:
 
     What cannot be read says no time of its own; it is of when it arrived.
     """
-    ensure_key_file(lake.settings.keys_path)
+    read_keys(lake.settings.keys_path)  # never a fresh key: under it nobody is told
     body, told = F.col("value").cast("string"), mark_function(lake.settings.keys_path, until)
     arrived = F.unix_micros("kafka_time")
     said = F.unix_micros(F.try_to_timestamp(header("ce_time")))
     happened = F.coalesce(F.get_json_object(body, "$.event_time").try_cast("bigint"), said, arrived)
-    key = F.try_validate_utf8(F.col("key").cast("string"))
-    found = F.coalesce(told(key, happened, arrived), told(F.get_json_object(body, "$.user_id"), happened, arrived))
+    by_body = told(F.get_json_object(body, "$.user_id"), happened, arrived)
+    found = F.coalesce(told(key_of_record(), happened, arrived), by_body)
     return F.when(F.col("topic").isin(*PERSONAL), found)
+
+
+def key_of_record() -> Column:
+    """Of a row of bronze the key, a raw id, as text; null where it is none."""
+    return F.try_validate_utf8(F.col("key").cast("string"))
 
 
 def mark_function(path: "Path", until: Mapping[str, datetime]) -> Callable[[Column, Column, Column], Column]:

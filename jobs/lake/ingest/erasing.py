@@ -5,6 +5,8 @@ batch.
 """
 
 import json
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from jobs.lake.erasures import FOR_EVER, Erasure, horizons
+from jobs.lake.errors import UsageError
 from jobs.lake.ingest.counting import landed_plan
 from jobs.lake.ingest.erased import emptied
 from jobs.lake.ingest.finding import Found, find
@@ -39,7 +42,11 @@ class Asked:
 
 
 def erase(ingest: "Ingest", asked: Asked) -> tuple[Found, Done | None]:
-    """Erase a person, after ending what was begun; no batch is made where nothing of them is left to erase."""
+    """Erase a person, after ending what was begun.
+
+    Where nothing of them is left the batch only says until when: what is unread of them, or not sent yet, goes as well.
+    None is made where that was said before.
+    """
     from jobs.lake.ingest.loop import LEASE
 
     with ingest.leases.held(LEASE, ingest.run_id) as lease:
@@ -47,6 +54,7 @@ def erase(ingest: "Ingest", asked: Asked) -> tuple[Found, Done | None]:
             ingest.once(lease)
         lake = ingest.lake()
         found = find(lake, asked.user)
+        refuse_named(asked, found.names)
         if found.is_nothing and is_known(ingest.ledger, found, asked):
             return found, None
         planned = planned_for(progress(ingest.ledger), found, asked)
@@ -57,10 +65,17 @@ def erase(ingest: "Ingest", asked: Asked) -> tuple[Found, Done | None]:
         return found, ingest.finish(landed_plan(ingest.ledger, planned.ingest_seq), lease)
 
 
+def refuse_named(asked: Asked, names: Collection[str]) -> None:
+    """UsageError for a reason that names the person: it is kept."""
+    told = "|".join(re.escape(name) for name in (asked.user, *names))
+    if re.search(rf"(?<!\w)({told})(?!\w)", asked.why):
+        raise UsageError("--reason names the person, and is kept; write the number of the request instead")
+
+
 def is_known(ledger: Ledger, found: Found, asked: Asked) -> bool:
     """Whether an erasure says of the person what this one would, or more."""
-    known = horizons(ledger)
-    return all(mark in known and (known[mark] == FOR_EVER or not asked.is_later_refused) for mark in found.marks)
+    known, until = horizons(ledger), FOR_EVER if asked.is_later_refused else asked.at
+    return all(mark in known and known[mark] >= until for mark in found.marks)
 
 
 def planned_for(reached: Progress, found: Found, asked: Asked) -> Plan:

@@ -5,15 +5,15 @@ while nobody was logged in goes by the device's name (docs/adr/0015).
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from jobs.lake.erasures import FOR_EVER, PERSONAL, erased_records
-from jobs.lake.identity import PSEUDONYM, Keys, ensure_key_file, read_keys
-from jobs.lake.ingest.erased import mark_of_record, without_erased
+from jobs.lake.erasures import FOR_EVER, PERSONAL, erased_records, horizons, marks_beside
+from jobs.lake.identity import PSEUDONYM, Keys, read_keys
+from jobs.lake.ingest.erased import key_of_record, mark_function, mark_of_record, without_erased
 from jobs.lake.ingest.forms import silver_table
 from jobs.lake.ingest.progress import BRONZE
 from jobs.lake.ingest.refusals import IN_BRONZE, QUARANTINE
@@ -27,17 +27,24 @@ if TYPE_CHECKING:
 
 WITH_DEVICE = ("silver.views", "silver.likes")
 TABLES = tuple(silver_table(topic) for topic in PERSONAL)
+# What was known of people stays there though silver has no row of theirs any more, as after a replay was undone.
+NAMED = (*TABLES, "gold.user_profiles_history")
 
 
 @dataclass(frozen=True)
 class Found:
-    """A person's names, their marks, records by topic/partition (at `places`: IN_BRONZE, `_mark`), rows by table."""
+    """A person's names, their marks, records by topic/partition (at `places`: IN_BRONZE, `_mark`), rows by table.
+
+    Of the names the last ones, so many, are of `devices`. `was_erased`: before, whatever has come since.
+    """
 
     names: tuple[str, ...]
+    devices: int
     marks: tuple[str, ...]
     records: Counter[str]
     rows: Counter[str]
     places: "DataFrame"
+    was_erased: bool
 
     @property
     def is_nothing(self) -> bool:
@@ -48,15 +55,15 @@ class Found:
 def find(lake: Lake, user: str) -> Found:
     """All of a person, by the id that the app sends or by a pseudonym."""
     settings, ledger = lake.settings, Ledger(lake.settings)
-    ensure_key_file(settings.keys_path)
-    keys = read_keys(settings.keys_path)
-    own = names_of(user, keys)
-    names = (*own, *own_devices(ledger, own))
-    marks = tuple(mark for mark in map(keys.mark, names) if mark)
-    places = places_of(lake, marks, None if PSEUDONYM.fullmatch(user) else user)
-    rows = Counter({table: len(rows_of(ledger, table, names, ["user_id"])) for table in TABLES})
+    keys = read_keys(settings.keys_path)  # never a fresh one: it would know nobody
+    raw_id = raw_id_of(lake, keys, user) if PSEUDONYM.fullmatch(user) else user
+    own = names_of(raw_id or user, keys)
+    names, marks = names_and_marks(settings, ledger, keys, own)
+    places = places_of(lake, marks, raw_id)
+    rows = Counter({table: len(rows_of(ledger, table, names, ["user_id"])) for table in NAMED})
     rows[QUARANTINE] = places.where("is_refused").count()
-    return Found(names, marks, counted(places), +rows, places.drop("is_refused"))
+    was_erased = not horizons(ledger).keys().isdisjoint(marks)
+    return Found(names, len(names) - len(own), marks, counted(places), +rows, places.drop("is_refused"), was_erased)
 
 
 def places_of(lake: Lake, marks: Sequence[str], raw_id: str | None) -> "DataFrame":
@@ -78,10 +85,38 @@ def names_of(user: str, keys: Keys) -> list[str]:
     return [user] if PSEUDONYM.fullmatch(user) else keys.pseudonyms(user)
 
 
-def own_devices(ledger: Ledger, names: Collection[str]) -> list[str]:
-    """The devices on which these names alone ever acted under a name of their own."""
+def raw_id_of(lake: Lake, keys: Keys, pseudonym: str) -> str | None:
+    """The id behind a pseudonym, told by the keys of records; None where bronze has none of them any more.
+
+    Under another key the person has another pseudonym. KeyFileError for one under a key that the file does not hold.
+    """
+    mark = keys.known_mark(pseudonym)
+    told, anytime = mark_function(lake.settings.keys_path, {mark: FOR_EVER}), F.lit(0).cast("bigint")
+    records = lake.read(BRONZE).where(F.col("topic").isin(*PERSONAL)).select(key_of_record().alias("raw_id"))
+    found = records.where(told(F.col("raw_id"), anytime, anytime) == mark).first()
+    return str(found.raw_id) if found else None
+
+
+def names_and_marks(
+    settings: Settings, ledger: Ledger, keys: Keys, own: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of a person with these pseudonyms, and of the devices that are theirs alone.
+
+    An erasure leaves of a device its mark beside the person's. So it is theirs still, unless others came to use it.
+    """
+    before = marks_beside(ledger, map(keys.known_mark, own))
+    versions = {table: ledger.version(table) for table in NAMED}
+    again = {name for by in ("user_id", "device_id") for name in names_behind(settings, ledger, before, versions, by)}
+    devices = own_devices(ledger, own, again)
+    strangers = {keys.mark(name) for name in again.difference(devices)}
+    names = (*own, *devices)
+    return names, tuple(dict.fromkeys([*map(keys.known_mark, names), *sorted(before - strangers)]))
+
+
+def own_devices(ledger: Ledger, names: Collection[str], also: Collection[str] = ()) -> list[str]:
+    """The devices, `also` these, on which these names alone ever acted under a name of their own."""
     told = [row for table in WITH_DEVICE for row in rows_of(ledger, table, names, ["user_id", "device_id"])]
-    theirs = {row["device_id"] for row in told if row["device_id"] not in (None, row["user_id"])}
+    theirs = {row["device_id"] for row in told if row["device_id"] not in (None, row["user_id"])}.union(also)
     beside = [row for table in WITH_DEVICE for row in rows_of(ledger, table, theirs, ["user_id"], by="device_id")]
     others = (row for row in beside if row["user_id"] not in names and row["user_id"] != row["device_id"])
     return sorted(theirs - {row["device_id"] for row in others})
@@ -124,14 +159,18 @@ def is_named(raw_id: str) -> "Column":
     return F.col("is_refused") & F.coalesce(F.decode("value", "ISO-8859-1").rlike(quoted), F.lit(False))
 
 
-def names_behind(settings: Settings, ledger: Ledger, marks: Collection[str], versions: dict[str, int]) -> Iterator[str]:
-    """The pseudonyms in silver, as of these versions, that have these marks: looked for by who knows the marks only."""
+def names_behind(
+    settings: Settings, ledger: Ledger, marks: Collection[str], versions: Mapping[str, int], by: str = "user_id"
+) -> Iterator[str]:
+    """The pseudonyms in the tables, as of these versions, that have these marks: for who knows the marks only."""
     from deltalake import DeltaTable
 
+    if not marks:
+        return
     keys, wanted, seen = read_keys(settings.keys_path), set(marks), set[str]()
-    for table in (each for each in TABLES if versions[each] >= 0):
+    for table in (each for each in NAMED if versions[each] >= 0):
         rows = dataset_of(DeltaTable(ledger.path(table), version=versions[table]))
-        for batch in rows.to_batches(columns=["user_id"]):
-            new = set(batch["user_id"].unique().to_pylist()) - seen
+        for batch in rows.to_batches(columns=[by]) if by in rows.schema.names else ():
+            new = set(batch[by].unique().to_pylist()) - seen
             seen |= new
             yield from (name for name in new if name and keys.mark(name) in wanted)

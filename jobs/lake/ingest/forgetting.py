@@ -15,7 +15,7 @@ from jobs.lake.erasures import TABLE, Erasure, erased_records, horizons
 from jobs.lake.ingest.accounts import TOUCHED
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.counting import version_before
-from jobs.lake.ingest.finding import TABLES, names_behind, rows_of
+from jobs.lake.ingest.finding import NAMED, TABLES, names_behind, rows_of
 from jobs.lake.ingest.progress import APP
 from jobs.lake.ingest.rebooking import QUARANTINED, InBronze, move_and_close, place_in_bronze
 from jobs.lake.ingest.refusals import QUARANTINE
@@ -35,7 +35,8 @@ ERASE_POINTS = (
     "erase.before_books",
     "erase.after_books",
 )
-DAYS = {"silver.users": "valid_from"}  # what says the day of a row, where it is not `event_date`
+USERS = "silver.users"
+DAYS = {USERS: "valid_from"}  # what says the day of a row, where it is not `event_date`
 Row = dict[str, Any]
 
 
@@ -75,7 +76,7 @@ def carry_out(batch: Batch, erasure: Erasure, now: Callable[[], datetime], still
     if gone.refused:
         _delete(batch, QUARANTINE, gone.refused)
     reach(f"erase.after_{QUARANTINE}")
-    touched = _write_touched(batch, gone, at)
+    touched = _write_touched(batch, gone, erasure.erased_at, at)
     reach("erase.after_touched")
     _write_erasure(batch, erasure, at)
     still_ours()
@@ -87,7 +88,7 @@ def carry_out(batch: Batch, erasure: Erasure, now: Callable[[], datetime], still
 
 def what_goes(batch: Batch, erasure: Erasure, mine: Iterable[Row]) -> Gone:
     """The rows of the tables as they were before the batch, so that a batch done again finds the same."""
-    before = {table: version_before(batch.ledger, table, APP, batch.seq) for table in (*TABLES, QUARANTINE)}
+    before = {table: version_before(batch.ledger, table, APP, batch.seq) for table in (*NAMED, QUARANTINE)}
     names = tuple(sorted(names_behind(batch.lake.settings, batch.ledger, erasure.marks, before)))
     rows = {
         table: rows_of(batch.ledger, table, names, [*PLACE, DAYS.get(table, "event_date")], version=before[table])
@@ -132,14 +133,19 @@ def _at(places: Iterable[InBronze]) -> str:
     )
 
 
-def _write_touched(batch: Batch, gone: Gone, at: datetime) -> list[tuple[str, date]]:
-    """Name the person and their days, so that gold reads everything of them again, and finds nothing."""
+def _write_touched(batch: Batch, gone: Gone, erased_at: datetime, at: datetime) -> list[tuple[str, date]]:
+    """Name the person and their days, so that gold reads everything of them again, and finds nothing.
+
+    Who is in gold alone is named on the day of the erasure.
+    """
     zone = ZoneInfo(batch.lake.settings.business_zone)
     lost = Counter(
         (table, row["event_date"] if "event_date" in row else row["valid_from"].astimezone(zone).date(), row["user_id"])
         for table, found in gone.rows.items()
         for row in found
     )
+    without_rows = set(gone.names).difference(name for _, _, name in lost)
+    lost.update({(USERS, erased_at.astimezone(zone).date(), name): 0 for name in without_rows})
     lines = [
         {"ingest_seq": batch.seq, "table": table, "day": day, "subject": name, "cause": ERASED, "rows": n,
          "recorded_at": at}

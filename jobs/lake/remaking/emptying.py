@@ -8,7 +8,6 @@ from pyspark.sql import functions as F
 
 from jobs.lake.erasures import Erasure, erasures, told_until
 from jobs.lake.errors import WriteError
-from jobs.lake.identity import read_keys
 from jobs.lake.ingest.erased import emptied, mark_of_record
 from jobs.lake.ingest.progress import BRONZE
 from jobs.lake.ledger import Ledger
@@ -28,7 +27,6 @@ def emptied_again(lake: Lake, rows: "DataFrame", memory: Memory) -> "DataFrame":
     every = known_erasures(lake, memory)
     if not every:
         return rows
-    read_keys(lake.settings.keys_path)
     told = lake.spark.createDataFrame(list(batches_by_mark(every).items()), "_mark string, _batches array<bigint>")
     marked = rows.withColumn("_mark", mark_of_record(lake, told_until(every.values())))
     joined = marked.join(F.broadcast(told), on=["_mark"], how="left")

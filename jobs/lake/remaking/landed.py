@@ -101,4 +101,4 @@ def empty_again(lake: Lake, planned: Plan, erasure: Erasure) -> None:
             f"{BRONZE}: the torn commit is of an erasure (batch {planned.ingest_seq}), of records of which only the "
             "bytes say so; nothing was changed. Put the file back from a copy"
         )
-    empty(lake, planned, Found((), erasure.marks, records, Counter(), places.drop("is_refused")))
+    empty(lake, planned, Found((), 0, erasure.marks, records, Counter(), places.drop("is_refused"), was_erased=True))

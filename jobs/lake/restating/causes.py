@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from jobs.definitions.causes import ON_TIME, REVERSAL, SEVERAL
+from jobs.definitions.causes import ERASURE, ON_TIME, REVERSAL, SEVERAL
+from jobs.lake.erasures import is_any_between
 from jobs.lake.families import funnel_causes
 from jobs.lake.families.funnel_tables import ATTEMPTS, CONVERSIONS, DAILY, OPENINGS, Silver
 from jobs.lake.families.funnels import SILVER
+from jobs.lake.ledger import Ledger
 from jobs.lake.restating.cells import Cell, Change, key_of, measures
 from jobs.lake.restating.step import Parts, Step
 from jobs.lake.tables import Lake
@@ -69,13 +71,20 @@ def ledgers(
 
 
 def of_scores(lake: Lake, step: Step, changes: Sequence[Change]) -> Parts:
-    """A cell whose day or week was not over is of the news of its time; an older week of what news there are else."""
+    """A cell whose day or week was not over is of the news of its time; an older week of what news there are else.
+
+    Nothing changes an older day of the segments but that a person was erased.
+    """
     going_on = _open_rows(lake, step, {change.cell.table for change in changes})
     weeks = [one for one in changes if one.cell.table == RETENTION and one.cell.key not in going_on[RETENTION]]
     cause = _of_closed_weeks(lake, step) if weeks else None
     open_ones = [one for one in changes if one.cell.key in going_on[one.cell.table]]
     parts = {one.cell: {ON_TIME: one.amount} for one in open_ones}
-    return parts | ({one.cell: {cause: one.amount} for one in weeks} if cause else {})
+    parts |= {one.cell: {cause: one.amount} for one in weeks} if cause else {}
+    if is_any_between(Ledger(lake.settings), step.since, step.after.facts.ingest_seq):
+        days = [one for one in changes if one.cell.table == SEGMENTS and one.cell.key not in going_on[SEGMENTS]]
+        parts |= {one.cell: {ERASURE: one.amount} for one in days}
+    return parts
 
 
 def _open_rows(lake: Lake, step: Step, tables: set[str]) -> dict[str, set[str]]:
