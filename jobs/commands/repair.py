@@ -1,14 +1,17 @@
-"""`reelhouse repair`: mend the log of a table, and prove it."""
+"""`reelhouse repair`: mend a table whose files are hurt, and prove it."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
+if TYPE_CHECKING:
+    from jobs.lake.aside import Mended
+
 PANEL = "Upkeep"
-SHOWN = ("table", "set_aside", "version", "rows", "next_step")
+SHOWN = ("table", "set_aside", "version", "rows", "next_step", "note")
 
 
 def register(app: typer.Typer) -> None:
@@ -19,12 +22,16 @@ def register(app: typer.Typer) -> None:
 def repair(
     tables: Annotated[list[str], typer.Argument(metavar="TABLE…", help="As `doctor --lake` names them.")],
     run_id: Annotated[str, typer.Option("--run-id", help="Name of the run in the lease.")] = "",
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Book what can be had from nowhere any more, and go on without it.")
+    ] = False,
     format: Annotated[Format, typer.Option("--format", help="A table, or an array of JSON objects.")] = Format.table,
 ) -> None:
-    """Set aside a garbled checkpoint or a torn newest commit, and prove that the rest is the table.
+    """Set aside hurt files, put back what they held, and prove that the table is what it was.
 
-    Nothing is deleted: what was bad lies in REELHOUSE_HOME/aside. A table that lacks its newest batch then waits for
-    `reelhouse ingest`, which does that batch again. Exit code 2 for what it cannot mend (docs/runbooks/lake.md).
+    Rows of silver and the ledger are made again from bronze, those of bronze from the topics. Nothing is deleted: what
+    was bad lies in REELHOUSE_HOME/aside. A table that lacks its newest batch then waits for `reelhouse ingest`. Exit
+    code 2 for what it cannot mend, 3 for what is lost (docs/runbooks/lake.md).
 
     Example: reelhouse repair silver.views
     """
@@ -32,15 +39,32 @@ def repair(
 
     from jobs.lake.clock import now
     from jobs.lake.contracts import contract
-    from jobs.lake.mending import mend
+    from jobs.lake.repairing import tidy
     from jobs.serve.printing import print_rows
 
     settings, run = Settings.from_env(), run_id or f"by-hand-{now():%Y%m%dT%H%M%S}"
     for table in tables:  # before anything is moved
         contract(table, settings.schemas_dir)
-    done = [(table, mend(settings, table, run)) for table in tables]
-    rows = [asdict(mended) for _, mended in done if mended]
-    for table in (table for table, mended in done if mended is None):
+    try:
+        done = [(table, mended(settings, table, run, accept_loss=accept_loss)) for table in tables]
+    finally:
+        tidy(settings, run)
+    rows = [asdict(each) for _, each in done if each]
+    for table in (table for table, each in done if each is None):
         typer.echo(f"{table}: nothing ails it", err=True)
     if rows or format is Format.json:
         print_rows(rows, SHOWN, format)
+
+
+def mended(settings: Settings, table: str, run_id: str, *, accept_loss: bool) -> "Mended | None":
+    """Mend one table; what is to be known of it, such as a loss, is booked in `ops.runs`."""
+    from jobs.lake.clock import now
+    from jobs.lake.ledger import Ledger
+    from jobs.lake.repairing import mend
+    from jobs.lake.runs import book
+
+    started_at, done = now(), mend(settings, table, run_id, accept_loss=accept_loss)
+    if done and done.note:
+        facts = {"run_id": run_id, "command": "repair", "target": table}
+        book(Ledger(settings), facts, started_at, "done", done.note)
+    return done

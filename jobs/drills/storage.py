@@ -8,7 +8,8 @@ from jobs.drills.report import Report
 from jobs.drills.stage import Stage
 from jobs.lake.ailments import ailments
 from jobs.lake.ledger import Ledger
-from jobs.lake.mending import mend, newest_of_log
+from jobs.lake.mending import newest_of_log
+from jobs.lake.repairing import mend
 
 HURT = ("silver.likes", "silver.views")
 

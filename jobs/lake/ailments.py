@@ -18,14 +18,17 @@ from jobs.lake.scanning import folder_of, is_local
 from jobs.lake.settings import Settings
 from jobs.lake.topics import CONTROL, ENTITIES, FACTS
 
+TOUCHED, QUARANTINE = "ops.touched", "silver.quarantine"
 # Tables in which each batch of ingest is one commit → what the books count of it there, and of which topic (all: "").
 BY_BATCH: dict[str, tuple[str, str]] = {
     **{f"silver.{topic}": ("accepted", topic) for topic in (*FACTS, *ENTITIES)},
-    "silver.quarantine": ("quarantined", ""),
-    "ops.touched": ("accepted", ""),
+    QUARANTINE: ("quarantined", ""),
+    TOUCHED: ("accepted", ""),
     "ops.watermarks": ("accepted", CONTROL),
     "ops.books": ("received", ""),
 }
+LANDED = "bronze.events"  # its records are on the topics, too, for a while
+HISTORY = "gold.user_profiles_history"  # tells what was known when, which no other table does
 HINT = "_last_checkpoint"
 COMMIT = re.compile(r"\d{20}\.json")
 CHECKPOINT = re.compile(r"(\d{20})\.checkpoint.*\.parquet")
@@ -53,7 +56,7 @@ class Ailment:
     kind: Kind
     file: Path
     found: str
-    family: str = ""  # that can make the table anew from others
+    family: str = ""  # that publishes the table; of a data file only one that can make it anew from others
 
     @property
     def remedy(self) -> str:
@@ -66,9 +69,11 @@ class Ailment:
 
     @property
     def is_mendable(self) -> bool:
-        """Whether setting the file aside may mend the table: it is a copy, or a batch that can be done again."""
-        is_batch = self.table in BY_BATCH and self.kind in UNDONE
-        return self.kind in (Kind.hint, Kind.checkpoint) or is_batch
+        """Whether a repair may mend the table: the file is a copy, or what it held comes from elsewhere."""
+        if self.kind is Kind.data:
+            return self.table in (*BY_BATCH, LANDED, HISTORY)
+        is_known = self.table in (*BY_BATCH, LANDED) or bool(self.family)
+        return self.kind in (Kind.hint, Kind.checkpoint) or (self.kind in UNDONE and is_known)
 
 
 def ailments(settings: Settings) -> list[Ailment]:
@@ -83,7 +88,8 @@ def ailments_of(settings: Settings, table: str) -> list[Ailment]:
     log = folder_of(settings.table_path(table)) / "_delta_log"
     if not log.is_dir():
         return []
-    found = [*hints(table, log), *checkpoints(table, log), *commits(table, log)]
+    family = contract(table, settings.schemas_dir).family or ""
+    found = [*hints(table, log), *checkpoints(table, log), *commits(table, log, family)]
     return found or list(data_files(table, log.parent, maker_of(settings, table)))
 
 
@@ -120,15 +126,17 @@ def checkpoints(table: str, log: Path) -> Iterator[Ailment]:
             yield Ailment(table, Kind.checkpoint, file, wrong)
 
 
-def commits(table: str, log: Path) -> Iterator[Ailment]:
+def commits(table: str, log: Path, family: str) -> Iterator[Ailment]:
     """Each commit must be lines of JSON, and that of the newest checkpoint there: without it nobody can write."""
     files = sorted(each for each in log.iterdir() if COMMIT.fullmatch(each.name))
     newest = max(checkpointed(log), default=-1)
     if files and newest > int(files[-1].stem):
-        yield Ailment(table, Kind.lost_commit, log / f"{newest:020}.json", "is not there, though a checkpoint of it is")
+        lost = log / f"{newest:020}.json"
+        yield Ailment(table, Kind.lost_commit, lost, "is not there, though a checkpoint of it is", family)
     for file in files:
         if not _is_whole(file):
-            yield Ailment(table, Kind.newest_commit if file == files[-1] else Kind.commit, file, "is not whole")
+            kind = Kind.newest_commit if file == files[-1] else Kind.commit
+            yield Ailment(table, kind, file, "is not whole", family)
 
 
 def data_files(table: str, root: Path, family: str) -> Iterator[Ailment]:

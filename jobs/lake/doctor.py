@@ -11,12 +11,13 @@ from pathlib import Path
 import psutil
 
 from jobs.lake.ailments import ailments
-from jobs.lake.errors import BrokerError, DamageError, SettingsError, TopicError
+from jobs.lake.errors import BrokerError, SettingsError, TopicError
 from jobs.lake.ingest.planning import plan
-from jobs.lake.ingest.progress import progress
+from jobs.lake.ingest.progress import BOOKS, progress
 from jobs.lake.jars import allowed_jars, wrong_jars
 from jobs.lake.java import GOOD_MAJORS, REMEDY, complaint, find_java
 from jobs.lake.ledger import Ledger
+from jobs.lake.lost_commits import lost_commits
 from jobs.lake.services import process, services
 from jobs.lake.services.service import Service, answers
 from jobs.lake.settings import ROOT, Settings
@@ -66,9 +67,11 @@ def examine(settings: Settings) -> list[Finding]:
 def examine_lake(settings: Settings) -> list[Finding]:
     """Look at every file of every table, and at the topics; never raises for what it finds."""
     hurt = [Finding(one.table, Verdict.blocks, f"{one.kind}: {one.file} {one.found}", one.remedy)
-            for one in ailments(settings)]  # fmt: skip
+            for one in ailments(settings) or lost_commits(settings)]  # fmt: skip
     whole = Finding("tables", Verdict.ok, f"every file of {settings.lake_root} can be read")
-    return [*(hurt or [whole]), topics_read(settings)]
+    is_unknown = any(one.subject == BOOKS for one in hurt)
+    unread = Finding("topics", Verdict.warning, "not looked at: the books cannot be read", f"mend {BOOKS} first")
+    return [*(hurt or [whole]), unread if is_unknown else topics_read(settings)]
 
 
 def topics_read(settings: Settings) -> Finding:
@@ -79,8 +82,6 @@ def topics_read(settings: Settings) -> Finding:
         return Finding("topics", Verdict.warning, str(away), "`make up`, or look again later")
     except TopicError as gone:
         return Finding("topics", Verdict.blocks, str(gone), "see docs/runbooks/topics.md")
-    except DamageError:
-        return Finding("topics", Verdict.warning, "not looked at: the books cannot be read", "mend ops.books first")
     return Finding("topics", Verdict.ok, "are those that were read before, and hold what was not")
 
 

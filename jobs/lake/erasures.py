@@ -44,12 +44,23 @@ class Erasure:
         return cls(**{**note, "marks": tuple(note["marks"]), "erased_at": at})
 
 
+def erasures(ledger: Ledger) -> dict[int, Erasure]:
+    """Batch → the erasure that it was; one that is not at its end may be missing."""
+    rows = ledger.read(TABLE).to_pylist(maps_as_pydicts="strict")
+    return {row["ingest_seq"]: _erasure(row) for row in rows}
+
+
 def horizons(ledger: Ledger) -> dict[str, datetime]:
     """Mark → until when records that happened are erased; FOR_EVER where later ones are as well."""
+    return told_until(erasures(ledger).values())
+
+
+def told_until(every: Iterable[Erasure]) -> dict[str, datetime]:
+    """The same of these erasures."""
     found: dict[str, datetime] = {}
-    for row in ledger.read(TABLE, ["marks", "erased_at", "is_later_refused"]).to_pylist():
-        until = FOR_EVER if row["is_later_refused"] else row["erased_at"]
-        found |= {mark: max(until, found.get(mark, until)) for mark in row["marks"]}
+    for each in every:
+        until = FOR_EVER if each.is_later_refused else each.erased_at
+        found |= {mark: max(until, found.get(mark, until)) for mark in each.marks}
     return found
 
 
@@ -123,6 +134,12 @@ def _known(keys: Any, raw_id: str | None, until: Mapping[str, int]) -> str | Non
         return None
     marks = (keys.mark(pseudonym) for pseudonym in keys.pseudonyms(raw_id))
     return next((mark for mark in marks if mark in until), None)
+
+
+def _erasure(row: Mapping[str, Any]) -> Erasure:
+    """An erasure as the table has it."""
+    asked = {name: row[name] for name in ("erased_at", "is_later_refused", "asked_by", "why")}
+    return Erasure(tuple(row["marks"]), **asked, records=row["record_counts"], rows=row["row_counts"])
 
 
 def micros(at: datetime) -> int:

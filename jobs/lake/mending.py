@@ -6,58 +6,55 @@ does that batch again from bronze: every write that is there already is skipped,
 """
 
 import shutil
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from jobs.lake.ailments import BY_BATCH, HINT, UNDONE, Ailment, ailments_of
+from jobs.lake.ailments import BY_BATCH, HINT, QUARANTINE, TOUCHED, UNDONE, Ailment
+from jobs.lake.aside import Mended, Move, set_aside
+from jobs.lake.erasures import erasures
 from jobs.lake.errors import UsageError, WriteError
 from jobs.lake.ingest.progress import BOOKS, committed, progress
 from jobs.lake.leases import TABLE as LEASES
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
-
-ASIDE = "aside"
-
-
-@dataclass(frozen=True)
-class Mended:
-    """What was done to a table, and what it holds now; `next_step` is a command, or empty."""
-
-    table: str
-    set_aside: tuple[str, ...]
-    version: int
-    rows: int
-    next_step: str
+from jobs.lake.topics import CONTROL
 
 
-def mend(settings: Settings, table: str, run_id: str) -> Mended | None:
-    """Mend the log of one table under the lease of ingest (but for the leases themselves); None when nothing ails it.
+def mend_log(settings: Settings, table: str, found: list[Ailment], run_id: str) -> Mended:
+    """Mend the log of one table under the lease of ingest (but for the leases themselves).
 
-    UsageError when it is none that can be mended here; WriteError, with every file back in its place, when the log
-    cannot be read without what was set aside.
+    WriteError, with every file back in its place, when the log cannot be read without what was set aside.
     """
     from jobs.lake.ingest.loop import LEASE
 
-    found = ailments_of(settings, table)
-    if not found:
-        return None
-    refuse_the_rest(found)
     ledger = Ledger(settings)
     with nullcontext() if table == LEASES else Leases(ledger).held(LEASE, run_id):
-        moved = [set_aside(settings, table, file) for file in bad_files(found)]
-        try:
+        with taken_out(settings, table, found) as moved:
             version, rows = proven(ledger, table)
             is_lacking = any(each.kind in UNDONE for each in found) and lacks_newest_batch(ledger, table)
-        except Exception:
-            for there, aside in moved:
-                shutil.move(aside, there)
-            raise
         if is_lacking:
             moved.append(set_aside(settings, BOOKS, newest_of_log(ledger, BOOKS)))
     next_step = "reelhouse ingest" if progress(ledger).is_unfinished else ""
-    return Mended(table, tuple(str(aside) for _, aside in moved), version, rows, next_step)
+    return Mended(table, paths(moved), version, rows, next_step)
+
+
+@contextmanager
+def taken_out(settings: Settings, table: str, found: list[Ailment]) -> Iterator[list[Move]]:
+    """The bad files of a table's log set aside; whatever goes wrong in the block, they are put back."""
+    moved = [set_aside(settings, table, file) for file in bad_files(found)]
+    try:
+        yield moved
+    except Exception:
+        for there, aside in moved:
+            shutil.move(aside, there)
+        raise
+
+
+def paths(moved: list[Move]) -> tuple[str, ...]:
+    """Where the files lie now."""
+    return tuple(str(aside) for _, aside in moved)
 
 
 def refuse_the_rest(found: list[Ailment]) -> None:
@@ -81,15 +78,6 @@ def bad_files(found: list[Ailment]) -> list[Path]:
     return sorted(file for file in files if file.exists())
 
 
-def set_aside(settings: Settings, table: str, file: Path) -> tuple[Path, Path]:
-    """Move a file to `<home>/aside/<table>/`, beside what was set aside there before; where it was, where it is."""
-    folder = settings.home / ASIDE / table
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f"{len(list(folder.iterdir()))}-{file.name}"
-    shutil.move(file, aside)
-    return file, aside
-
-
 def proven(ledger: Ledger, table: str) -> tuple[int, int]:
     """The version and rows of a table, read file by file; WriteError if they are not as many as its log says."""
     import pyarrow as pa
@@ -99,7 +87,7 @@ def proven(ledger: Ledger, table: str) -> tuple[int, int]:
     try:
         delta = DeltaTable(ledger.path(table))  # `Ledger.open` would make a table where the log is empty
         said = sum(pa.table(delta.get_add_actions(flatten=True))["num_records"].to_pylist())
-        rows = ledger.read(table, []).num_rows
+        rows = ledger.read(table, ledger.schema(table).names[:1]).num_rows
     except DeltaError as wrong:
         words = str(wrong).splitlines()[0][:200]
         raise WriteError(
@@ -116,8 +104,9 @@ def lacks_newest_batch(ledger: Ledger, table: str) -> bool:
         return False  # it tells itself how far it is
     fate, topic = BY_BATCH[table]
     lines = ledger.read(BOOKS, ["ingest_seq", "topic", fate]).to_pylist()
-    booked = {line["ingest_seq"] for line in lines if line[fate] and topic in ("", line["topic"])}
-    lacking = {number for number in booked if number > committed(ledger, table)}
+    ours = [line for line in lines if topic in ("", line["topic"]) and (table, line["topic"]) != (TOUCHED, CONTROL)]
+    booked = {line["ingest_seq"] for line in ours if line[fate]}
+    lacking = {number for number in booked | took_rows(ledger, table) if number > committed(ledger, table)}
     reached = progress(ledger)
     if lacking and (lacking != {reached.complete} or reached.is_unfinished):
         raise WriteError(
@@ -125,6 +114,17 @@ def lacks_newest_batch(ledger: Ledger, table: str) -> bool:
             "changed. Put the file back from a copy; see docs/runbooks/lake.md"
         )
     return bool(lacking)
+
+
+def took_rows(ledger: Ledger, table: str) -> set[int]:
+    """The batches that changed a table though they may have brought it no row: displaced, taken back, or erased."""
+    touched = ledger.read(TOUCHED, ["ingest_seq", "table"]).to_pylist()
+    changed = {line["ingest_seq"] for line in touched if line["table"] == table}
+    for number, erasure in erasures(ledger).items():
+        hit = set(erasure.rows)
+        if table in hit or (table == TOUCHED and hit - {QUARANTINE}):
+            changed.add(number)
+    return changed
 
 
 def newest_of_log(ledger: Ledger, table: str) -> Path:

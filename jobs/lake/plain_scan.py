@@ -26,10 +26,11 @@ FEW_FILES_AFAR = 32  # a look-up in an object store is a request
 
 @dataclass(frozen=True)
 class PlainScan:
-    """A table at one version; `delta` was opened at it, with its files."""
+    """A table at one version; `delta` was opened at it, with its files, some of which are left out."""
 
     path: str
     delta: "DeltaTable"
+    left_out: frozenset[str] = frozenset()
 
     @property
     def is_safe(self) -> bool:
@@ -54,7 +55,8 @@ class PlainScan:
 
     @cached_property
     def _files(self) -> list[str]:
-        return list(pa.table(self.delta.get_add_actions())["path"].to_pylist())
+        names = pa.table(self.delta.get_add_actions())["path"].to_pylist()
+        return [name for name in names if name not in self.left_out]
 
 
 def is_inside(name: str) -> bool:

@@ -82,7 +82,7 @@ def release_staging(runner: "Runner", manifest: Manifest, verdict: Verdict, leas
     reach("release.before")
     for staged in manifest.tables:
         runner.leases.check(lease)
-        _commit(runner, staged, manifest, verdict, ticket)
+        commit_staged(runner, staged, manifest, verdict, ticket)
         reach(f"release.after_{staged.table}")
     reach("release.before_publications")
     runner.leases.check(lease)
@@ -145,7 +145,13 @@ def republish(ledger: Ledger, staging: Staging, last: Release, versions: Mapping
     number = next_number(ledger, staging, latest(ledger, last.family))
     name = release_id(last.family, number)
     lines = {
-        table: replace(line, release_id=name, version=versions.get(table, line.version), **changed)
+        table: replace(
+            line,
+            release_id=name,
+            version=versions.get(table, line.version),
+            rows=ledger.open(table).count() if table in versions else line.rows,
+            **changed,
+        )
         for table, line in last.tables.items()
     }
     publish(ledger, last.family, number, list(lines.values()))
@@ -180,7 +186,7 @@ def roll_back(runner: "Runner", to: str) -> Outcome:
     return Outcome.released(release, f"{old} is back, as {new}")
 
 
-def _commit(runner: "Runner", staged: StagedTable, manifest: Manifest, verdict: Verdict, ticket: Ticket) -> None:
+def commit_staged(runner: "Runner", staged: StagedTable, manifest: Manifest, verdict: Verdict, ticket: Ticket) -> None:
     """The one commit of one table, unless it is there; any commit of another writer stops the release."""
     table, app = staged.table, app_of(manifest.family)
     public = runner.ledger.open(table)

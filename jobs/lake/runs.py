@@ -24,11 +24,11 @@ def report(
         ended: dict[str, Any] = {**facts, **tell(ledger, command, target, run_id, started_at, work)}
     except ReelhouseError as error:
         write_result(result, {**facts, "outcome": "failed", "message": error.told, "error": type(error).__name__})
-        _book(ledger, facts, started_at, "failed", error.told)
+        book(ledger, facts, started_at, "failed", error.told)
         raise
     write_result(result, ended)
     if ended["outcome"] != "nothing_to_do":
-        _book(ledger, facts, started_at, str(ended["outcome"]), str(ended.get("message", "")))
+        book(ledger, facts, started_at, str(ended["outcome"]), str(ended.get("message", "")))
     return ended
 
 
@@ -39,7 +39,8 @@ def write_result(file: Path | None, result: Mapping[str, Any]) -> None:
         file.write_text(json.dumps(result, ensure_ascii=False, default=str, indent=1) + "\n", encoding="utf-8")
 
 
-def _book(ledger: Ledger, facts: Mapping[str, str], started_at: datetime, outcome: str, detail: str) -> None:
+def book(ledger: Ledger, facts: Mapping[str, str], started_at: datetime, outcome: str, detail: str) -> None:
+    """Book in the ledger how a command (`facts`: run_id, command, target) ended."""
     row = {"run_id": facts["run_id"], "command": facts["command"], "table_or_family": facts["target"]}
     times = {"started_at": started_at, "finished_at": now()}
     ledger.append(TABLE, [{**row, **times, "outcome": outcome, "detail": detail}])

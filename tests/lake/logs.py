@@ -25,6 +25,7 @@ class Log:
     parts: dict[str, dict[int, list[Record]]] = field(default_factory=dict)
     gone: dict[tuple[str, int], int] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
+    compacted: set[tuple[str, int, int]] = field(default_factory=set)
 
     def put(self, records: Iterable[Record]) -> None:
         """Append records, in their order."""
@@ -53,6 +54,7 @@ class Log:
             for name, parts in plan.ranges.items()
             for number, (start, end) in parts.items()
             for each in self.parts[name][number][start:end]
+            if (name, number, each.offset) not in self.compacted
         ]
         return lake.spark.createDataFrame(rows, landing.AS_READ)
 

@@ -10,11 +10,13 @@ from typer.testing import CliRunner
 from jobs.__main__ import build_app
 from jobs.drills.storage import tear
 from jobs.lake.ailments import Kind, ailments
-from jobs.lake.errors import DamageError, UsageError, WriteError
+from jobs.lake.doctor import examine_lake
+from jobs.lake.errors import DamageError, WriteError
 from jobs.lake.ingest.progress import progress
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
-from jobs.lake.mending import mend, newest_of_log
+from jobs.lake.mending import newest_of_log
+from jobs.lake.repairing import mend
 from jobs.lake.settings import Settings
 from jobs.lake.small_commits import commit_few
 
@@ -134,6 +136,36 @@ def test_a_torn_commit_of_the_newest_batch_makes_ingest_do_that_batch_again(ledg
     assert found(ledger) == []
 
 
+def test_a_newest_commit_that_went_without_a_trace_is_done_again(ledger: Ledger) -> None:
+    """As where a repair was killed."""
+    ledger.append(TABLE, [refused(3, 0)], app="ingest", version=3)
+    book(ledger, 3, quarantined=1)
+    newest_of_log(ledger, TABLE).unlink()
+    mended = mend(ledger.settings, TABLE, "test")
+    assert mended is not None
+    assert (mended.rows, mended.next_step) == (6, "reelhouse ingest")
+    assert mend(ledger.settings, TABLE, "again") is None
+
+
+@pytest.mark.parametrize("why", ["displaced", "erased"])
+def test_a_torn_commit_that_took_rows_and_brought_none_is_done_again(ledger: Ledger, why: str) -> None:
+    """Or what an erasure took would be back, and nobody would know."""
+    if why == "erased":
+        asked = {"marks": ["m"], "erased_at": NOON, "is_later_refused": False, "asked_by": "t", "why": "w"}
+        line = {**asked, "run_id": "r", "record_counts": {"views/0": 3}, "row_counts": {TABLE: 3}}
+        ledger.append("ops.erasures", [{"ingest_seq": 3, "recorded_at": NOON, **line}], app="ingest", version=3)
+    else:
+        line = {"table": TABLE, "day": NOON.date(), "cause": "displaced", "rows": 1, "recorded_at": NOON}
+        ledger.append("ops.touched", [{"ingest_seq": 3, **line}], app="ingest", version=3)
+    ledger.replace_batches(TABLE, [], {1}, app="ingest", version=3)
+    book(ledger, 3, quarantined=0)
+    tear(newest_of_log(ledger, TABLE))
+    mended = mend(ledger.settings, TABLE, "test")
+    assert mended is not None
+    assert (mended.rows, mended.next_step) == (6, "reelhouse ingest")
+    assert progress(ledger).complete == 2
+
+
 @pytest.mark.parametrize("is_torn", [True, False])
 def test_a_newest_commit_that_only_a_checkpoint_tells_of_stops_writers_until_it_is_mended(
     ledger: Ledger, *, is_torn: bool
@@ -171,13 +203,22 @@ def test_a_torn_commit_of_an_older_batch_is_not_taken_for_the_newest(ledger: Led
 @pytest.mark.parametrize(
     ("hurt", "words"), [("gone", "is not there"), ("flipped", "cannot be read"), ("cut", "bytes, the log says")]
 )
-def test_a_data_file_that_is_gone_or_changed_is_named_and_not_mended(ledger: Ledger, hurt: str, words: str) -> None:
+def test_a_data_file_that_is_gone_or_changed_is_named_with_its_remedy(ledger: Ledger, hurt: str, words: str) -> None:
     file = max(Path(ledger.path(TABLE)).rglob("*.parquet"))
     {"gone": file.unlink, "flipped": lambda: garble(file), "cut": lambda: tear(file)}[hurt]()
     assert found(ledger) == [(TABLE, Kind.data)]
     assert words in ailments(ledger.settings)[0].found
-    with pytest.raises(UsageError, match="which this command cannot mend: put the file back from a copy"):
-        mend(ledger.settings, TABLE, "test")
+    assert ailments(ledger.settings)[0].remedy == f"run `reelhouse repair {TABLE}`"
+
+
+def test_doctor_looks_on_where_the_books_are_hurt_themselves(ledger: Ledger) -> None:
+    for file in Path(ledger.path("ops.books")).rglob("*.parquet"):
+        file.write_bytes(b"PAR1")
+    found = examine_lake(ledger.settings)
+    assert [(one.subject, one.remedy) for one in found] == [
+        *[("ops.books", "run `reelhouse repair ops.books`")] * 3,
+        ("topics", "mend ops.books first"),
+    ]
 
 
 def test_doctor_names_the_table_the_file_and_the_remedy(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

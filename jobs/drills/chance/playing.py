@@ -17,8 +17,9 @@ from jobs.lake.ingest.loop import LEASE
 from jobs.lake.ingest.planning import plan
 from jobs.lake.ingest.progress import BOOKS, progress
 from jobs.lake.kill_points import VARIABLE, Killed, heard
-from jobs.lake.mending import mend, newest_of_log
+from jobs.lake.mending import newest_of_log
 from jobs.lake.publications import releases
+from jobs.lake.repairing import mend
 from jobs.lake.runner import lease_name
 
 

@@ -12,6 +12,7 @@ from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import APP, BRONZE
 from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
+from jobs.lake.topics import TOPICS
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -26,6 +27,7 @@ class Batch:
     """A batch that has landed; `received` counts its records by (topic, partition).
 
     `retracted` has, by topic, what statements of the batch take back; it is found before anything else is read.
+    `only` names the topics that are done, where not all are: `received` counts no others then.
     `erased` has the places of its records that are nobody's any more.
     """
 
@@ -39,6 +41,7 @@ class Batch:
     all_records: "DataFrame | None" = None
     read_once: "dict[str, DataFrame]" = field(default_factory=dict)
     retracted: "dict[str, Retracted]" = field(default_factory=dict)
+    only: frozenset[str] = frozenset(TOPICS)
     erased: tuple[Place, ...] = ()
 
     @property

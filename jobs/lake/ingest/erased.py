@@ -46,7 +46,7 @@ def emptied_at_landing(lake: Lake, rows: "DataFrame", ingest_seq: int) -> "DataF
     if not until:
         return rows
     marked = rows.withColumn("_mark", mark_of_record(lake, until))
-    return marked.transform(emptied, ingest_seq).drop("_mark")
+    return marked.transform(emptied, F.lit(ingest_seq)).drop("_mark")
 
 
 def mark_of_record(lake: Lake, until: Mapping[str, datetime]) -> Column:
@@ -83,10 +83,10 @@ def mark_function(path: "Path", until: Mapping[str, datetime]) -> Callable[[Colu
     return cast("Callable[[Column, Column, Column], Column]", made)
 
 
-def emptied(rows: "DataFrame", ingest_seq: int) -> "DataFrame":
+def emptied(rows: "DataFrame", by: Column) -> "DataFrame":
     """Rows of bronze; those with a `_mark` lose key, value and headers to the mark and the batch that did it."""
     is_gone, nothing = F.col("_mark").isNotNull(), F.lit(None).cast("binary")
-    told = F.concat_ws(":", "_mark", F.lit(ingest_seq).cast("string")).cast("binary")
+    told = F.concat_ws(":", "_mark", by.cast("string")).cast("binary")
     sign = F.array(F.struct(F.lit(ERASED_HEADER).alias("key"), told.alias("value")))
     return rows.withColumns(
         {

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from jobs.lake.erasures import FOR_EVER, Erasure, horizons
 from jobs.lake.errors import UsageError
 from jobs.lake.ingest.counting import landed_plan
@@ -88,7 +90,7 @@ def empty(lake: Lake, planned: Plan, found: Found) -> None:
     """Take key, value and headers from the person's records, in the commit that says what the batch is."""
     note, seq = json.dumps(planned.note(), separators=(",", ":")), planned.ingest_seq
     marked = lake.read(BRONZE).join(found.places.drop("topic"), on=list(IN_BRONZE), how="inner")
-    rows = marked.transform(emptied, seq).drop("_mark")
+    rows = marked.transform(emptied, F.lit(seq)).drop("_mark")
     if found.records:
         lake.merge(BRONZE, rows, IN_BRONZE, app=APP, version=seq, metadata=note)
     else:  # a merge of nothing would be no commit

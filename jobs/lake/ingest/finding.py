@@ -59,18 +59,25 @@ def find(lake: Lake, user: str) -> Found:
     raw_id = raw_id_of(lake, keys, user) if PSEUDONYM.fullmatch(user) else user
     own = names_of(raw_id or user, keys)
     names, marks = names_and_marks(settings, ledger, keys, own)
-    records = unerased(lake, marks)
+    places = places_of(lake, marks, raw_id)
+    rows = Counter({table: len(rows_of(ledger, table, names, ["user_id"])) for table in NAMED})
+    rows[QUARANTINE] = places.where("is_refused").count()
+    was_erased = not horizons(ledger).keys().isdisjoint(marks)
+    return Found(names, len(names) - len(own), marks, counted(places), +rows, places.drop("is_refused"), was_erased)
+
+
+def places_of(lake: Lake, marks: Sequence[str], raw_id: str | None) -> "DataFrame":
+    """Topic, IN_BRONZE, `is_refused` and `_mark` of records not yet erased with one of the marks, or the raw id."""
     mark = mark_of_record(lake, dict.fromkeys(marks, FOR_EVER))
     if raw_id is not None:
         mark = F.coalesce(mark, F.when(is_named(raw_id), F.lit(marks[0])))
-    marked = records.select("topic", *IN_BRONZE, "is_refused", mark.alias("_mark"))
-    places = lake.keep(marked.where("_mark IS NOT NULL"))
-    counted = places.groupBy("topic", "partition").count().collect()
-    rows = Counter({table: len(rows_of(ledger, table, names, ["user_id"])) for table in NAMED})
-    rows[QUARANTINE] = places.where("is_refused").count()
-    by_place = Counter({f"{line[0]}/{line[1]}": line[2] for line in counted})
-    was_erased = not horizons(ledger).keys().isdisjoint(marks)
-    return Found(names, len(names) - len(own), marks, by_place, +rows, places.drop("is_refused"), was_erased)
+    marked = unerased(lake, marks).select("topic", *IN_BRONZE, "is_refused", mark.alias("_mark"))
+    return lake.keep(marked.where("_mark IS NOT NULL"))
+
+
+def counted(places: "DataFrame") -> Counter[str]:
+    """How many by topic/partition."""
+    return Counter({f"{line[0]}/{line[1]}": line[2] for line in places.groupBy("topic", "partition").count().collect()})
 
 
 def names_of(user: str, keys: Keys) -> list[str]:

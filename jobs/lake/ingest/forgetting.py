@@ -66,7 +66,7 @@ def place_in_silver(row: Row) -> InBronze:
 
 def carry_out(batch: Batch, erasure: Erasure, now: Callable[[], datetime], still_ours: Callable[[], None]) -> Done:
     """Take an erasure that lies in bronze to its end; each step is idempotent."""
-    every = erased_records(batch.ledger, {*horizons(batch.ledger), *erasure.marks})
+    every, at = erased_records(batch.ledger, {*horizons(batch.ledger), *erasure.marks}), now()
     mine = [row for row in every if row["erased_by"] == batch.seq]
     gone = what_goes(batch, erasure, mine)
     for table, rows in gone.rows.items():
@@ -76,12 +76,12 @@ def carry_out(batch: Batch, erasure: Erasure, now: Callable[[], datetime], still
     if gone.refused:
         _delete(batch, QUARANTINE, gone.refused)
     reach(f"erase.after_{QUARANTINE}")
-    touched = _write_touched(batch, gone, erasure.erased_at, now())
+    touched = _write_touched(batch, gone, erasure.erased_at, at)
     reach("erase.after_touched")
-    _write_erasure(batch, erasure, now())
+    _write_erasure(batch, erasure, at)
     still_ours()
     reach("erase.before_books")
-    books = move_and_close(batch, every, gone.fates(mine), now())
+    books = move_and_close(batch, every, gone.fates(mine), at)
     reach("erase.after_books")
     return Done(batch.seq, books, touched)
 

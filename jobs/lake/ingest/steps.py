@@ -45,7 +45,7 @@ def run_batch(batch: Batch, now: Callable[[], datetime], still_ours: Callable[[]
     """Take a landed batch to its end; `still_ours` raises when the lease was lost."""
     try:
         said = words(batch) if CONTROL in batch.topics else []
-        batch.take_back(retracted(batch, retractions(said)))
+        batch.take_back(retracted(batch, [each for each in retractions(said) if each.topic in batch.only]))
         contests = write_silver(batch)
         accounts = taken_in(batch, contests, Counter(line.kafka_partition for line in said))
         write_quarantine(batch, contests, missing(batch, accounts))

@@ -1,0 +1,39 @@
+"""Newest commits that went without a trace in their table's log, as where a repair was killed: other tables tell."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from jobs.lake.ailments import BY_BATCH, LANDED, Ailment, Kind, ailments_of
+from jobs.lake.ingest.progress import BOOKS, committed
+from jobs.lake.ledger import Ledger
+from jobs.lake.mending import lacks_newest_batch
+from jobs.lake.publications import TABLE as PUBLICATIONS
+from jobs.lake.publications import family_of, published
+from jobs.lake.scanning import is_local
+from jobs.lake.settings import Settings
+
+
+def lost_commits(settings: Settings) -> Iterator[Ailment]:
+    """Of bronze and of what is published, in a lake whose files are whole."""
+    if is_local(settings.lake_root):
+        for table in (LANDED, *published(Ledger(settings))):
+            yield from lost_commit_of(settings, table)
+
+
+def lost_commit_of(settings: Settings, table: str) -> list[Ailment]:
+    """The newest commit of a table whose files are whole, if the books or the publications know of a younger one."""
+    ledger, by = Ledger(settings), BOOKS if table == LANDED or table in BY_BATCH else PUBLICATIONS
+    if ailments_of(settings, by) or not _is_known_younger(ledger, table):
+        return []
+    family = family_of(table, settings.schemas_dir) if by == PUBLICATIONS else ""
+    lost = Path(ledger.path(table)) / "_delta_log" / f"{ledger.version(table) + 1:020}.json"
+    return [Ailment(table, Kind.lost_commit, lost, f"is not there, though {by} knows of it", family)]
+
+
+def _is_known_younger(ledger: Ledger, table: str) -> bool:
+    if table == LANDED:
+        return committed(ledger, LANDED) < committed(ledger, BOOKS)
+    if table in BY_BATCH:
+        return lacks_newest_batch(ledger, table)
+    line = published(ledger).get(table)
+    return line is not None and line.version > ledger.version(table)

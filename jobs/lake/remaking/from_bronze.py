@@ -1,0 +1,92 @@
+"""Tables that ingest writes: the rows of hurt files are those that bronze gives and the whole files have not.
+
+Proven before anything is touched: every row that stands is one that bronze gives, and what they lack is as many rows
+as the hurt files held.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import reduce
+from operator import and_
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from jobs.lake.ailments import ailments_of
+from jobs.lake.aside import Mended
+from jobs.lake.digest import digest
+from jobs.lake.errors import UsageError, WriteError
+from jobs.lake.ingest.loop import LEASE
+from jobs.lake.ingest.progress import BOOKS, BRONZE, committed
+from jobs.lake.leases import Leases
+from jobs.lake.ledger import Ledger
+from jobs.lake.remaking.keys import are_known
+from jobs.lake.remaking.plans import remembered
+from jobs.lake.remaking.shadow import Shadow
+from jobs.lake.remaking.wounds import Wound, heal, proven, standing, wound_of
+from jobs.lake.settings import Settings
+from jobs.lake.tables import Lake
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+BOOKED = ("run_id", "recorded_at")  # of the run that booked a batch; nothing may be left that tells them
+OTHERWISE = "rows that stand read otherwise by the rules or keys of today (or none stand), so those made again may, too"
+REMEDY = "Put the files back from a copy, or take the rows so with `reelhouse repair {} --accept-loss`"
+
+
+def remake(
+    settings: Settings, table: str, run_id: str, open_spark: Callable[[Settings], Any], *, accept_loss: bool
+) -> Mended:
+    """Put the rows of the hurt files back, under ingest's lease; nothing is changed when that cannot be proven.
+
+    `accept_loss`: where the rules of today read what stands otherwise, the rows are what those make of them.
+    """
+    ledger = Ledger(settings)
+    with Leases(ledger).held(LEASE, run_id) as lease:
+        refuse_unready(ledger, table)
+        wound = wound_of(settings, table)
+        shadow = Shadow(settings, table, run_id, open_spark)
+        lake = Lake(settings, shadow.lake.spark)
+        shadow.do_again(remembered(lake), committed(ledger, BOOKS), lambda: Leases(ledger).check(lease))
+        rows, note = lacking(lake, wound, shadow.lake.read(table))
+        if note and not accept_loss:
+            raise WriteError(f"{table}: {note}; nothing was changed. {REMEDY.format(table)}")
+        Leases(ledger).check(lease)
+        moved = heal(lake, wound, rows, run_id)
+        return proven(ledger, table, wound.standing + wound.lost, moved, note)
+
+
+def refuse_unready(ledger: Ledger, table: str) -> None:
+    """UsageError while bronze is hurt itself, or a batch is half done that the table has already."""
+    if ailments_of(ledger.settings, BRONZE):
+        raise UsageError(f"{table}: is made again from {BRONZE}, which is hurt itself; run `reelhouse repair {BRONZE}`")
+    if table != BOOKS and committed(ledger, table) > (complete := committed(ledger, BOOKS)):
+        raise UsageError(
+            f"{table}: batch {complete + 1} is half done, and to go on with it the table is read as it was before; run "
+            "`reelhouse ingest`, or put the file back from a copy"
+        )
+
+
+def lacking(lake: Lake, wound: Wound, made: "DataFrame") -> "tuple[DataFrame | None, str]":
+    """The rows that are made and do not stand (None when all do), and a note on those that do.
+
+    WriteError when rows stand that are not made, or the others are not as many as are lost.
+    """
+    there, keys = standing(lake, wound.table, wound), lake.contract(wound.table).grain
+    strange, lost = _joined(there, made, keys, "left_anti").count(), _joined(made, there, keys, "left_anti")
+    missing = lost.count()
+    if strange or missing != wound.lost:
+        raise WriteError(
+            f"{wound.table}: the hurt files held {wound.lost} rows, {BRONZE} gives {missing} that are not there, and "
+            f"{strange} are there that it does not give; nothing was changed. Put the files back from a copy"
+        )
+    is_same = digest(there, BOOKED) == digest(_joined(made, there, keys, "left_semi"), BOOKED)
+    is_proven = is_same and are_known(lake, wound)
+    return lost if missing else None, "" if is_proven else OTHERWISE
+
+
+def _joined(rows: "DataFrame", others: "DataFrame", keys: Iterable[str], how: str) -> "DataFrame":
+    """Rows by whether others have their keys, of which some may be null."""
+    theirs = others.select(*(F.col(key).alias(f"_{key}") for key in keys))
+    on = reduce(and_, [F.col(key).eqNullSafe(F.col(f"_{key}")) for key in keys])
+    return rows.join(theirs, on=on, how=how)

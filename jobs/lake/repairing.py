@@ -1,0 +1,70 @@
+"""Repairing a table: what ails it is looked for, and mended by who knows how to; nothing is deleted."""
+
+from collections.abc import Callable
+from typing import Any
+
+from jobs.lake.ailments import HISTORY, LANDED, UNDONE, Ailment, Kind, ailments_of
+from jobs.lake.aside import Mended
+from jobs.lake.lost_commits import lost_commit_of
+from jobs.lake.mending import mend_log, refuse_the_rest
+from jobs.lake.settings import Settings
+
+Opener = Callable[[Settings], Any]
+
+
+def mend(
+    settings: Settings, table: str, run_id: str, open_spark: Opener | None = None, *, accept_loss: bool = False
+) -> Mended | None:
+    """Mend one table; None when nothing ails it, UsageError for what no command mends.
+
+    Spark is opened for data files, and for a commit that is made again.
+    """
+    from jobs.lake.session import open_session
+
+    found, opener = ailments_of(settings, table) or lost_commit_of(settings, table), open_spark or open_session
+    if not found:
+        return mend_publication(settings, run_id) if table == HISTORY else None
+    refuse_the_rest(found)
+    if all(each.kind is Kind.data for each in found):
+        return mend_data(settings, table, run_id, opener, accept_loss=accept_loss)
+    return mend_commits(settings, table, found, run_id, opener)
+
+
+def mend_publication(settings: Settings, run_id: str) -> Mended | None:
+    """Publish the history as a repair left it that was killed; None when none was."""
+    from jobs.lake.remaking.from_versions import publish_recalled
+
+    return publish_recalled(settings, run_id)
+
+
+def tidy(settings: Settings, run_id: str) -> None:
+    """Take away what was made beside the lake, once all tables are mended, or one could not be."""
+    from jobs.lake.remaking.shadow import clear
+
+    clear(settings, run_id)
+
+
+def mend_data(settings: Settings, table: str, run_id: str, open_spark: Opener, *, accept_loss: bool) -> Mended:
+    """Put the rows of hurt data files back from where they came from."""
+    from jobs.lake.remaking.from_bronze import remake
+    from jobs.lake.remaking.from_topics import reland
+    from jobs.lake.remaking.from_versions import recall
+
+    if table == LANDED:
+        return reland(settings, run_id, open_spark, accept_loss=accept_loss)
+    if table == HISTORY:
+        return recall(settings, run_id, open_spark, accept_loss=accept_loss)
+    return remake(settings, table, run_id, open_spark, accept_loss=accept_loss)
+
+
+def mend_commits(settings: Settings, table: str, found: list[Ailment], run_id: str, open_spark: Opener) -> Mended:
+    """Set bad files of a log aside; a newest commit among them is made again."""
+    from jobs.lake.remaking.landed import land_again
+    from jobs.lake.remaking.released import release_again
+
+    undone = [each for each in found if each.kind in UNDONE]
+    if undone and table == LANDED:
+        return land_again(settings, found, run_id, open_spark)
+    if undone and undone[0].family:
+        return release_again(settings, table, found, run_id, open_spark)
+    return mend_log(settings, table, found, run_id)

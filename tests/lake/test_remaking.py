@@ -1,0 +1,341 @@
+"""Whatever data file of bronze, silver or the ledger is hurt, a repair makes of the table what it was, row by row."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+
+from jobs.drills.storage import tear
+from jobs.lake.ailments import ailments
+from jobs.lake.aside import Mended
+from jobs.lake.clock import now
+from jobs.lake.errors import KeyFileError, TopicError, UsageError, WriteError
+from jobs.lake.identity import ensure_key_file
+from jobs.lake.ingest.erasing import Asked, erase
+from jobs.lake.ingest.loop import Ingest
+from jobs.lake.ingest.progress import progress
+from jobs.lake.ledger import Ledger
+from jobs.lake.lost_commits import lost_commits
+from jobs.lake.mending import newest_of_log
+from jobs.lake.remaking import landed, wounds
+from jobs.lake.remaking.emptying import refuse_unemptied
+from jobs.lake.remaking.plans import remembered
+from jobs.lake.remaking.shadow import clear
+from jobs.lake.repairing import mend
+from jobs.lake.settings import Settings
+from jobs.lake.tables import Lake
+from jobs.lake.topics import REPLAY_HEADER
+from tests.lake.logs import NOON, Log, Record, body_of, headers_of, micros, record
+
+BRONZE, BOOKS = "bronze.events", "ops.books"
+GONE = "u-gone"
+REPLAY = "watched_ms-1.1"
+
+
+def viewed(number: int, minute: int, watch_ms: int, replay_id: str = "", user: str = "") -> Record:
+    """A view that comes some minutes after noon, perhaps by a replay."""
+    body = body_of("views", number, user_id=user or f"u{number % 3}", watch_ms=watch_ms)
+    made = record("views", body, partition=number % 2, at=NOON + timedelta(minutes=minute))
+    headers = (*headers_of("views", body["event_id"], "app:quarantine"), (REPLAY_HEADER, replay_id.encode()))
+    return replace(made, headers=headers) if replay_id else made
+
+
+def moved(number: int, hours: int) -> Record:
+    """A user who lives elsewhere since some hours before noon."""
+    at = micros(NOON) - hours * 3_600_000_000
+    return record("users", body_of("users", 300 + number, user_id="u1", event_time=at, sent_time=micros(NOON)))
+
+
+def batches() -> Iterator[list[Record]]:
+    """Facts with repeats, conflicts and refusals; one displaced, one replayed and taken back; a late correction."""
+    broken = [record("views", body_of("views", 100 + n, watch_ms="x"), partition=n) for n in range(2)]
+    orders = [record("orders", body_of("orders", 200 + n, user_id=f"u{n}")) for n in range(3)]
+    word = record("control", body_of("control", 400, offsets=[{"partition": 0, "next_offset": 3}]))
+    gone = [viewed(30, 2, 5000, user=GONE), record("orders", body_of("orders", 230, user_id=GONE))]
+    yield [*(viewed(n, 2, 5000) for n in range(8)), *gone, *broken, *orders, moved(0, 5), word]
+    again = [viewed(9, 6, 8, REPLAY), viewed(30, 5, 7, user=GONE)]
+    yield [viewed(3, 4, 5000), viewed(4, 5, 7), viewed(5, 1, 9), *again, moved(1, 1)]
+    ends = [{"partition": n, "next_offset": 99} for n in range(2)]
+    said = {"kind": "retract", "source": "app:quarantine", "topic": "views", "replay_id": REPLAY, "why": "wrong unit",
+            "since": micros(NOON), "offsets": ends, "complete_until": None, "is_final": None}  # fmt: skip
+    undone = record("control", body_of("control", 401, **said), at=NOON + timedelta(minutes=7))
+    yield [undone, moved(2, 3), viewed(9, 8, 6000), viewed(20, 8, 6000)]
+
+
+def late() -> list[Record]:
+    """What comes of somebody erased, and of somebody else."""
+    return [viewed(31, 9, 5000, user=GONE), viewed(21, 9, 5000)]
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A lake, and the topics it came from."""
+
+    settings: Settings
+    log: Log
+    spark: SparkSession
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.settings)
+
+    def ingest(self) -> int:
+        """How many batches there were to do."""
+        with pytest.MonkeyPatch.context() as patch:
+            self.log.installed(patch)
+            return len(Ingest(self.settings, "run", now, lambda _: self.spark).until_caught_up())
+
+    def erase(self, user: str) -> None:
+        asked = Asked(user, "request 17", "tester", NOON + timedelta(hours=1))
+        erase(Ingest(self.settings, "run", now, lambda _: self.spark), asked)
+
+    def mend(self, table: str, *, accept_loss: bool = False) -> Mended:
+        with pytest.MonkeyPatch.context() as patch:
+            self.log.installed(patch)
+            done = mend(self.settings, table, f"mend-{now():%H%M%S%f}", lambda _: self.spark, accept_loss=accept_loss)
+        assert done is not None
+        return done
+
+    def rows(self, table: str) -> list[str]:
+        """Every column of every row; bytes and times too."""
+        return sorted(map(str, self.ledger.read(table).to_pylist()))
+
+    def copy(self, home: Path) -> Shop:
+        """The same lake elsewhere, to be hurt."""
+        shutil.copytree(self.settings.home, home)
+        log = Log(deepcopy(self.log.parts), dict(self.log.gone), dict(self.log.ids))
+        return Shop(self.settings.model_copy(update={"home": home}), log, self.spark)
+
+    def beside(self, name: str) -> Shop:
+        """The lake in which batches were done again."""
+        uri = f"{self.settings.home}/remade/{name}"
+        return replace(self, settings=self.settings.model_copy(update={"lake_uri": uri}))
+
+    def files(self, table: str) -> list[Path]:
+        """The largest first."""
+        files = map(Path, DeltaTable(self.ledger.path(table)).file_uris())
+        return sorted(files, key=lambda file: (-file.stat().st_size, file))
+
+
+@pytest.fixture(scope="module")
+def made(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """Some batches, taken in one by one; the ledger's small files of the first ones lie in one."""
+    shop = Shop(Settings(home=tmp_path_factory.mktemp("made")), Log(), spark)
+    for number, records in enumerate(batches()):
+        shop.log.put(records)
+        assert shop.ingest() == 1
+        if number == 1:
+            shop.ledger.open(BOOKS).optimize.compact()
+    return shop
+
+
+@pytest.fixture(scope="module")
+def erased(made: Shop, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """The same once somebody was erased, and came again."""
+    shop = made.copy(tmp_path_factory.mktemp("erased") / "home")
+    shop.erase(GONE)
+    shop.log.put(late())
+    assert shop.ingest() == 1
+    return shop
+
+
+@pytest.fixture
+def shop(made: Shop, tmp_path: Path) -> Shop:
+    return made.copy(tmp_path / "home")
+
+
+@pytest.fixture
+def bare(erased: Shop, tmp_path: Path) -> Shop:
+    """One in which all files of bronze but the smallest are gone."""
+    shop = erased.copy(tmp_path / "home")
+    for file in shop.files(BRONZE)[:-1]:
+        file.unlink()
+    return shop
+
+
+def flip(file: Path) -> None:
+    """Put other bytes in the middle of a file."""
+    held = bytearray(file.read_bytes())
+    middle = len(held) // 2
+    held[middle - 100 : middle + 100] = bytes(200)
+    file.write_bytes(held)
+
+
+def test_hurt_files_are_made_again_from_bronze(shop: Shop) -> None:
+    table = "silver.users"
+    before, log = shop.rows(table), shop.ledger.version(table)
+    files = shop.files(table)
+    files[0].unlink()
+    for file in files[1:]:
+        flip(file)
+    assert [one.remedy for one in ailments(shop.settings)] == [f"run `reelhouse repair {table}`"] * len(files)
+    done = shop.mend(table)
+    assert (done.rows, done.next_step, done.note) == (len(before), "", "")
+    assert shop.rows(table) == before
+    assert ailments(shop.settings) == []
+    assert shop.ledger.version(table) == log + 2, "one commit of rows, one that forgets the files"
+    assert len(done.set_aside) == len(files) - 1, "what is there is kept"
+    assert shop.ingest() == 0
+
+
+def test_the_ledger_is_told_as_it_was_when_all_of_it_is_hurt(shop: Shop) -> None:
+    tables = (BOOKS, "ops.watermarks", "silver.quarantine", "ops.touched")
+    before = {table: shop.rows(table) for table in tables}
+    for some in (tables[:3], tables[3:]):  # when a batch was booked only some of these tell
+        for file in (file for table in some for file in shop.files(table)):
+            file.unlink()
+        for table in some:
+            shop.mend(table)
+    assert {table: shop.rows(table) for table in tables} == before
+    assert ailments(shop.settings) == []
+    beside = shop.beside("all")
+    for table in ("silver.views", "silver.orders", "silver.users"):
+        assert beside.rows(table) == shop.rows(table)
+    clear(shop.settings, "test")
+    assert not (shop.settings.home / "remade").exists()
+    assert shop.files(BRONZE)
+
+
+def test_who_booked_a_batch_and_when_is_known_without_the_books(erased: Shop, tmp_path: Path) -> None:
+    shop = erased.copy(tmp_path / "home")
+    for file in shop.files(BOOKS):
+        file.unlink()
+    memory = remembered(Lake(shop.settings, shop.spark))
+    told = {line["ingest_seq"]: (line["run_id"], line["recorded_at"]) for line in erased.ledger.read(BOOKS).to_pylist()}
+    assert {number: (memory.runs[number], memory.times[number]) for number in memory.plans} == told
+    assert [number for number, plan in memory.plans.items() if plan.erasure] == [3]
+
+
+def test_rows_that_bronze_does_not_give_are_not_guessed_and_nobody_erased_comes_back(
+    erased: Shop, tmp_path: Path
+) -> None:
+    """With other keys the people have other names; where no row stands, another table's people tell."""
+    shop = erased.copy(tmp_path / "home")
+    before, keys = shop.rows("silver.orders"), shop.settings.keys_path.read_bytes()
+    for file in shop.files("silver.orders"):
+        flip(file)
+    shop.settings.keys_path.unlink()
+    with pytest.raises(KeyFileError, match="put the key file back"):
+        shop.mend("silver.orders")
+    ensure_key_file(shop.settings.keys_path)
+    with pytest.raises(WriteError, match="read otherwise by the rules or keys of today .* nothing was changed"):
+        shop.mend("silver.orders")
+    assert {one.table for one in ailments(shop.settings)} == {"silver.orders"}
+    clear(shop.settings, "test")
+    shop.settings.keys_path.write_bytes(keys)
+    shop.mend("silver.orders")
+    assert shop.rows("silver.orders") == before
+    lines = [[line for line in each.rows(BOOKS) if "'orders'" in line] for each in (shop, shop.beside("silver.orders"))]
+    assert lines[0] == lines[1], "what is of nobody any more is counted as erased"
+
+
+def test_bronze_is_read_again_from_the_topics_and_erased_people_stay_erased(bare: Shop, erased: Shop) -> None:
+    assert {one.remedy for one in ailments(bare.settings)} == {f"run `reelhouse repair {BRONZE}`"}
+    bare.files("silver.views")[0].unlink()
+    with pytest.raises(UsageError, match=f"is made again from {BRONZE}, which is hurt itself"):
+        bare.mend("silver.views")
+    keys = bare.settings.keys_path.read_bytes()
+    bare.settings.keys_path.unlink()
+    with pytest.raises(KeyFileError, match="put the key file back"):
+        bare.mend(BRONZE)
+    ensure_key_file(bare.settings.keys_path)
+    with pytest.raises(WriteError, match="that were erased, and only their bytes say which; nothing was changed"):
+        bare.mend(BRONZE)
+    bare.settings.keys_path.write_bytes(keys)
+    assert bare.mend(BRONZE).note == ""
+    assert bare.rows(BRONZE) == erased.rows(BRONZE)
+    assert sum(line["key"] is None for line in bare.ledger.read(BRONZE).to_pylist()) == 4, "three found, one late"
+    assert [one.table for one in ailments(bare.settings)] == ["silver.views"]
+
+
+def test_an_erased_record_that_only_its_bytes_name_is_not_let_in_again(erased: Shop) -> None:
+    lake = Lake(erased.settings, erased.spark)
+    memory = remembered(lake)
+    refuse_unemptied(lake.read(BRONZE), memory)
+    part = (0, "orders", 0)
+    assert memory.erased[part] == 1
+    more = replace(memory, erased=memory.erased | {part: 2})
+    with pytest.raises(WriteError, match=r"orders/0 has records of batch 0 that were erased.* nothing was changed"):
+        refuse_unemptied(lake.read(BRONZE), more)
+
+
+def test_a_repair_that_was_killed_adds_no_row_twice(bare: Shop, erased: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(wounds, "forget", lambda _: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            bare.mend(BRONZE)
+    with pytest.raises(OSError, match="No such file|not found"):
+        bare.rows(BRONZE)
+    bare.mend(BRONZE)
+    assert bare.rows(BRONZE) == erased.rows(BRONZE)
+
+
+def test_what_the_topics_hold_no_more_is_named_and_lost_only_when_that_is_accepted(bare: Shop, erased: Shop) -> None:
+    """By retention the oldest are gone, by compaction any: here the newest of two of a key stands."""
+    bare.log.gone["views", 1] = 4
+    bare.log.compacted = {("users", 0, 0)}
+    named = r"5 records are lost for good, at users/0 offsets 0 to 0 \(batch 0\), views/1 offsets 0 to 3 \(batch 0\)"
+    with pytest.raises(TopicError, match=named):
+        bare.mend(BRONZE)
+    assert not (bare.settings.home / "aside").exists()
+    assert re.search(named, bare.mend(BRONZE, accept_loss=True).note)
+    lost = [line for line in erased.ledger.read(BRONZE).to_pylist() if str(line) not in bare.rows(BRONZE)]
+    assert sorted((line["topic"], line["partition"], line["offset"]) for line in lost) == [
+        ("users", 0, 0),
+        *(("views", 1, offset) for offset in range(4)),
+    ]
+    assert ailments(bare.settings) == []
+
+
+@pytest.mark.parametrize("is_booked", [True, False])
+def test_a_torn_commit_of_bronze_is_landed_again(shop: Shop, made: Shop, *, is_booked: bool) -> None:
+    if not is_booked:
+        newest_of_log(shop.ledger, BOOKS).unlink()
+    tear(newest_of_log(shop.ledger, BRONZE))
+    if is_booked:
+        done = shop.mend(BRONZE)
+        assert (done.next_step, shop.rows(BRONZE)) == ("", made.rows(BRONZE))
+        return
+    with pytest.raises(WriteError, match="the torn commit is of batch 2, of which .*silver.views.* have rows"):
+        shop.mend(BRONZE)
+    assert progress(made.ledger).landed == 2
+
+
+def test_a_landing_that_was_killed_is_named_and_ended(shop: Shop, made: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    tear(newest_of_log(shop.ledger, BRONZE))
+    with monkeypatch.context() as patch:
+        patch.setattr(landed, "land", lambda *_: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            shop.mend(BRONZE)
+    assert [one.remedy for one in lost_commits(shop.settings)] == [f"run `reelhouse repair {BRONZE}`"]
+    shop.mend(BRONZE)
+    assert shop.rows(BRONZE) == made.rows(BRONZE)
+    assert not list(lost_commits(shop.settings))
+
+
+def test_a_torn_erasure_is_carried_out_again(erased: Shop, tmp_path: Path) -> None:
+    shop = erased.copy(tmp_path / "home")
+    shop.erase("u2")
+    before, version = shop.rows(BRONZE), shop.ledger.version(BRONZE)
+    tear(newest_of_log(shop.ledger, BRONZE))
+    assert shop.mend(BRONZE).note == ""
+    assert (shop.rows(BRONZE), shop.ledger.version(BRONZE)) == (before, version)
+    assert progress(shop.ledger).landed == progress(erased.ledger).landed + 1
+
+
+def test_a_torn_commit_of_bronze_whose_records_are_gone_stays(shop: Shop) -> None:
+    torn = newest_of_log(shop.ledger, BRONZE)
+    tear(torn)
+    shop.log.gone["views", 0] = 99
+    with pytest.raises(TopicError, match="the topics hold no more views/0 offsets"):
+        shop.mend(BRONZE)
+    assert torn.exists()
