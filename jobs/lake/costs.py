@@ -1,6 +1,5 @@
 """What work cost, noted when it is done: seconds, rows, and the files that its commits wrote, as their logs tell."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.lake.ingest.progress import BRONZE
 from jobs.lake.ledger import Ledger
+from jobs.lake.small_commits import note_of
 from jobs.lake.staging import Manifest, Staging
 from jobs.ops.costs import BATCH, BUILD, Work, Written, build
 
@@ -49,8 +49,7 @@ def note_build(ledger: Ledger, staging: Staging, manifest: Manifest, seconds: fl
 def _of_batch(ledger: Ledger, table: str, seq: int) -> Iterator[Written]:
     """The commit of one batch to one table; a batch with no rows for it has none."""
     for commit in ledger.open(table).history(FEW) if ledger.exists(table) else ():
-        note = json.loads(commit.get("userMetadata") or "{}")
-        if note.get("ingest_seq") == seq:
+        if note_of(commit).get("ingest_seq") == seq:
             yield _written(ledger.path(table), commit)
 
 

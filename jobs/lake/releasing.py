@@ -99,17 +99,16 @@ def release_staging(runner: "Runner", manifest: Manifest, verdict: Verdict, leas
 
 def unfinished(ledger: Ledger, staging: Staging) -> int | None:
     """The number of a release that was begun and not published; None when there is no such."""
-    manifest, ticket, last = staging.manifest(), staging.ticket(), latest(ledger, staging.family)
-    if manifest is None or ticket is None or ticket.fingerprint != manifest.fingerprint:
+    ticket, last = staging.own_ticket(), latest(ledger, staging.family)
+    if ticket is None:
         return None
     return ticket.number if last is None or last.number < ticket.number else None
 
 
 def is_released(staging: Staging, last: Release) -> bool:
     """Whether what is staged is out, so that nobody needs it any more."""
-    manifest, ticket = staging.manifest(), staging.ticket()
-    is_its = manifest is not None and ticket is not None and ticket.fingerprint == manifest.fingerprint
-    return ticket is not None and is_its and ticket.number <= last.number
+    ticket = staging.own_ticket()
+    return ticket is not None and ticket.number <= last.number
 
 
 def refuse_strangers(ledger: Ledger, ticket: Ticket) -> None:

@@ -3,7 +3,8 @@
 Spark's writes rebuild the table's state by jobs of their own, before and after, whatever the rows (docs/adr/0019).
 """
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
@@ -152,6 +153,11 @@ def retrying() -> "Retrying":
         stop=stop_after_delay(PATIENCE_SECONDS),
         reraise=True,
     )
+
+
+def note_of(commit: Mapping[str, Any]) -> dict[str, Any]:
+    """What a commit notes of itself, as JSON; empty for one that notes nothing."""
+    return dict(json.loads(commit.get("userMetadata") or "{}"))
 
 
 def is_small(delta: "DeltaTable") -> bool:

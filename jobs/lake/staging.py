@@ -140,6 +140,12 @@ class Staging:
         """The last release number given out."""
         return self._read("ticket", Ticket)
 
+    def own_ticket(self) -> Ticket | None:
+        """The release number given to what is staged now; None when nothing is, or it has none yet."""
+        manifest, ticket = self.manifest(), self.ticket()
+        is_its = manifest is not None and ticket is not None and ticket.fingerprint == manifest.fingerprint
+        return ticket if is_its else None
+
     def put(self, paper: Paper) -> None:
         """Write one of the papers, whole or not at all."""
         fs, path = self._place(type(paper).__name__.lower())

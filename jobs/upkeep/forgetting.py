@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 
+from jobs.lake.ailments import TOUCHED
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import families, latest
 from jobs.lake.restating.booking import TABLE as RESTATEMENTS
@@ -10,7 +11,7 @@ from jobs.lake.restating.booking import app_of
 from jobs.lake.restating.cells import RESTATED
 from jobs.lake.work import ERASED
 
-TOUCHED, APP = "ops.touched", "upkeep:erased"
+APP = "upkeep:erased"
 
 
 def forget_names(ledger: Ledger) -> int:

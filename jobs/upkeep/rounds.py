@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from jobs.lake.ailments import TOUCHED
 from jobs.lake.contracts import all_tables
 from jobs.lake.erasures import newest_seq
 from jobs.lake.errors import UsageError
@@ -24,7 +25,7 @@ from jobs.lake.settings import Settings
 from jobs.lake.settling import settle
 from jobs.lake.staging import Staging
 from jobs.upkeep.files import MANY_SMALL, Tidied, compact, refresh_log, refuse_too_young, statistics, vacuum
-from jobs.upkeep.forgetting import TOUCHED, forget_names
+from jobs.upkeep.forgetting import forget_names
 
 SILVER, LEDGER = "silver", "ledger"
 LEASES = "ops.leases"  # overwritten at every heartbeat: one file to read, many to throw away

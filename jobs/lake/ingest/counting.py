@@ -1,12 +1,12 @@
 """Counts over one batch of a table, by delta-rs: tens of milliseconds where a Spark job costs half a second."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import BRONZE, progress
 from jobs.lake.ledger import Ledger
+from jobs.lake.small_commits import note_of
 
 LOOK_BACK = 200  # commits of bronze between a batch and its resumption, upkeep's among them
 
@@ -32,7 +32,7 @@ def received(ledger: Ledger, ingest_seq: int) -> dict[tuple[str, int], int]:
 
 def landed_plan(ledger: Ledger, ingest_seq: int) -> Plan:
     """What the batch had planned to read, as its commit to bronze says."""
-    return Plan.from_note(json.loads(_landing(ledger, ingest_seq)["userMetadata"]))
+    return Plan.from_note(note_of(_landing(ledger, ingest_seq)))
 
 
 def begun_at(ledger: Ledger) -> datetime | None:
@@ -48,7 +48,7 @@ def _landing(ledger: Ledger, ingest_seq: int) -> dict[str, Any]:
     bronze = ledger.open(BRONZE)
     for depth in (1, LOOK_BACK, None):  # as a rule it is the newest commit; of lost books it may be any
         for commit in bronze.history(depth):
-            if json.loads(commit.get("userMetadata") or "{}").get("ingest_seq") == ingest_seq:
+            if note_of(commit).get("ingest_seq") == ingest_seq:
                 return commit
     raise LookupError(f"{BRONZE}: its log has no commit of batch {ingest_seq}")
 
@@ -62,6 +62,6 @@ def version_before(ledger: Ledger, table: str, app: str, ingest_seq: int) -> int
     if written is None or written < ingest_seq:  # 0 is a batch like any other
         return int(delta.version())
     for commit in delta.history(LOOK_BACK):
-        if json.loads(commit.get("userMetadata") or "{}").get("ingest_seq") == ingest_seq:
+        if note_of(commit).get("ingest_seq") == ingest_seq:
             return int(commit["version"]) - 1
     raise LookupError(f"{table}: no commit of batch {ingest_seq} among the last {LOOK_BACK}")

@@ -14,7 +14,8 @@ from jobs.lake.ingest.control import WATERMARKS
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import BOOKS, BRONZE
 from jobs.lake.ledger import Ledger
-from jobs.lake.remaking.wounds import note_of, standing
+from jobs.lake.remaking.wounds import standing
+from jobs.lake.small_commits import note_of
 from jobs.lake.tables import Lake
 from jobs.ops.costs import BATCH
 

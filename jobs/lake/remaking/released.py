@@ -61,8 +61,8 @@ def commit_again(runner: Runner, table: str, told: list[Release]) -> None:
 
 def of_staging(runner: Runner, table: str, told: list[Release]) -> bool:
     """Commit the staged rows again, if they are those of the version that is published."""
-    manifest, verdict, ticket = runner.staging.manifest(), runner.staging.verdict(), runner.staging.ticket()
-    if manifest is None or verdict is None or ticket is None or ticket.fingerprint != manifest.fingerprint:
+    manifest, verdict, ticket = runner.staging.manifest(), runner.staging.verdict(), runner.staging.own_ticket()
+    if manifest is None or verdict is None or ticket is None:
         return False
     published = {release.versions.get(table) for release in told if release.number == ticket.number}
     staged = [each for each in manifest.tables if each.table == table]

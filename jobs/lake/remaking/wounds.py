@@ -18,7 +18,7 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.plain_scan import PlainScan
 from jobs.lake.scanning import folder_of
 from jobs.lake.settings import Settings
-from jobs.lake.small_commits import retrying
+from jobs.lake.small_commits import note_of, retrying
 from jobs.lake.tables import Lake
 
 if TYPE_CHECKING:
@@ -64,11 +64,6 @@ def replaced(delta: "DeltaTable") -> frozenset[str]:
 def is_of_repair(commit: Mapping[str, Any]) -> bool:
     """Whether a commit put rows in the place of hurt files, or had the log forget those."""
     return NOTE in note_of(commit) or commit.get("operation") == "FSCK"
-
-
-def note_of(commit: Mapping[str, Any]) -> dict[str, Any]:
-    """What a commit notes of itself, as JSON; empty for one that notes nothing."""
-    return dict(json.loads(commit.get("userMetadata") or "{}"))
 
 
 def standing(lake: Lake, table: str, wound: Wound | None = None) -> "DataFrame":
