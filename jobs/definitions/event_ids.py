@@ -6,7 +6,8 @@ from itertools import chain
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-UUID_V7 = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+# The whole text: `$` would let a line's end follow.
+UUID_V7 = r"\A[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\z"
 BEYOND = "e677d21f-dc00"  # how ids of the year 10000 begin, which no date column holds
 SENDING = ("sent_time", "producer")  # differ at each physical send of the same event
 

@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from jobs.definitions.workers import settle
 from jobs.lake.errors import KeyFileError
 
 if TYPE_CHECKING:
@@ -109,7 +110,9 @@ def pseudonym_function(path: Path) -> "Callable[[Column], Column]":
     place = str(path)
 
     def pseudonyms(ids: pa.Array) -> pa.Array:
-        return pseudonyms_of(ids, place)
+        found = pseudonyms_of(ids, place)
+        settle("pseudonyms")
+        return found
 
     return cast("Callable[[Column], Column]", arrow_udf(pseudonyms, "string"))  # type: ignore[call-overload]
 

@@ -24,6 +24,7 @@ from jobs.definitions.events.scan import (
     scan,
 )
 from jobs.definitions.events.shape import Layout, Slot, layout_of, shape_of
+from jobs.definitions.workers import settle
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -44,7 +45,9 @@ def reading_of(form: "Form") -> "Callable[[Column], Column]":
     layout, fields = layout_of(form.fields), form.fields
 
     def readings(values: pa.Array) -> pa.Array:
-        return readings_of(values, layout, fields)
+        found = readings_of(values, layout, fields)
+        settle("readings")
+        return found
 
     made = arrow_udf(readings, READING.format(body=form.struct.simpleString()))  # type: ignore[call-overload]
     return cast("Callable[[Column], Column]", made.asNondeterministic())  # else the optimizer may have it done twice

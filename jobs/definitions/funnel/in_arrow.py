@@ -18,6 +18,7 @@ from jobs.definitions.funnel.engine import judge
 from jobs.definitions.funnel.in_spark import IN_SCOPE, IS_OPENING, event_breakdowns
 from jobs.definitions.funnel.judged import Attempts, Entries, Events
 from jobs.definitions.funnel.model import Definition
+from jobs.definitions.workers import settle
 
 Ints = NDArray[np.int64]
 EVENTS_AT_ONCE = 400_000  # a worker holds this many and one user's more; about 100 bytes each
@@ -60,6 +61,7 @@ class Judging:
             for number, definition in enumerate(self.definitions):
                 for table in self.outcomes(number, definition, users, acts):
                     yield from table.select(schema.names).cast(schema).to_batches()
+        settle("judging")
 
     def outcomes(self, number: int, definition: Definition, users: pa.Table, acts: Acts) -> Iterator[pa.Table]:
         """The attempts of one definition, and what was set aside, of whole users."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jobs.definitions.lifetime.purchases import PurchaseModel, chance_alive, expected_purchases
 from jobs.definitions.lifetime.spending import SpendingModel, expected_value
+from jobs.definitions.workers import settle
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +28,8 @@ class Predicting:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """SCHEMA: in millionths, and in fen, to the nearest whole number; null where a model has no answer."""
-        return map(self._predicted, batches)
+        yield from map(self._predicted, batches)
+        settle("predicting")
 
     def _predicted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         import numpy as np

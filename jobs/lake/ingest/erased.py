@@ -11,6 +11,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from jobs.definitions.events.reading import header
+from jobs.definitions.workers import settle
 from jobs.lake.erasures import PERSONAL, erased_records, horizons, is_erased, micros
 from jobs.lake.identity import keys_at, read_keys
 from jobs.lake.ledger import Ledger
@@ -77,7 +78,9 @@ def mark_function(path: "Path", until: Mapping[str, datetime]) -> Callable[[Colu
     place, limits = str(path), {mark: micros(at) for mark, at in until.items()}
 
     def marks(ids: pa.Array, happened: pa.Array, arrived: pa.Array) -> pa.Array:
-        return is_erased(keys_at(place), ids, happened, arrived, limits)
+        found = is_erased(keys_at(place), ids, happened, arrived, limits)
+        settle("marks")
+        return found
 
     made: Any = arrow_udf(marks, "string")  # type: ignore[call-overload]
     return cast("Callable[[Column, Column, Column], Column]", made)

@@ -11,9 +11,10 @@ from typing import Any
 
 from jobs.lake.ingest.accounts import Accounts, add_quarantined, taken_in, write_books, write_touched
 from jobs.lake.ingest.batch import Batch
-from jobs.lake.ingest.contests import Contest, contest, id_ranges, told_ids
+from jobs.lake.ingest.contests import Contest, contest
 from jobs.lake.ingest.control import Statement, retractions, statements, words, write_watermarks
 from jobs.lake.ingest.forms import OUTPUTS, form
+from jobs.lake.ingest.ids import ids_of
 from jobs.lake.ingest.refusals import write_quarantine
 from jobs.lake.ingest.retracting import retracted
 from jobs.lake.ingest.writing import write_entities, write_facts
@@ -61,13 +62,12 @@ def write_silver(batch: Batch) -> dict[str, Contest]:
     contests: dict[str, Contest] = {}
     if not outputs:
         return contests
-    told = told_ids(batch, outputs)
-    ranges = id_ranges(told, outputs)
+    ids = ids_of(batch, outputs)
     for topic in outputs:
         how = form(topic, batch.lake.settings)
-        contests[topic] = contest(batch, how, ranges[topic], told)
+        contests[topic] = contest(batch, how, ids)
         if how.role == "fact":
-            write_facts(batch, how, contests[topic], ranges[topic])
+            write_facts(batch, how, contests[topic], ids.ranges[topic])
         else:
             write_entities(batch, how, contests[topic])
         reach(f"ingest.after_{topic}")

@@ -10,9 +10,10 @@ from jobs.definitions.events.form import Form
 from jobs.definitions.events.rows import changes
 from jobs.definitions.firsts import PLACE, without
 from jobs.lake.ingest.batch import SMALL, Batch
-from jobs.lake.ingest.contests import Contest, IdRange
+from jobs.lake.ingest.contests import Contest
 from jobs.lake.ingest.counting import version_before
 from jobs.lake.ingest.forms import silver_table
+from jobs.lake.ingest.ids import IdRange
 from jobs.lake.ingest.progress import APP
 
 if TYPE_CHECKING:
