@@ -20,7 +20,6 @@ from jobs.lake.clock import now
 from jobs.lake.digest import digest_of
 from jobs.lake.errors import LeaseError, TopicError
 from jobs.lake.ingest import landing, loop
-from jobs.lake.ingest.batch import SMALL
 from jobs.lake.ingest.landing import FEW, land
 from jobs.lake.ingest.loop import LEASE, Ingest
 from jobs.lake.ingest.planning import Plan, plan
@@ -117,17 +116,27 @@ def test_a_second_run_finds_nothing_and_needs_no_spark(clean: tuple[dict[str, st
         assert again.until_caught_up() == []
 
 
-@pytest.mark.parametrize(("seed", "small"), [(1, SMALL), (6, 0)], ids=["kept and read once", "as large batches are"])
+@pytest.mark.parametrize(
+    ("seed", "others"),
+    [
+        (1, {}),
+        (6, {"batch.SMALL": 0}),
+        (6, {"known.FEW_ROWS": -1}),
+        (6, {"batch.SMALL": 0, "ids._in_arrow": lambda batch, topics: None}),
+    ],
+    ids=["kept and read once", "as large batches are", "silver looked through by Spark", "ids found by Spark"],
+)
 def test_cuts_between_batches_change_nothing(
     seed: int,
-    small: int,
+    others: dict[str, object],
     settings: Settings,
     spark: SparkSession,
     clean: tuple[dict[str, str], Ingest, Log],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same log comes in three pieces, cut differently in each partition, and between events and their repeats."""
-    monkeypatch.setattr("jobs.lake.ingest.batch.SMALL", small)
+    for name, value in others.items():
+        monkeypatch.setattr(f"jobs.lake.ingest.{name}", value)
     dice, log, whole = random.Random(seed), Log(), clean[2]
     places = [(topic, n, part) for topic, parts in whole.parts.items() for n, part in parts.items()]
     cuts = {(topic, n): sorted(dice.choices(range(len(part) + 1), k=2)) for topic, n, part in places}

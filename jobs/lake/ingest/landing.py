@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from jobs.bronze.events import build
 from jobs.lake.broker import source_options
 from jobs.lake.file_topics import file_topics
-from jobs.lake.ingest.batch import SMALL
 from jobs.lake.ingest.erased import emptied_at_landing
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import APP, BRONZE
@@ -22,6 +21,7 @@ AS_READ = (
 # What is planned is there. At a partition's end a consumer asks once more, and the broker lets it wait for what may
 # come: half a second by default, for each partition of each batch.
 MAX_WAIT_MS = "10"
+NO_BACKLOG = 200_000  # records: what comes in while a batch is done; fewer tasks cost less, and files stay small
 FEW = 10_000  # records as they came, of which each may be as large as the broker allows: a megabyte
 
 
@@ -30,7 +30,7 @@ def land(lake: Lake, plan: Plan) -> None:
     rows = build(records(lake, plan), topic_ids=plan.topic_ids, ingest_seq=plan.ingest_seq)
     rows = emptied_at_landing(lake, rows, plan.ingest_seq)
     append = lake.append_few if plan.size <= FEW else lake.append
-    if plan.size <= SMALL:  # few files; a large batch keeps one for each partition
+    if plan.size <= NO_BACKLOG:  # few tasks and few files; a large batch keeps one for each partition
         rows = rows.coalesce(lake.settings.spark_cores)
     append(BRONZE, rows, app=APP, version=plan.ingest_seq, metadata=json.dumps(plan.note(), separators=(",", ":")))
 
