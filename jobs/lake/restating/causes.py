@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
@@ -88,16 +89,16 @@ def of_scores(lake: Lake, step: Step, changes: Sequence[Change]) -> Parts:
 
 
 def _open_rows(lake: Lake, step: Step, tables: set[str]) -> dict[str, set[str]]:
-    """Table → keys of the rows that were not complete in the release before."""
+    """Table → keys of the rows that were not complete in the release before, or are not in this one."""
     found: dict[str, set[str]] = defaultdict(set)
-    for table in tables:
-        rows = lake.read(table, step.before.versions[table])
+    for table, release in product(tables, (step.before, step.after)):
+        rows = lake.read(table, release.versions[table])
         if table == RETENTION:
             rows = rows.where("NOT is_mature")
         elif table == SEGMENTS:
             rows = rows.join(rows.agg(F.max("as_of_day").alias("as_of_day")), on=["as_of_day"], how="left_semi")
         grain = lake.contract(table).grain
-        found[table] = {key_of(row.asDict(), grain) for row in rows.select(*grain).collect()}
+        found[table] |= {key_of(row.asDict(), grain) for row in rows.select(*grain).collect()}
     return found
 
 
