@@ -13,6 +13,7 @@ from jobs.lake.erasures import is_any_between
 from jobs.lake.families import funnel_causes
 from jobs.lake.families.funnel_tables import ATTEMPTS, CONVERSIONS, DAILY, OPENINGS, Silver
 from jobs.lake.families.funnels import SILVER
+from jobs.lake.ingest.progress import TOUCHED
 from jobs.lake.ledger import Ledger
 from jobs.lake.restating.cells import Cell, Change, key_of, measures
 from jobs.lake.restating.step import Parts, Step
@@ -48,7 +49,7 @@ def news_of(lake: Lake, step: Step) -> "DataFrame":
     silver = Silver(*(lake.read(table) for table in SILVER))
     undone = lake.read("ops.retractions").select(F.col("replay_id").alias("run_id"))
     replayed = lake.read("ops.replays").join(undone, on=["run_id"], how="left_anti")
-    level, touched = step.before.facts.watermark, lake.read("ops.touched")
+    level, touched = step.before.facts.watermark, lake.read(TOUCHED)
     return funnel_causes.people(silver, step.since, step.until, level, replayed, touched)
 
 
