@@ -1,5 +1,6 @@
 """`reelhouse quarantine [show|replay|undo]`: what was refused, why, since when; examples that show nobody; mending."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 PANEL = "Events in"
 REPLAYED = ("replay", "patch", "version", "passing", "sent", "sent_before", "still_wrong", "days")
 REPLAYED_SHOWN = tuple(name for name in REPLAYED if name not in ("patch", "version"))  # `replay` has them in its name
-MOVES = ("table", "row", "measure", "old", "new", "by")
+MOVES = ("table", "row", "row_is", "measure", "old", "new", "by")
 SHOWN_ROWS = 8
 UNDONE = ("replay", "topic", "sent", "in_silver", "days", "undone")
 SHOWN = ("reason", "topic", "v", "source", "first", "last", "records")
@@ -191,18 +192,26 @@ def _print_facts(row: dict[str, Any], names: Sequence[str]) -> None:
 
 def _print_moves(moves: list[dict[str, Any]]) -> None:
     """The rows with the greatest changes for people, a line and its numbers each; whole days before breakdowns."""
+    from jobs.produce.foretelling import CHANGED
+
     by_row: dict[tuple[str, str], list[str]] = {}
+    fates: dict[tuple[str, str], str] = {}
     for move in sorted(moves, key=lambda move: "breakdown" in move["row"] and move["row"]["breakdown"] != "total"):
         keys = " ".join(f"{name}={value}" for name, value in move["row"].items())
         was, now = ("nothing" if value is None else f"{value:,}" for value in (move["old"], move["new"]))
         by_row.setdefault((move["table"], keys), []).append(f"{move['measure']} {was} → {now} ({move['by']:+,})")
+        fates[move["table"], keys] = move["row_is"]
     for (table, keys), numbers in list(by_row.items())[:SHOWN_ROWS]:
-        typer.echo(f"\n{table} {keys}")
+        fate = fates[table, keys]
+        typer.echo(f"\n{table} {keys}{'' if fate == CHANGED else f': row {fate}'}")
         for number in numbers:
             typer.echo(f"  {number}")
     more = len(by_row) - SHOWN_ROWS
     rest = f"; {more} more rows with --format json" if more > 0 else ""
     typer.echo(f"\n{len(moves)} published numbers of {len(by_row)} rows would change{rest}")
+    whole = Counter(fate for fate in fates.values() if fate != CHANGED)
+    if whole:
+        typer.echo("rows that would be " + ", ".join(f"{fate}: {n}" for fate, n in sorted(whole.items())))
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:

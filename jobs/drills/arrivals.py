@@ -10,6 +10,7 @@ from jobs.drills.evidence import account, ended_well, refused
 from jobs.drills.records import Record, body_of, micros, record
 from jobs.drills.report import Report
 from jobs.drills.stage import Stage
+from jobs.lake.ingest.progress import TOUCHED
 from jobs.lake.ledger import Ledger
 from jobs.lake.watermark import watermark
 
@@ -93,15 +94,15 @@ def hour_missing(stage: Stage, report: Report) -> None:
     report.did("hours 1 and 3 sent; the source says that all three are complete with 60 records, 40 are there; ingest")
     ledger = Ledger(stage.settings)
     report.equal("views are complete until the missing hour", start + HOUR, watermark(ledger, ["views"]))
-    seen = ledger.version("ops.touched")
+    seen = ledger.version(TOUCHED)
     stage.put(missing)
     ended_well(report, stage.ingest())
     report.did("the missing hour sent, 30 days late; ingest")
     report.equal("views are complete until the end", start + 3 * HOUR, watermark(ledger, ["views"]))
-    days = sorted({row["day"] for row in ledger.read("ops.touched").to_pylist() if row["ingest_seq"] == 1})
+    days = sorted({row["day"] for row in ledger.read(TOUCHED).to_pylist() if row["ingest_seq"] == 1})
     zone = ZoneInfo(stage.settings.business_zone)
     report.equal("days to build again", [(start + HOUR).astimezone(zone).date()], days)
-    report.equal("the late hour was booked as touched", True, ledger.version("ops.touched") > seen)
+    report.equal("the late hour was booked as touched", True, ledger.version(TOUCHED) > seen)
     account(stage, report, compared=["silver.views"], received=62, accepted=62, duplicate=0, quarantined=0)
 
 

@@ -3,8 +3,8 @@
 import os
 import signal
 import socket
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from jobs.drills.records import Record
@@ -29,10 +29,17 @@ class Broker:
 
     def kill(self) -> None:
         """End it without a word, as a power cut does; ServiceError when none runs."""
-        record = process.recorded(Kafka(self.settings).folder)
-        if record is None:
-            raise ServiceError("kafka: none runs here that could be killed; start it first")
-        os.kill(record.pid, signal.SIGKILL)
+        os.kill(self._pid(), signal.SIGKILL)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """It does nothing meanwhile, and then goes on with all that was sent to it; ServiceError when none runs."""
+        pid = self._pid()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def down(self) -> None:
         """Stop it to its last process; its data stays."""
@@ -75,6 +82,12 @@ class Broker:
         admin.delete_records({TopicPartition(topic, number): offset for number, offset in ends.items()})
         admin.close()
         return ends
+
+    def _pid(self) -> int:
+        record = process.recorded(Kafka(self.settings).folder)
+        if record is None:
+            raise ServiceError("kafka: none runs here that could be hurt; start it first")
+        return record.pid
 
 
 def free_ports(count: int) -> list[int]:

@@ -6,12 +6,12 @@ from typing import Any
 from jobs.drills.report import Report
 from jobs.drills.stage import Ended, Stage
 from jobs.lake.digest import PER_RUN
+from jobs.lake.ingest.progress import QUARANTINE
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.serve.books import Asked, book_ranges, totals
 from jobs.serve.tables import arrow_of
 
-QUARANTINE = "silver.quarantine"
 BOOKED = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict", "lost", "balanced")
 
 

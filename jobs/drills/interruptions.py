@@ -6,6 +6,7 @@ from jobs.drills.arrivals import plays
 from jobs.drills.evidence import account, ended_well
 from jobs.drills.report import Report
 from jobs.drills.stage import KILLED, Stage
+from jobs.lake.ingest.progress import BOOKS
 from jobs.lake.ledger import Ledger
 from jobs.lake.mending import newest_of_log
 
@@ -34,7 +35,7 @@ def checkpoint_lost(stage: Stage, report: Report) -> None:
     stage.put(plays(stage.now, range(20, 50)))
     ended_well(report, stage.ingest())
     report.did("30 views, ingest; 30 more, 10 of them repeats, ingest")
-    torn = newest_of_log(Ledger(stage.settings), "ops.books")
+    torn = newest_of_log(Ledger(stage.settings), BOOKS)
     torn.unlink()
     report.did(f"deleted {torn.name} of ops.books: the second batch was never booked")
     report.equal("batches in the books", 1, batches(stage))
@@ -42,7 +43,7 @@ def checkpoint_lost(stage: Stage, report: Report) -> None:
     ended_well(report, stage.ingest())
     report.did("10 more views sent; ingest")
     report.equal("batches in the books", 3, batches(stage))
-    shutil.rmtree(Ledger(stage.settings).path("ops.books"))
+    shutil.rmtree(Ledger(stage.settings).path(BOOKS))
     report.did("deleted all of ops.books")
     ended_well(report, stage.ingest())
     report.did("ingest")
@@ -96,4 +97,4 @@ def retention_gap(stage: Stage, report: Report) -> None:
 
 def batches(stage: Stage) -> int:
     """How many batches the books know."""
-    return len(Ledger(stage.settings).read("ops.books", ["ingest_seq"])["ingest_seq"].unique())
+    return len(Ledger(stage.settings).read(BOOKS, ["ingest_seq"])["ingest_seq"].unique())

@@ -14,20 +14,20 @@ from typing import Any
 from urllib.parse import unquote
 
 from jobs.lake.contracts import all_tables, contract
+from jobs.lake.ingest.progress import BOOKS, BRONZE, QUARANTINE, TOUCHED
 from jobs.lake.scanning import folder_of, is_local
 from jobs.lake.settings import Settings
 from jobs.lake.topics import CONTROL, ENTITIES, FACTS
 
-TOUCHED, QUARANTINE = "ops.touched", "silver.quarantine"
 # Tables in which each batch of ingest is one commit → what the books count of it there, and of which topic (all: "").
 BY_BATCH: dict[str, tuple[str, str]] = {
     **{f"silver.{topic}": ("accepted", topic) for topic in (*FACTS, *ENTITIES)},
     QUARANTINE: ("quarantined", ""),
     TOUCHED: ("accepted", ""),
     "ops.watermarks": ("accepted", CONTROL),
-    "ops.books": ("received", ""),
+    BOOKS: ("received", ""),
 }
-LANDED = "bronze.events"  # its records are on the topics, too, for a while
+LANDED = BRONZE  # its records are on the topics, too, for a while
 HISTORY = "gold.user_profiles_history"  # tells what was known when, which no other table does
 HINT = "_last_checkpoint"
 COMMIT = re.compile(r"\d{20}\.json")

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jobs.lake.errors import BooksError
+from jobs.lake.ingest.progress import BOOKS
 from jobs.lake.ledger import Ledger
 
-TABLE = "ops.books"
 LOST = "lost_to_retention"  # stands among the reasons, though nothing was refused
 SHOWN = 5
 Line = dict[str, Any]
@@ -54,11 +54,11 @@ def refuse_difference(ledger: Ledger, since: int) -> None:
     """
     import pyarrow.compute as pc
 
-    lines = ledger.read(TABLE, filter=pc.field("ingest_seq") >= since).to_pylist(maps_as_pydicts="strict")
+    lines = ledger.read(BOOKS, filter=pc.field("ingest_seq") >= since).to_pylist(maps_as_pydicts="strict")
     off = [f"{words_of(line)}: {line['problem']}" for line in judged(lines) if not line["balanced"]]
     if off:
         more = f" | and {len(off) - SHOWN} more" if len(off) > SHOWN else ""
-        raise BooksError(f"{TABLE}: {' | '.join(off[:SHOWN])}{more}. Nothing was released; see docs/runbooks/books.md")
+        raise BooksError(f"{BOOKS}: {' | '.join(off[:SHOWN])}{more}. Nothing was released; see docs/runbooks/books.md")
 
 
 def words_of(line: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from jobs.lake.ingest.progress import BRONZE
+from jobs.lake.ingest.progress import BRONZE, QUARANTINE
 from jobs.lake.ledger import Ledger
 from jobs.lake.small_commits import note_of
 from jobs.lake.staging import Manifest, Staging
@@ -29,7 +29,6 @@ def stopwatch() -> Callable[[], float]:
 def note_batch(ledger: Ledger, run_id: str, done: "Done", seconds: float, at: datetime) -> None:
     """Note what an ingest batch cost."""
     from jobs.lake.ingest.forms import OUTPUTS, silver_table
-    from jobs.lake.ingest.refusals import QUARANTINE
 
     read = [line for line in done.books if line["received"]]  # the others' tables were not written
     work = Work(run_id, BATCH, None, done.ingest_seq, seconds, sum(line["received"] for line in read))

@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from jobs.lake.ingest.progress import BRONZE
 from jobs.lake.ledger import Ledger
 from jobs.lake.topics import ERASED_HEADER
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TABLE, BRONZE = "ops.erasures", "bronze.events"
+TABLE = "ops.erasures"
 PERSONAL = ("views", "likes", "orders", "users")  # topics whose records are of a person, by their key
 FOR_EVER = datetime.max.replace(tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

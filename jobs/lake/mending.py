@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from jobs.lake.ailments import BY_BATCH, HINT, QUARANTINE, TOUCHED, UNDONE, Ailment
+from jobs.lake.ailments import BY_BATCH, HINT, UNDONE, Ailment
 from jobs.lake.aside import Mended, Move, set_aside
 from jobs.lake.erasures import erasures
 from jobs.lake.errors import UsageError, WriteError
-from jobs.lake.ingest.progress import BOOKS, committed, progress
+from jobs.lake.ingest.progress import BOOKS, QUARANTINE, TOUCHED, committed, progress
 from jobs.lake.leases import TABLE as LEASES
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger

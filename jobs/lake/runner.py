@@ -41,12 +41,16 @@ SHOWN = 5
 
 @dataclass
 class Runner:
-    """One family's steps; Spark starts when a step needs it, and not before."""
+    """One family's steps; Spark starts when a step needs it, and not before.
+
+    `tells_new_rows`: its restatements tell the numbers of rows that were not there before, as if they had been nothing.
+    """
 
     settings: Settings
     family: str
     run_id: str
     session: "Callable[[Settings], SparkSession] | None" = None
+    tells_new_rows: bool = False
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jobs.lake.contracts import contract
 from jobs.lake.holds import Hold, binding, owed, retried_at
+from jobs.lake.ingest.progress import BOOKS, TOUCHED
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Release, families, inputs_of, latest
 from jobs.lake.settings import Settings
@@ -177,7 +178,7 @@ def read_families(inputs: Sequence[str], settings: Settings) -> tuple[str, ...]:
 
 def complete_seq(ledger: Ledger) -> int:
     """The newest complete ingest batch; books are written last, so a batch in them is whole. -1 before the first."""
-    return max(ledger.read("ops.books", ["ingest_seq"])["ingest_seq"].to_pylist(), default=-1)
+    return max(ledger.read(BOOKS, ["ingest_seq"])["ingest_seq"].to_pylist(), default=-1)
 
 
 def touched_days(ledger: Ledger, inputs: Sequence[str], seq_from: int, seq_to: int) -> tuple[set[date], int]:
@@ -185,7 +186,7 @@ def touched_days(ledger: Ledger, inputs: Sequence[str], seq_from: int, seq_to: i
     import pyarrow.compute as pc
 
     new = (pc.field("ingest_seq") > seq_from) & (pc.field("ingest_seq") <= seq_to) & pc.field("table").isin(inputs)
-    lines = ledger.read("ops.touched", ["day", "rows"], new)
+    lines = ledger.read(TOUCHED, ["day", "rows"], new)
     return set(lines["day"].unique().to_pylist()), pc.sum(lines["rows"]).as_py() or 0
 
 
@@ -195,7 +196,7 @@ def displaced_rows(ledger: Ledger, inputs: Sequence[str], seq_from: int, seq_to:
 
     new = (pc.field("ingest_seq") > seq_from) & (pc.field("ingest_seq") <= seq_to) & pc.field("table").isin(inputs)
     found = ledger.read(
-        "ops.touched", ["day", "subject", "cause"], new & pc.field("cause").isin([DISPLACED, RETRACTED, ERASED])
+        TOUCHED, ["day", "subject", "cause"], new & pc.field("cause").isin([DISPLACED, RETRACTED, ERASED])
     )
     return list(found.to_pylist())
 
@@ -205,7 +206,7 @@ def newest_seqs(ledger: Ledger, inputs: Sequence[str], seq_from: int, seq_to: in
     import pyarrow.compute as pc
 
     new = (pc.field("ingest_seq") > seq_from) & (pc.field("ingest_seq") <= seq_to) & pc.field("table").isin(inputs)
-    lines = ledger.read("ops.touched", ["day", "ingest_seq"], new)
+    lines = ledger.read(TOUCHED, ["day", "ingest_seq"], new)
     by_day = lines.group_by("day").aggregate([("ingest_seq", "max")]).to_pylist()
     newest: dict[date | None, int] = {row["day"]: row["ingest_seq_max"] for row in by_day}
     return newest | {None: max(newest.values())} if newest else {}

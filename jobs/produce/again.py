@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from jobs.lake.errors import UsageError
 from jobs.lake.event_validator import validator
+from jobs.lake.ingest.progress import BRONZE, QUARANTINE
 from jobs.lake.ledger import Ledger
 from jobs.lake.patches import Body, Patch
 from jobs.lake.settings import Settings
@@ -24,7 +25,6 @@ from jobs.produce.producer import Producer
 from jobs.produce.records import CONTRACT_VERSION
 
 REPLAYS, RETRACTIONS = "ops.replays", "ops.retractions"
-QUARANTINE, BRONZE = "silver.quarantine", "bronze.events"
 SOURCE, LOGS = "app:quarantine", "replay:quarantine"  # of what came from live sources, and from old logs
 SPOOL = ("spool", "quarantine")
 # Another record has the id; there is nothing to patch; what it was made of is in quarantine itself.

@@ -5,7 +5,7 @@ replay is what ours would. Nothing of ours is written to, and the broker hears o
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -32,11 +32,15 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 NAME = "foretelling"
+CHANGED, NEW, GONE = "changed", "new", "gone"
 
 
 @dataclass(frozen=True)
 class Move:
-    """A published number that would change: of which row (its grain as JSON), from what to what, by how much."""
+    """A published number that would change: of which row (its grain as JSON), from what to what, by how much.
+
+    `row_is`: CHANGED, or NEW or GONE when the whole row is; such a row has nothing on the other side.
+    """
 
     table: str
     row_key: str
@@ -44,6 +48,7 @@ class Move:
     old: int | None
     new: int | None
     by: int
+    row_is: str
 
     @property
     def row(self) -> dict[str, Any]:
@@ -131,7 +136,7 @@ def _publish(copy: Settings, family: str, spark: "SparkSession") -> None:
     from jobs.lake.clock import now
     from jobs.lake.runner import Runner
 
-    runner = Runner(copy, family, NAME, lambda _: spark)
+    runner = Runner(copy, family, NAME, lambda _: spark, tells_new_rows=True)
     try:
         runner.build(now())
         runner.check()
@@ -145,9 +150,20 @@ def _moves(copy: Settings, since: datetime) -> Iterator[Move]:
     import pyarrow.compute as pc
 
     lines = Ledger(copy).read(RESTATEMENTS, filter=pc.field("released_at") >= pc.scalar(since)).to_pylist()
-    rows = {(line["table"], line["row_key"]) for line in lines if line["cause"] == REPLAY}
+    by_row: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for line in lines:
-        is_ours = line["cause"] == REPLAY or (line["cause"] == SEVERAL and (line["table"], line["row_key"]) in rows)
-        if is_ours and line["part"]:
-            old, new = (None if line[name] is None else int(line[name]) for name in ("old_value", "new_value"))
-            yield Move(line["table"], line["row_key"], line["measure"], old, new, int(line["part"]))
+        by_row.setdefault((line["table"], line["row_key"]), []).append(line)
+    for (table, row_key), of_row in by_row.items():
+        causes = {REPLAY, SEVERAL} if any(line["cause"] == REPLAY for line in of_row) else set()
+        row_is = _fate(of_row)
+        for line in of_row:
+            if line["cause"] in causes and line["part"]:
+                old, new = (None if line[name] is None else int(line[name]) for name in ("old_value", "new_value"))
+                yield Move(table, row_key, line["measure"], old, new, int(line["part"]), row_is)
+
+
+def _fate(lines: Sequence[dict[str, Any]]) -> str:
+    """What becomes of a row: its counts are never null while it is there."""
+    if all(line["old_value"] is None for line in lines):
+        return NEW
+    return GONE if all(line["new_value"] is None for line in lines) else CHANGED

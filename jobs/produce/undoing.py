@@ -14,10 +14,11 @@ from zoneinfo import ZoneInfo
 
 from jobs.lake import topics
 from jobs.lake.errors import ContractError, DamageError, UsageError
+from jobs.lake.ingest.progress import BRONZE, QUARANTINE
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.lake.topics import FACTS, REPLAY_HEADER
-from jobs.produce.again import BRONZE, EPOCH, LOGS, QUARANTINE, REPLAYS, RETRACTIONS, SOURCE, SPOOL, Place, place_of
+from jobs.produce.again import EPOCH, LOGS, REPLAYS, RETRACTIONS, SOURCE, SPOOL, Place, place_of
 from jobs.produce.producer import Producer
 
 Row = dict[str, Any]

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from jobs.lake.balance import TABLE, Line, judged, place_of
+from jobs.lake.balance import Line, judged, place_of
 from jobs.lake.errors import UsageError
 from jobs.lake.event_contracts import all_topics
+from jobs.lake.ingest.progress import BOOKS
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.lake.watermark import TABLE as WATERMARKS
@@ -59,7 +60,7 @@ def book_ranges(settings: Settings, asked: Asked) -> list[Line]:
     UsageError for a topic or partition that is none, or a bound that cannot be read.
     """
     fit = asked.fits()
-    lines = Ledger(settings).read(TABLE).to_pylist(maps_as_pydicts="strict")
+    lines = Ledger(settings).read(BOOKS).to_pylist(maps_as_pydicts="strict")
     _check(settings, asked, lines)
     names = words_of(all_topics(settings.schemas_dir), settings.schemas_dir).names
     ranges: list[Line] = []

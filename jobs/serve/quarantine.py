@@ -6,6 +6,7 @@ from typing import Any
 
 from jobs.lake.errors import UsageError
 from jobs.lake.event_contracts import all_topics
+from jobs.lake.ingest.progress import BRONZE, QUARANTINE
 from jobs.lake.ledger import Ledger
 from jobs.lake.reasons import reasons, remedy_of
 from jobs.lake.settings import Settings
@@ -13,7 +14,6 @@ from jobs.serve.asked import check_topic, quoted
 from jobs.serve.masking import FREE_NAMED, UNKNOWN_FIELD, masked, safe_source, words_of
 from jobs.serve.query import answer
 
-QUARANTINE, BRONZE = "silver.quarantine", "bronze.events"
 OVERVIEW = ("reason", "topic", "contract_version", "source", "first_seen", "last_seen", "records")
 EXAMPLE = ("topic", "partition", "offset", "kafka_time", "ingest_seq", "reasons", "detail", "twin", "contract_version",
            "source", "event_id", "remedies", "key_bytes", "value_bytes", "value_masked")  # fmt: skip

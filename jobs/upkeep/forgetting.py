@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 
-from jobs.lake.ailments import TOUCHED
+from jobs.lake.ingest.progress import TOUCHED
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import families, latest
 from jobs.lake.restating.booking import TABLE as RESTATEMENTS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -18,13 +18,23 @@ from jobs.lake.settings import Settings
 
 FUNNEL = "content_to_purchase"
 PEOPLE, REFUSED = 6, (1, 3)
+ALONE = {3: "search", 5: "live"}  # who is the only one of a scene; all else are in BODIES' own
+WAS_EARLIER = 5  # by a view that was refused
 
 
 def views() -> Iterator[Record]:
     """Each watches a video for long; the app of some calls that by another name."""
     for person in range(PEOPLE):
-        renamed = {"watch_ms": None, "watched_ms": 60_000} if person in REFUSED else {"watch_ms": 60_000}
-        yield record("views", body_of("views", person, user_id=f"u{person}", duration_ms=60_000, **renamed))
+        yield watched(person, is_refused=person in REFUSED, **({"scene": ALONE[person]} if person in ALONE else {}))
+    yield watched(WAS_EARLIER, 40, NOON - timedelta(minutes=10), is_refused=True)
+
+
+def watched(person: int, number: int = -1, at: datetime = NOON, *, is_refused: bool, **fields: str) -> Record:
+    """Somebody watches; what is refused calls the time by another name."""
+    time = {"watch_ms": None, "watched_ms": 60_000} if is_refused else {"watch_ms": 60_000}
+    number = person if number < 0 else number
+    body = body_of("views", number, at=at, user_id=f"u{person}", duration_ms=60_000, **time, **fields)
+    return record("views", body, at=at)
 
 
 def late_view() -> Record:

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from jobs.drills.records import NOON, Record, body_of, micros, record
 from jobs.lake.clock import now
+from jobs.lake.contracts import contract
 from jobs.lake.copies import COPIES, copied
 from jobs.lake.errors import UsageError
 from jobs.lake.file_topics import Entry, FileTopics, file_topics
 from jobs.lake.ledger import Ledger
 from jobs.lake.patches import Patch
 from jobs.lake.publications import release_id, releases
+from jobs.lake.restating.cells import measures
 from jobs.lake.settings import Settings
 from jobs.produce import foretelling
 from jobs.produce.again import note, tried
-from jobs.produce.foretelling import entries, foretold
+from jobs.produce.foretelling import GONE, NEW, entries, foretold
+from tests.lake.plain_restatements import key_of
 from tests.lake.small_shop import FUNNEL, REFUSED, ingest, late_view, publish, put
 
 PATCH = Patch.model_validate({"name": "watched_ms", "version": 1, "owner": "o", "why": "w", "topic": "views",
                               "steps": [{"do": "rename", "from": "watched_ms", "to": "watch_ms"}]})  # fmt: skip
 TABLES = ("silver.views", "silver.quarantine", "gold.funnel_daily", "gold.funnel_attempts", "ops.books", "ops.replays",
           "ops.publications", "ops.restatements")  # fmt: skip
+FUNNEL_TABLES = ("gold.funnel_daily", "gold.funnel_conversions")
+Rows = dict[str, dict[str, dict[str, Any]]]
 
 
 def lines(settings: Settings, release: int) -> list[dict[str, Any]]:
@@ -53,7 +61,7 @@ def test_what_is_foretold_is_what_happens_and_what_an_undoing_takes_back(
     }  # fmt: skip
     assert people == {len(REFUSED)}
 
-    at = now()
+    at, before_rows = now(), {table: keyed(settings, table) for table in FUNNEL_TABLES}
     topics = file_topics(settings)
     assert topics is not None
     for entry in entries(found, at):
@@ -67,23 +75,53 @@ def test_what_is_foretold_is_what_happens_and_what_an_undoing_takes_back(
         for line in restated
         if line["cause"] == "replay"
     }
-    told = {(move.table, move.row_key, move.measure, move.old, move.new, move.by) for move in moves}
+    told = {
+        (move.table, move.row_key, move.measure, move.old, move.new, move.by) for move in moves if move.row_is != NEW
+    }
     assert told == happened
+    after_rows = {table: keyed(settings, table) for table in FUNNEL_TABLES}
+    appeared = {cell: value for table in FUNNEL_TABLES for cell, value in numbers(table, after_rows, before_rows)}
+    assert {(one.table, one.row_key, one.measure): one.new for one in moves if one.row_is == NEW} == appeared
+    assert {scene(key) for _, key, _ in appeared} == {"search"}, "who was refused was the only one there"
+    went = {cell for table in FUNNEL_TABLES for cell, _ in numbers(table, before_rows, after_rows)}
+    assert {(one.table, one.row_key, one.measure) for one in moves if one.row_is == GONE} == went
+    assert {scene(key) for _, key, _ in went} == {"live"}, "their journey began somewhere else, by an earlier view"
     assert {line["cause"] for line in restated} > {"replay"}, "the view that came in meanwhile is not put down to it"
 
     views = ledger.read("silver.views", ["event_id"]).num_rows
-    ledger.append("ops.retractions", [{"replay_id": found.replay_id, "topic": "views", "records": len(REFUSED),
+    ledger.append("ops.retractions", [{"replay_id": found.replay_id, "topic": "views", "records": len(found.passing),
                                        "why": "wrong", "recorded_at": now()}])  # fmt: skip
     put(settings, [taken_back(found.replay_id, topics.ends(["views"])["views"])])
     ingest(settings, spark)
-    assert ledger.read("silver.views", ["event_id"]).num_rows == views - len(REFUSED)
+    assert ledger.read("silver.views", ["event_id"]).num_rows == views - len(found.passing)
     publish(settings, spark)
     undone = {
         (line["table"], line["row_key"], line["measure"], line["part"])
         for line in lines(settings, releases(ledger, "funnels")[-1].number)
         if line["cause"] == "replay"
     }
-    assert undone >= {(move.table, move.row_key, move.measure, -move.by) for move in moves}
+    assert undone >= {(one.table, one.row_key, one.measure, -one.by) for one in moves if one.row_is != GONE}
+    assert {table: keyed(settings, table).keys() for table in FUNNEL_TABLES} == {
+        table: rows.keys() for table, rows in before_rows.items()
+    }
+
+
+def keyed(settings: Settings, table: str) -> dict[str, dict[str, Any]]:
+    """The newest rows of a table by their keys."""
+    grain = contract(table, settings.schemas_dir).grain
+    return {key_of(row, grain): row for row in DeltaTable(settings.table_path(table)).to_pyarrow_table().to_pylist()}
+
+
+def numbers(table: str, of: Rows, without: Rows) -> Iterator[tuple[tuple[str, str, str], int]]:
+    """The numbers, other than nothing, of rows that are in one and not in the other."""
+    for key in of[table].keys() - without[table].keys():
+        for name in measures(contract(table, Settings().schemas_dir)):
+            if of[table][key][name]:
+                yield (table, key, name), int(of[table][key][name])
+
+
+def scene(key: str) -> str:
+    return str(json.loads(key)["breakdown_value"])
 
 
 def taken_back(replay_id: str, ends: dict[int, int]) -> Record:

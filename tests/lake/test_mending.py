@@ -166,6 +166,19 @@ def test_a_torn_commit_that_took_rows_and_brought_none_is_done_again(ledger: Led
     assert progress(ledger).complete == 2
 
 
+def test_a_batch_that_touched_days_and_no_row_of_a_table_is_not_missed_in_it(ledger: Ledger) -> None:
+    line = {"table": TABLE, "day": NOON.date(), "cause": "correction", "rows": 0, "recorded_at": NOON}
+    ledger.append("ops.touched", [{"ingest_seq": 2, **line}], app="ingest", version=2)
+    assert mend(ledger.settings, TABLE, "test") is None
+    assert progress(ledger).complete == 2
+
+
+def test_what_ails_a_table_is_looked_for_where_the_books_are_hurt(ledger: Ledger) -> None:
+    for file in Path(ledger.path("ops.books")).rglob("*.parquet"):
+        file.write_bytes(b"PAR1")
+    assert mend(ledger.settings, TABLE, "test") is None
+
+
 @pytest.mark.parametrize("is_torn", [True, False])
 def test_a_newest_commit_that_only_a_checkpoint_tells_of_stops_writers_until_it_is_mended(
     ledger: Ledger, *, is_torn: bool

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from jobs.__main__ import build_app
 from jobs.lake.errors import UsageError
 from jobs.lake.ledger import Ledger
-from jobs.lake.publications import Publication, Release, publish, release_id
+from jobs.lake.publications import Publication, Release, publish, release_id, releases
 from jobs.lake.restating import booking
 from jobs.lake.restating.cells import Cell, Change
 from jobs.lake.restating.splitting import split
@@ -191,15 +191,16 @@ def test_weeks_that_were_over_change_by_late_news_and_others_by_news_of_their_ti
         weeks = [
             {"cohort_week": date(2026, 11, 2), "counting": "calendar", "week_number": week, "as_of_day": TUESDAY,
              "cohort_count": 10, "active_count": 2 + more, "retained_ppm": 200_000 + 100_000 * more,
-             "is_mature": week == 1}
-            for week in (1, 2)
+             "is_mature": week in (1, 3)}
+            for week in (1, 2, *((3, 4) if more else ()))
         ]  # fmt: skip
         for table, rows in ((tables[0], segments), (tables[1], weeks)):
             ledger.replace(table, rows, on_version=ledger.open(table).version())
         versions = {table: ledger.version(table) for table in tables}
         made = a_release("scores", number, versions, watermark=NOON)
         publish(ledger, "scores", number, list(made.tables.values()))
-        booking.restate(Runner(settings, "scores", "run", session=lambda _: spark))
+        run = Runner(settings, "scores", "run", session=lambda _: spark)
+        booking.restate(run)
     rows = [row | json.loads(row["row_key"]) for row in ledger.read("ops.restatements").to_pylist()]
     assert {row["as_of_day"]: row["cause"] for row in rows if row["table"] == tables[0]} == {
         "2026-11-16": "definition_change", "2026-11-17": "on_time",
@@ -208,4 +209,10 @@ def test_weeks_that_were_over_change_by_late_news_and_others_by_news_of_their_ti
         (week, measure, cause)
         for week, cause in ((1, "late_data"), (2, "on_time"))
         for measure in ("active_count", "retained_ppm")
-    }
+    }, "rows that were not there before are no restatement"
+    run.tells_new_rows = True
+    before, after = releases(ledger, "scores")
+    told = [json.loads(row["row_key"]) | row for row in booking.restatements(run, Step(before, after), tables[1:2])]
+    assert {(row["week_number"], row["cause"]) for row in told if row["old_value"] is None} == {
+        (3, "late_data"), (4, "on_time"),
+    }, "but may be told as one"  # fmt: skip

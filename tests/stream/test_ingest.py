@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,45 @@ def test_offsets_without_a_record_are_not_counted(shop: Shop) -> None:
     lines = [line for line in shop.books() if line["ingest_seq"] in told["batches"] and line["topic"] == "views"]
     assert sum(line["offset_to"] - line["offset_from"] for line in lines) == 9 + 3
     assert (sum(line["received"] for line in lines), shop.views_of(kept), shop.views_of("aborted")) == (6, 6, 0)
+
+
+def test_what_a_producer_without_idempotence_sends_twice_is_taken_once(shop: Shop, broker: Broker) -> None:
+    """A broker that stood still has what its answer was not waited for, and what was sent again for want of it."""
+    shop.ingest()
+    twice = {is_idempotent: sent_while_it_stands_still(broker, is_idempotent) for is_idempotent in (True, False)}
+    assert twice == {True: 0, False: 20}, "the broker knows again what comes from an idempotent producer"
+    told = shop.ingest()
+    lines = [line for line in shop.books() if line["ingest_seq"] in told["batches"] and line["topic"] == "views"]
+    counts = [sum(line[name] for line in lines) for name in ("received", "accepted", "duplicate", "quarantined")]
+    assert counts == [21 * 2 + 20, 21 * 2, 20, 0]
+    assert [shop.views_of(f"idempotent: {is_idempotent}") for is_idempotent in (True, False)] == [21, 21]
+
+
+def sent_while_it_stands_still(broker: Broker, is_idempotent: bool) -> int:
+    """Send 21 views of a video, all but the first while the broker does nothing; how many offsets more it took."""
+    before = end_offsets(broker.settings, ["views"])["views"][0]
+    sender = KafkaProducer(
+        bootstrap_servers=broker.settings.bootstrap,
+        enable_idempotence=is_idempotent,
+        acks="all",
+        request_timeout_ms=1500,
+    )
+    video = f"idempotent: {is_idempotent}"
+    sent = [
+        record("views", body_of("views", n, NOON + timedelta(hours=2, minutes=is_idempotent), video_id=video))
+        for n in range(21)
+    ]
+    first, *others = (
+        partial(sender.send, "views", key=one.key, value=one.value, headers=list(one.headers or ()), partition=0)
+        for one in sent
+    )
+    first().get(timeout=30)  # from here on there is a connection for what comes to lie in
+    with broker.standing_still():
+        futures = [send() for send in others]
+        time.sleep(4)  # until the sender waits no longer
+    assert [future.get(timeout=60).topic for future in futures] == ["views"] * 20
+    sender.close()
+    return end_offsets(broker.settings, ["views"])["views"][0] - before - len(sent)
 
 
 def test_a_broker_that_is_away_is_told_from_bad_data(shop: Shop) -> None:

@@ -10,11 +10,11 @@ from pyspark.sql import SparkSession
 
 from jobs.drills.beside.contender import READ, Found, dying, rows_of
 from jobs.drills.chance.sandbox import Sandbox
-from jobs.drills.evidence import QUARANTINE, books
+from jobs.drills.evidence import books
 from jobs.drills.records import micros
 from jobs.lake.errors import LeaseError, WriteError
 from jobs.lake.ingest.loop import LEASE
-from jobs.lake.ingest.progress import BOOKS
+from jobs.lake.ingest.progress import BOOKS, QUARANTINE
 from jobs.lake.kill_points import Killed
 
 VIEWS = "silver.views"

@@ -9,6 +9,7 @@ from jobs.lake.backfills.journal import TABLE
 from jobs.lake.backfills.request import Request
 from jobs.lake.backfills.slices import DaysSlice, Slice, UsersSlice
 from jobs.lake.contracts import all_tables, contract
+from jobs.lake.ingest.progress import TOUCHED
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import families, inputs_of, releases
 
@@ -48,7 +49,7 @@ def facts_of(ledger: Ledger, family: str) -> Facts:
     import pyarrow.compute as pc
 
     mine = pc.field("table").isin(inputs_of(family, ledger.settings.schemas_dir))
-    sums = ledger.read("ops.touched", ["day", "rows"], mine).group_by("day").aggregate([("rows", "sum")])
+    sums = ledger.read(TOUCHED, ["day", "rows"], mine).group_by("day").aggregate([("rows", "sum")])
     return Facts({row["day"]: row["rows_sum"] for row in sums.to_pylist()})
 
 
@@ -88,7 +89,7 @@ def _builds(ledger: Ledger, family: str) -> list[Cost]:
         for row in ledger.read("ops.runs", filter=is_build & (pc.field("outcome") == "done")).to_pylist()
     }
     mine = pc.field("table").isin(inputs_of(family, ledger.settings.schemas_dir))
-    touched = ledger.read("ops.touched", ["ingest_seq", "rows"], mine).to_pylist()
+    touched = ledger.read(TOUCHED, ["ingest_seq", "rows"], mine).to_pylist()
     found, seq = [], -1
     for release in releases(ledger, family):
         run, reached = runs.get(release.facts.run_id), release.facts.ingest_seq

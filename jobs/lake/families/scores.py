@@ -17,11 +17,12 @@ from pyspark.sql import functions as F
 TABLE, FITS = "gold.user_scores", "ops.model_fits"
 PROFILES, DAYS, ORDERS = "gold.user_profiles", "gold.user_days", "silver.orders"
 RETENTION, SEGMENTS, HISTORY = "gold.retention_weekly", "gold.segment_daily", "gold.user_profiles_history"
+READ = (PROFILES, DAYS, ORDERS, HISTORY)
 
 
 def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     """Scores and retention anew: they depend on everybody; segments from the last day on. Nothing without a profile."""
-    profiles, days, orders, history = pinned(lake, work, (PROFILES, DAYS, ORDERS, HISTORY))
+    profiles, days, orders, history = pinned(lake, work, READ)
     day = only_day(profiles.agg(F.max("as_of_day")))
     if day is None:
         yield from emptied(lake, (TABLE, RETENTION, SEGMENTS))

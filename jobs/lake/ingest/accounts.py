@@ -11,14 +11,12 @@ from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.contests import Contest
 from jobs.lake.ingest.counting import rows_of
 from jobs.lake.ingest.forms import OUTPUTS, role_of, silver_table
-from jobs.lake.ingest.progress import APP, BOOKS
-from jobs.lake.ingest.refusals import QUARANTINE
+from jobs.lake.ingest.progress import APP, BOOKS, QUARANTINE, TOUCHED
 from jobs.lake.ingest.retracting import ACCEPTED, CONFLICT, DUPLICATE, Retracted
 from jobs.lake.topics import CONTROL
 from jobs.lake.work import DISPLACED, RETRACTED
 
 Place = tuple[str, int]  # topic, partition
-TOUCHED = "ops.touched"
 FACTS_CAUSE, ENTITY_CAUSE = "new_facts", "correction"
 
 

@@ -15,8 +15,8 @@ from jobs.lake.erasures import FOR_EVER, PERSONAL, erased_records, horizons, mar
 from jobs.lake.identity import PSEUDONYM, Keys, read_keys
 from jobs.lake.ingest.erased import key_of_record, mark_function, mark_of_record, without_erased
 from jobs.lake.ingest.forms import silver_table
-from jobs.lake.ingest.progress import BRONZE
-from jobs.lake.ingest.refusals import IN_BRONZE, QUARANTINE
+from jobs.lake.ingest.progress import BRONZE, QUARANTINE
+from jobs.lake.ingest.refusals import IN_BRONZE
 from jobs.lake.ledger import Ledger
 from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings

@@ -12,13 +12,11 @@ from zoneinfo import ZoneInfo
 
 from jobs.definitions.firsts import PLACE
 from jobs.lake.erasures import TABLE, Erasure, erased_records, horizons
-from jobs.lake.ingest.accounts import TOUCHED
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.counting import version_before
 from jobs.lake.ingest.finding import NAMED, TABLES, names_behind, rows_of
-from jobs.lake.ingest.progress import APP
+from jobs.lake.ingest.progress import APP, QUARANTINE, TOUCHED
 from jobs.lake.ingest.rebooking import QUARANTINED, InBronze, move_and_close, place_in_bronze
-from jobs.lake.ingest.refusals import QUARANTINE
 from jobs.lake.ingest.retracting import ACCEPTED, DUPLICATE
 from jobs.lake.ingest.steps import Done
 from jobs.lake.kill_points import reach

@@ -4,8 +4,7 @@ from collections import Counter
 from typing import Any
 
 from jobs.lake.ingest.forms import OUTPUTS, silver_table
-from jobs.lake.ingest.progress import BRONZE
-from jobs.lake.ingest.refusals import QUARANTINE
+from jobs.lake.ingest.progress import BRONZE, QUARANTINE
 from jobs.lake.ingest.steps import Done
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import families

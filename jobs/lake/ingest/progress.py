@@ -11,6 +11,8 @@ from jobs.lake.ledger import Ledger
 APP = "ingest"
 BOOKS = "ops.books"
 BRONZE = "bronze.events"
+QUARANTINE = "silver.quarantine"
+TOUCHED = "ops.touched"
 NOTHING = -1
 
 

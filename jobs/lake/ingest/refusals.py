@@ -16,13 +16,12 @@ from jobs.definitions.firsts import PLACE, without
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.contests import Contest
 from jobs.lake.ingest.forms import form, silver_table
-from jobs.lake.ingest.progress import APP, BRONZE
+from jobs.lake.ingest.progress import APP, BRONZE, QUARANTINE
 from jobs.silver import quarantine
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-QUARANTINE = "silver.quarantine"
 IN_BRONZE = ("topic_id", "partition", "offset")  # PLACE, as bronze calls it
 PLACES = pa.schema([("topic_id", pa.string()), ("partition", pa.int32()), ("offset", pa.int64())])
 

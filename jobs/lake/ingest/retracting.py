@@ -26,8 +26,8 @@ from jobs.lake.ingest.contests import subject
 from jobs.lake.ingest.control import Retraction
 from jobs.lake.ingest.counting import version_before
 from jobs.lake.ingest.forms import form, silver_table
-from jobs.lake.ingest.progress import APP, BRONZE
-from jobs.lake.ingest.refusals import IN_BRONZE, QUARANTINE
+from jobs.lake.ingest.progress import APP, BRONZE, QUARANTINE
+from jobs.lake.ingest.refusals import IN_BRONZE
 from jobs.lake.topics import REPLAY_HEADER
 
 if TYPE_CHECKING:

@@ -9,10 +9,9 @@ from typing import Any
 from jobs.lake.balance import LOST
 from jobs.lake.costs import TABLE as COSTS
 from jobs.lake.erasures import TABLE as ERASURES
-from jobs.lake.ingest.accounts import TOUCHED
 from jobs.lake.ingest.control import WATERMARKS
 from jobs.lake.ingest.planning import Plan
-from jobs.lake.ingest.progress import BOOKS, BRONZE
+from jobs.lake.ingest.progress import BOOKS, BRONZE, TOUCHED
 from jobs.lake.ledger import Ledger
 from jobs.lake.remaking.wounds import standing
 from jobs.lake.small_commits import note_of

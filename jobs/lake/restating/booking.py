@@ -100,7 +100,9 @@ def _patches(ledger: Ledger) -> list[str]:
 
 def _changes(runner: "Runner", step: Step, table: str) -> Iterator[Change]:
     versions = step.versions(table)
-    return changes(runner.settings, table, *versions, step.days(table)) if versions else iter(())
+    if not versions:
+        return iter(())
+    return changes(runner.settings, table, *versions, step.days(table), with_new_rows=runner.tells_new_rows)
 
 
 def _explain(family: str) -> Explain:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
@@ -12,6 +13,7 @@ from jobs.lake.erasures import is_any_between
 from jobs.lake.families import funnel_causes
 from jobs.lake.families.funnel_tables import ATTEMPTS, CONVERSIONS, DAILY, OPENINGS, Silver
 from jobs.lake.families.funnels import SILVER
+from jobs.lake.ingest.progress import TOUCHED
 from jobs.lake.ledger import Ledger
 from jobs.lake.restating.cells import Cell, Change, key_of, measures
 from jobs.lake.restating.step import Parts, Step
@@ -47,7 +49,7 @@ def news_of(lake: Lake, step: Step) -> "DataFrame":
     silver = Silver(*(lake.read(table) for table in SILVER))
     undone = lake.read("ops.retractions").select(F.col("replay_id").alias("run_id"))
     replayed = lake.read("ops.replays").join(undone, on=["run_id"], how="left_anti")
-    level, touched = step.before.facts.watermark, lake.read("ops.touched")
+    level, touched = step.before.facts.watermark, lake.read(TOUCHED)
     return funnel_causes.people(silver, step.since, step.until, level, replayed, touched)
 
 
@@ -88,16 +90,16 @@ def of_scores(lake: Lake, step: Step, changes: Sequence[Change]) -> Parts:
 
 
 def _open_rows(lake: Lake, step: Step, tables: set[str]) -> dict[str, set[str]]:
-    """Table → keys of the rows that were not complete in the release before."""
+    """Table → keys of the rows that were not complete in the release before, or are not in this one."""
     found: dict[str, set[str]] = defaultdict(set)
-    for table in tables:
-        rows = lake.read(table, step.before.versions[table])
+    for table, release in product(tables, (step.before, step.after)):
+        rows = lake.read(table, release.versions[table])
         if table == RETENTION:
             rows = rows.where("NOT is_mature")
         elif table == SEGMENTS:
             rows = rows.join(rows.agg(F.max("as_of_day").alias("as_of_day")), on=["as_of_day"], how="left_semi")
         grain = lake.contract(table).grain
-        found[table] = {key_of(row.asDict(), grain) for row in rows.select(*grain).collect()}
+        found[table] |= {key_of(row.asDict(), grain) for row in rows.select(*grain).collect()}
     return found
 
 

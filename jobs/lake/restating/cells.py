@@ -65,16 +65,20 @@ def key_of(row: Mapping[str, Any], grain: Sequence[str]) -> str:
     return as_json({name: row[name] for name in grain})
 
 
-def changes(settings: Settings, table: str, old: int, new: int, days: Sequence[date]) -> Iterator[Change]:
-    """What differs between two versions of a table, on those days (none: on all); rows that are new are left out."""
+def changes(
+    settings: Settings, table: str, old: int, new: int, days: Sequence[date], *, with_new_rows: bool = False
+) -> Iterator[Change]:
+    """What differs between two versions of a table, on those days (none: on all), in rows that were there before.
+
+    `with_new_rows`: in those that were not, too.
+    """
     import pyarrow.compute as pc
 
     promised = contract(table, settings.schemas_dir)
     names = measures(promised)
     before, after = (_rows(settings, promised, version, days) for version in (old, new))
-    marked = after.append_column("_is_there", [[True] * after.num_rows])
     both = before.rename_columns([*promised.grain, *(name + WAS for name in names)]).join(
-        marked, keys=list(promised.grain), join_type="left outer"
+        after, keys=list(promised.grain), join_type="full outer" if with_new_rows else "left outer"
     )
     for name in names:
         was, now = (pc.fill_null(both[column], 0) for column in (name + WAS, name))

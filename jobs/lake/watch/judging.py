@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.lake.balance import TABLE as BOOKS
 from jobs.lake.balance import judged
 from jobs.lake.holds import CHECKS, owed
+from jobs.lake.ingest.progress import BOOKS
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import families, inputs_of
 from jobs.lake.settings import Settings

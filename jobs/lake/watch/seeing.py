@@ -6,6 +6,7 @@ from typing import Any
 
 from jobs.lake.contracts import all_tables, contract
 from jobs.lake.holds import owed
+from jobs.lake.ingest.progress import BOOKS, TOUCHED
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import inputs_of
 from jobs.lake.settings import Settings
@@ -16,7 +17,6 @@ from jobs.lake.work import Pending, pending, reach_of
 from jobs.ops.freshness import Seen
 from jobs.ops.promises import LATENCY
 
-BOOKS, TOUCHED = "ops.books", "ops.touched"
 Rows = Iterable[Mapping[str, Any]]
 
 

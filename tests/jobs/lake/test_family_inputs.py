@@ -1,10 +1,14 @@
-"""What families read alike."""
+"""What families read alike, and that it is what their contracts declare."""
+
+from collections.abc import Iterable
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.lake.families import inputs
+from jobs.lake.families import funnels, inputs, scores, sessions
 from jobs.lake.families.inputs import FEW, handed_round, names_at_hand
+from jobs.lake.families.profile_refresh import Silver, tables
+from jobs.lake.publications import families, inputs_of
 from jobs.lake.settings import Settings
 from jobs.lake.tables import Lake
 
@@ -14,6 +18,19 @@ ODD = (  # what another format could lose on the way
     "array(null, cast(id AS string)) AS names",
     "cast(repeat('9', 38) AS decimal(38,0)) - 7 * id AS exact",
 )
+READ = {
+    "funnels": funnels.SILVER,
+    "profiles": tables(Silver),
+    "scores": scores.READ,
+    "sessions": sessions.FACTS,
+}
+
+
+@pytest.mark.parametrize("family", families(Settings().schemas_dir))
+def test_a_family_reads_the_tables_that_its_contracts_declare_and_no_other(family: str) -> None:
+    """Another would be read as it is newest, not as the run was planned on, and its news would wake nobody."""
+    read: Iterable[str] = READ[family]
+    assert sorted(read) == list(inputs_of(family, Settings().schemas_dir))
 
 
 def test_few_names_are_handed_round_and_many_are_not(spark: SparkSession) -> None:

@@ -17,7 +17,7 @@ from jobs.lake.patches import Patch, read_patch
 from jobs.lake.settings import Settings
 from jobs.produce import again, foretelling
 from jobs.produce.again import send_again, tried
-from jobs.produce.foretelling import Move
+from jobs.produce.foretelling import CHANGED, NEW, Move
 
 RENAMED = body_of("views", 1, watch_ms=None, watched_ms=5000)
 SKEWED = body_of("views", 2, watch_ms=None, watched_ms=5000, event_time=micros(NOON) - 7_200_000_000,
@@ -175,14 +175,17 @@ def test_what_no_patch_can_help_is_refused(settings: Settings, reason: str) -> N
 
 
 OF_SCENE, OF_DAY = '{"breakdown":"scene","step_number":1}', '{"breakdown":"total","step_number":'
-ROWS = [(OF_SCENE, None, 9), *[(f"{OF_DAY}{n}}}", 4, 5) for n in range(9)]]
+ROWS = [(OF_SCENE, None, 90), *[(f"{OF_DAY}{n}}}", 4, 5) for n in range(9)]]
 
 
 @pytest.mark.parametrize("format", ["table", "json"])
 def test_the_command_tells_what_would_pass_and_which_numbers_would_change(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, format: str
 ) -> None:
-    moves = [Move("gold.funnel_daily", key, "people_count", old, new, new - (old or 0)) for key, old, new in ROWS]
+    moves = [
+        Move("gold.funnel_daily", key, "people_count", old, new, new - (old or 0), CHANGED if old else NEW)
+        for key, old, new in ROWS
+    ]
     monkeypatch.setattr(foretelling, "foretold", lambda *given: moves)
     monkeypatch.setenv("REELHOUSE_HOME", str(settings.home))
     words = ["quarantine", "replay", "--reason", "missing", "--with", "watched_ms", "--dry-run", "--numbers"]
@@ -191,13 +194,16 @@ def test_the_command_tells_what_would_pass_and_which_numbers_would_change(
     if format == "json":
         (row,) = json.loads(done.stdout)
         assert row["passing"] == 2
-        assert row["moves"][0] == {"table": "gold.funnel_daily", "row": {"breakdown": "scene", "step_number": 1},
-                                   "measure": "people_count", "old": None, "new": 9, "by": 9}  # fmt: skip
+        assert row["moves"][0] == {
+            "table": "gold.funnel_daily", "row": {"breakdown": "scene", "step_number": 1}, "row_is": "new",
+            "measure": "people_count", "old": None, "new": 90, "by": 90,
+        }  # fmt: skip
         assert len(row["moves"]) == len(ROWS)
     else:
         first = "gold.funnel_daily breakdown=total step_number=0\n  people_count 4 → 5 (+1)"
         assert first in done.stdout, "whole days first"
         assert "10 published numbers of 10 rows would change; 2 more rows" in done.stdout
+        assert "rows that would be new: 1\n" in done.stdout
         assert max(map(len, done.stdout.splitlines())) <= 80
 
 
