@@ -68,3 +68,14 @@ def test_wide_letters_count_twice(capsys: pytest.CaptureFixture[str]) -> None:
 def test_nothing_is_printed_as_a_table_without_words(capsys: pytest.CaptureFixture[str], rows: list[object]) -> None:
     print_rows(rows, ["a"], "table", pipe_width=80)  # type: ignore[arg-type]
     assert capsys.readouterr().out.split()[0] == "a"
+
+
+def test_numbers_stand_under_each_other_by_their_last_digit(capsys: pytest.CaptureFixture[str]) -> None:
+    heading, _, *lines = [line for line in printed(capsys, 80) if line.strip()]
+    ends = {line.index(word) + len(word) for line, word in zip(lines, ("12 ", "12345678 "), strict=True)}
+    assert ends == {heading.index("rows ") + len("rows ")}
+
+
+def test_a_list_of_nothing_is_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows([{"family": "scores", "held": [], "days": ["2026-06-07"]}], ["family", "held", "days"], "table")
+    assert capsys.readouterr().out.split()[-2:] == ["scores", '["2026-06-07"]']
