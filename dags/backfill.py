@@ -1,9 +1,9 @@
 """Run a reviewed request of infra/backfills beside the live run; started by hand with the name of its file.
 
-**Reads** what the family of its table reads, and the slices it has built before
-**Writes** slices into staging, then all tables of the family as one release
-**On failure** nothing of it is published; run it again and it goes on where it was: docs/runbooks/backfill.md
-Skipped means: it is paused or cancelled, or another backfill of the family is at work.
+- **Reads** what the family of its table reads, and the slices it has built before
+- **Writes** slices into staging, then all tables of the family as one release
+- **On failure** nothing of it is published; run it again and it goes on where it was: docs/runbooks/backfill.md
+- **Skipped** means: it is paused or cancelled, or another backfill of the family is at work.
 """
 
 from datetime import timedelta

@@ -1,10 +1,10 @@
 """Publish the funnels for every day that new facts have touched.
 
-**Reads** silver.views, silver.likes, silver.orders, silver.users, silver.videos
-**Writes** gold.funnel_attempts, gold.funnel_openings, gold.funnel_daily, gold.funnel_conversions, gold.funnel_paths, as
-one release
-**On failure** a red `check` is bad data, not bad code: docs/runbooks/red-check.md
-Skipped means: every touched day is released already.
+- **Reads** silver.views, silver.likes, silver.orders, silver.users, silver.videos
+- **Writes** gold.funnel_attempts, gold.funnel_openings, gold.funnel_daily, gold.funnel_conversions, gold.funnel_paths,
+  as one release
+- **On failure** a red `check` is bad data, not bad code: docs/runbooks/red-check.md
+- **Skipped** means: every touched day is released already.
 """
 
 from airflow.sdk import DAG, AssetAny

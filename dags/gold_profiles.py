@@ -1,10 +1,10 @@
 """Publish the profiles and interests of every user that new facts, or the passing of days, have touched.
 
-**Reads** silver.views, silver.likes, silver.orders, silver.users, silver.videos, silver.products
-**Writes** silver.identity_edges, gold.user_days, gold.user_interest_days, gold.user_interests, gold.user_profiles,
-gold.user_profiles_history, as one release
-**On failure** a red `check` is bad data, not bad code: docs/runbooks/red-check.md
-Skipped means: every touched user is released already.
+- **Reads** silver.views, silver.likes, silver.orders, silver.users, silver.videos, silver.products
+- **Writes** silver.identity_edges, gold.user_days, gold.user_interest_days, gold.user_interests, gold.user_profiles,
+  gold.user_profiles_history, as one release
+- **On failure** a red `check` is bad data, not bad code: docs/runbooks/red-check.md
+- **Skipped** means: every touched user is released already.
 """
 
 from airflow.sdk import DAG, AssetAny

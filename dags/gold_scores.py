@@ -1,10 +1,10 @@
 """Publish what depends on everybody, anew whenever profiles are: where buyers stand, who comes back, who moves.
 
-**Reads** gold.user_profiles, gold.user_profiles_history, gold.user_days, silver.orders
-**Writes** gold.user_scores, gold.retention_weekly, gold.segment_daily, as one release; notes the fits in
-ops.model_fits
-**On failure** a red `check` is bad data, not bad code: docs/runbooks/red-check.md
-Skipped means: the profiles are those the scores were made of.
+- **Reads** gold.user_profiles, gold.user_profiles_history, gold.user_days, silver.orders
+- **Writes** gold.user_scores, gold.retention_weekly, gold.segment_daily, as one release; notes the fits in
+  ops.model_fits
+- **On failure** a red `check` is bad data, not bad code: docs/runbooks/red-check.md
+- **Skipped** means: the profiles are those the scores were made of.
 """
 
 from airflow.sdk import DAG, AssetAny

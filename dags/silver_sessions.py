@@ -1,9 +1,9 @@
 """Publish the sessions that new acts have begun, lengthened or joined.
 
-**Reads** silver.views, silver.likes, silver.orders
-**Writes** silver.sessions
-**On failure** a red `check` is bad data, not bad code: docs/runbooks/red-check.md
-Skipped means: every new act is in its session already.
+- **Reads** silver.views, silver.likes, silver.orders
+- **Writes** silver.sessions
+- **On failure** a red `check` is bad data, not bad code: docs/runbooks/red-check.md
+- **Skipped** means: every new act is in its session already.
 """
 
 from airflow.sdk import DAG, AssetAny

@@ -1,8 +1,8 @@
 """Keep the lake small and quick: compaction, vacuum, statistics.
 
-**Reads** every table's log
-**Writes** the same rows in fewer files; removes files no reader can still need
-**On failure** nothing is lost, the lake only stays as it was: docs/runbooks/upkeep.md
+- **Reads** every table's log
+- **Writes** the same rows in fewer files; removes files no reader can still need
+- **On failure** nothing is lost, the lake only stays as it was: docs/runbooks/upkeep.md
 """
 
 import pendulum

@@ -1,9 +1,11 @@
 """`reelhouse`: the one command line between schedules, people and jobs."""
 
 import os
+import re
 import sys
 from errno import EACCES, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS
 from importlib import import_module
+from inspect import getdoc
 from pkgutil import iter_modules
 
 import typer
@@ -27,7 +29,17 @@ def build_app() -> typer.Typer:
     )
     for group in iter_modules(commands.__path__):  # the folder is the registry
         import_module(f"jobs.commands.{group.name}").register(app)
+    _let_help_flow(app)
     return app
+
+
+def _let_help_flow(app: typer.Typer) -> None:
+    """Take the line ends out of the paragraphs of every help: they are the source's, and a terminal has its own."""
+    for command in app.registered_commands:
+        command.help = re.sub(r"(?<!\n)\n(?!\n)", " ", getdoc(command.callback) or "")
+    for group in app.registered_groups:
+        if group.typer_instance:
+            _let_help_flow(group.typer_instance)
 
 
 def main() -> None:

@@ -113,7 +113,7 @@ def _for_people(row: dict[str, Any]) -> dict[str, Any]:
     """A column in fewer columns, that it fits into a terminal; the parts of a type may stand below each other."""
     kind = ", ".join([row["type"].replace(",", ", "), *([row["unit"]] if row["unit"] else [])])
     must = "grain" if row["grain"] else "required" if row["required"] else ""
-    return {"column": row["column"], "type": kind, "": must, "privacy": row["privacy"], "meaning": row["meaning"]}
+    return {"column": row["column"], "type": kind, "rule": must, "privacy": row["privacy"], "meaning": row["meaning"]}
 
 
 def _report(problems: list[Problem], format: Format) -> None:

@@ -30,7 +30,7 @@ def replay(
                                               "reads them.")] = False,
     send_unreadable: Annotated[bool, typer.Option("--send-unreadable", help="Send unreadable rows as they are, into "
                                                   "quarantine, instead of keeping them with the refused.")] = False,
-    spool: Annotated[Path | None, typer.Option(help="The spool; default <home>/spool/replay-FORMAT.")] = None,
+    spool: Annotated[Path | None, typer.Option(help="The spool; default replay-FORMAT in <home>/spool.")] = None,
     format: Annotated[Format, typer.Option(help="How to print the counts.")] = Format.table,
 ) -> None:  # fmt: skip
     """Tell a real log as our events and announce it complete; what was told before is told with the same ids.

@@ -54,6 +54,7 @@ def run_demo(settings: Settings, sent: Sent, *, days: int, path: Path | None, mi
         console.print("\n[dim]sessions and scores follow[/]")
         follower.until_released(rest, lambda: is_unreleased(stage.steps), minutes=minutes, dags=(*DAGS, *AFTERWARDS))
         console.print("[green]✓[/] nothing is left to read, check or release")
+        stage.steps.run("the report, now with them", "report", remedy="see the log")
     console.print(f"\nDone in {time.monotonic() - began:.0f} s. [dim]`make down` stops everything.[/]")
 
 

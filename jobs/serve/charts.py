@@ -7,11 +7,13 @@ import altair as alt
 
 Rows = Sequence[dict[str, Any]]
 Drawing = dict[str, Any]
-WIDTH, HEIGHT = 560, 240
+WIDTH, HEIGHT = 560, 240  # of the whole picture, what stands beside the axes too: so wide is a figure of the page
+LETTERS = 12  # pixels; no picture is shrunk to its figure on a screen, so they are read as drawn
 INK = "#1f5c99"
 OPEN = "#b9cfe4"
 FEW_TICKS = 5  # or long numbers run into each other
-WAITS = ("under 1 min", "1–5 min", "5–15 min", "15–60 min", "1–6 h", "6–24 h", "1–7 days", "longer")
+VISIBLE_BLUES = alt.SchemeParams(name="blues", extent=[0.4, 1])  # a line in the palest is lost on white
+WAITS = ("0–1 min", "1–5 min", "5–15 min", "15–60 min", "1–6 h", "6–24 h", "1–7 days", "longer")
 
 
 def _chart(rows: Rows) -> alt.Chart:
@@ -19,14 +21,23 @@ def _chart(rows: Rows) -> alt.Chart:
 
 
 def _drawn(chart: Any) -> Drawing:
-    drawing: Drawing = chart.to_dict()
+    fitted = chart.properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
+    lettered = fitted.configure_axis(labelFontSize=LETTERS, titleFontSize=LETTERS).configure_legend(
+        labelFontSize=LETTERS, titleFontSize=LETTERS, orient="top", columns=5
+    )
+    drawing: Drawing = lettered.configure_text(fontSize=LETTERS).to_dict()
     return drawing
+
+
+def _days(title: str) -> alt.Axis:
+    """An axis of days: of many only some are told, upright."""
+    return alt.Axis(title=title, labelAngle=0, labelOverlap=True)
 
 
 def funnel_bars(rows: Rows) -> Drawing:
     """Rows (step_number, step, attempts, share): a bar a step, labelled with the count and the share of the first."""
     order = [row["step"] for row in rows]
-    room = alt.Scale(domainMax=1.25 * max((row["attempts"] for row in rows), default=1))  # for the labels
+    room = alt.Scale(domainMax=1.5 * max((row["attempts"] for row in rows), default=1))  # for the labels
     base = _chart(rows).encode(
         y=alt.Y("step:N", sort=order, title=None),
         x=alt.X("attempts:Q", title="attempts (they add up over days)", scale=room, axis=alt.Axis(tickCount=FEW_TICKS)),
@@ -41,7 +52,7 @@ def conversions_by_day(rows: Rows) -> Drawing:
         _chart(rows)
         .mark_bar()
         .encode(
-            x=alt.X("entry_date:O", title="day of entry", axis=alt.Axis(labelAngle=-40)),
+            x=alt.X("entry_date:O", axis=_days("day of entry")),
             y=alt.Y("attempts:Q", title="attempts that converted"),
             color=alt.Color("state:N", title=None, scale=alt.Scale(domain=["mature", "open"], range=[INK, OPEN])),
             order=alt.Order("state:N"),
@@ -63,7 +74,7 @@ def shares_by(rows: Rows) -> Drawing:
                 axis=alt.Axis(format="~p", tickCount=FEW_TICKS, labelFlush=False),
             ),
         )
-        .properties(width=WIDTH / 2, height=alt.Step(22))
+        .properties(width=WIDTH, height=alt.Step(22))
     )
 
 
@@ -129,11 +140,11 @@ def people_by_day(rows: Rows) -> Drawing:
         _chart(rows)
         .mark_bar()
         .encode(
-            x=alt.X("as_of_day:O", title="day", axis=alt.Axis(labelAngle=-40)),
+            x=alt.X("as_of_day:O", axis=_days("day")),
             y=alt.Y("people:Q", title="people"),
             color=alt.Color("segment:N", title=None, scale=alt.Scale(scheme="tableau10")),
         )
-        .properties(width=min(WIDTH, 60 * days + 60), height=HEIGHT)
+        .properties(width=min(WIDTH, 40 * days + 360), height=HEIGHT)
     )
 
 
@@ -146,7 +157,7 @@ def rfm_grid(rows: Rows) -> Drawing:
     shade = alt.Color("monetary:Q", title="money", scale=alt.Scale(scheme="blues", domain=[1, 5]))
     ink = alt.condition("datum.monetary > 3.2", alt.value("white"), alt.value("black"))
     fields, counts = base.mark_rect().encode(color=shade), base.mark_text().encode(text="people:Q", color=ink)
-    return _drawn((fields + counts).properties(width=WIDTH / 2, height=HEIGHT))
+    return _drawn((fields + counts).properties(width=0.7 * WIDTH, height=HEIGHT))
 
 
 def foretold(rows: Rows) -> Drawing:
@@ -172,7 +183,7 @@ def retention_curves(rows: Rows) -> Drawing:
         .encode(
             x=alt.X("week_number:O", title="weeks since the first day", axis=alt.Axis(labelAngle=0)),
             y=alt.Y("share:Q", title="here in the week", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
-            color=alt.Color("cohort_week:O", title="first seen", scale=alt.Scale(scheme="blues")),
+            color=alt.Color("cohort_week:O", title="first seen", scale=alt.Scale(scheme=VISIBLE_BLUES)),
         )
         .properties(width=WIDTH, height=HEIGHT)
     )

@@ -2,14 +2,14 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from json.encoder import encode_basestring
 from shutil import get_terminal_size
 from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +52,8 @@ def print_rows(
     table = Table(box=box.SIMPLE, pad_edge=False, padding=padding)
     for number, column in enumerate(columns):
         width = widths[number] if widths else None
-        table.add_column(str(column), overflow="fold", width=width)  # a path cut short is of no use
+        side = _side(row[column] for row in rows)
+        table.add_column(str(column), overflow="fold", width=width, justify=side)  # a path cut short is of no use
     for row in cells:
         table.add_row(*row)
     console.print(table)
@@ -142,8 +143,15 @@ def _widened(widths: list[int], widest: list[int], spare: int) -> list[int]:
     return widths
 
 
+def _side(values: Iterable[Any]) -> Literal["left", "right"]:
+    """Numbers stand under each other by their last digit."""
+    kinds = {type(value) for value in values if value is not None}
+    return "right" if kinds and kinds <= {int, float, Decimal} else "left"
+
+
 def _cell(value: Any) -> str:
-    if value is None:
+    """The words of a value; nothing for what is unknown, and for a list of nothing."""
+    if value is None or value == []:
         return ""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"

@@ -37,6 +37,14 @@ def test_every_dag_says_what_it_reads_writes_and_what_to_do_when_red(dags):
         assert all(word in (dag.doc_md or "") for word in ("**Reads**", "**Writes**", "**On failure**")), dag.dag_id
 
 
+def test_what_a_dag_says_stands_in_lines_of_its_own_on_airflows_page(dags):
+    """In Markdown lines that follow each other flow into one; items of a list do not."""
+    for dag in dags.values():
+        bold = [line for line in dag.doc_md.splitlines() if "**" in line]
+        assert [line for line in bold if not line.startswith("- **")] == [], dag.dag_id
+        assert "\nSkipped" not in dag.doc_md, dag.dag_id
+
+
 def test_every_runbook_a_page_names_exists(dags):
     pages = [dag.doc_md for dag in dags.values()] + [task.doc_md for task in tasks_of(dags)]
     named = {word.strip(".,;:") for page in pages for word in (page or "").split() if word.startswith("docs/")}

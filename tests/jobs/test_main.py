@@ -3,11 +3,13 @@
 import re
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from jobs.__main__ import build_app, main
 from jobs.produce import lines
@@ -28,6 +30,15 @@ COMMANDS = dict(commands(typer.main.get_command(build_app())))
 def test_every_command_shows_how_it_is_called(name: str) -> None:
     example = re.search(rf"Example: reelhouse {name}\b", COMMANDS[name].help or "")
     assert example, COMMANDS[name].help
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_help_fits_80_columns_and_breaks_its_lines_where_the_terminal_ends(name: str) -> None:
+    printed = CliRunner().invoke(build_app(), [*name.split(), "--help"], env={"COLUMNS": "80"}).output
+    told = [line.strip() for line in printed.split("╭")[0].splitlines()]
+    early = [line for line, after in pairwise(told) if line and after and len(f"{line} {after.split()[0]}") < 79]
+    assert early == []
+    assert re.findall(r"\S+…(?= +│)", printed) == [], "a word was cut"
 
 
 def ended(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

@@ -82,6 +82,7 @@ def test_every_number_of_the_profiles_is_what_sql_over_silver_counts(shop):
 def test_the_report_is_one_file_that_fetches_nothing(shop):
     page = (shop.home / "report" / "index.html").read_text(encoding="utf-8")
     assert page.count("<svg") >= 4
+    assert "People by lifecycle, day by day" in page  # what follows the first report is in it too
     assert "<script" not in page
     assert "https://" not in page.replace("https://www.w3.org", "")
 

@@ -1,5 +1,6 @@
 """Tables for people: as wide as there is room, and no word cut while all words have room."""
 
+import re
 import sys
 
 import pytest
@@ -68,3 +69,13 @@ def test_wide_letters_count_twice(capsys: pytest.CaptureFixture[str]) -> None:
 def test_nothing_is_printed_as_a_table_without_words(capsys: pytest.CaptureFixture[str], rows: list[object]) -> None:
     print_rows(rows, ["a"], "table", pipe_width=80)  # type: ignore[arg-type]
     assert capsys.readouterr().out.split()[0] == "a"
+
+
+def test_numbers_stand_under_each_other_by_their_last_digit(capsys: pytest.CaptureFixture[str]) -> None:
+    lines, words = printed(capsys, 200), (r"rows\b", r"\b12\b", r"\b12345678\b")
+    assert len({found.end() for line in lines for word in words if (found := re.search(word, line))}) == 1
+
+
+def test_a_list_of_nothing_is_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows([{"family": "scores", "held": [], "days": ["2026-06-07"]}], ["family", "held", "days"], "table")
+    assert capsys.readouterr().out.split()[-2:] == ["scores", '["2026-06-07"]']

@@ -1,5 +1,6 @@
 """What the report's pictures of funnels say: open days hatched, waits in growing steps, pairs in words."""
 
+import re
 from typing import Any
 
 import duckdb
@@ -7,7 +8,7 @@ import pytest
 
 from jobs.serve import charts
 from jobs.serve import report_queries as queries
-from jobs.serve.report import by_value, hatched
+from jobs.serve.report import TEMPLATE, by_value, hatched
 from jobs.serve.report_figure import figure
 
 MINUTE_US = 60_000_000
@@ -41,6 +42,27 @@ def test_every_wait_has_its_place_in_the_picture_also_when_nobody_took_so_long()
     svg = figure("waits", "", drawing).svg
     assert all(f">{name}</text>" in svg for name in charts.WAITS)
     assert svg.count(f'fill="{charts.INK}"') == 2  # a bar, and the legend's square
+
+
+def test_the_page_is_no_wider_than_a_telephone() -> None:
+    """What is wider scrolls by itself."""
+    page = TEMPLATE.read_text(encoding="utf-8")
+    assert re.findall(r"minmax\((.+?), 1fr\)", page) == [f"min({charts.WIDTH + 34}px, 100%)"]  # padding and border
+    assert page.count("<table") == page.count('<div class="wide"><table') == 1
+
+
+def test_a_label_of_many_digits_has_room_beside_the_longest_bar() -> None:
+    rows = [{"step_number": n, "step": "product_clicked", "attempts": 9_182_345, "label": "9,182,345 · 100.0%"}
+            for n in (1, 2)]  # fmt: skip
+    plot = charts.funnel_bars(rows)
+    assert plot["layer"][1]["encoding"]["x"]["scale"]["domainMax"] >= 1.5 * 9_182_345
+
+
+def test_of_many_days_only_some_are_told() -> None:
+    rows = [{"entry_date": f"2026-{month:02}-{day:02}", "state": "mature", "attempts": 5}
+            for month in (1, 2, 3) for day in range(1, 29)]  # fmt: skip
+    svg = figure("trend", "", charts.conversions_by_day(rows)).svg
+    assert 2 <= len(re.findall(r'<text [^>]*opacity="1"[^>]*>2026-', svg)) <= 9
 
 
 def test_a_pair_of_values_is_told_in_words() -> None:

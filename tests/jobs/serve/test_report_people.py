@@ -107,6 +107,15 @@ def test_half_a_life_later_exactly_half_is_left() -> None:
     assert max(day for _, day in rows) == (TODAY + timedelta(days=30)).isoformat()
 
 
+def test_no_picture_is_wider_than_its_figure_and_none_has_small_letters() -> None:
+    """So that the page need not shrink it."""
+    pictures = {picture.heading: picture.svg for picture in drawn(list(HEADINGS))}
+    widths = {name: int(re.findall(r'<svg[^>]* width="(\d+)"', svg)[0]) for name, svg in pictures.items()}
+    assert {name: width for name, width in widths.items() if width > charts.WIDTH} == {}
+    letters = {name: set(re.findall(r'font-size="(\d+)px"', svg)) for name, svg in pictures.items()}
+    assert set().union(*letters.values()) == {str(charts.LETTERS)}
+
+
 def test_all_pictures_are_drawings_without_scripts_that_fetch_nothing() -> None:
     page = "".join(picture.svg for picture in drawn(list(HEADINGS)))
     assert page.count("<svg") == 8
