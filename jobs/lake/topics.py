@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from jobs.lake.broker import client_options, remedy
@@ -87,14 +88,30 @@ def begin_offsets(settings: Settings, topics: Iterable[str] = TOPICS) -> Offsets
     """The first offset still held, by topic and partition."""
     if (files := file_topics(settings)) is not None:
         return files.begins(topics)
-    return _offsets(settings, topics, "beginning_offsets")
+    with _consumer(settings) as consumer:
+        return _offsets(consumer, topics, "beginning_offsets")
 
 
 def end_offsets(settings: Settings, topics: Iterable[str] = TOPICS) -> Offsets:
     """The offset the next record will get, by topic and partition."""
     if (files := file_topics(settings)) is not None:
         return files.ends(topics)
-    return _offsets(settings, topics, "end_offsets")
+    with _consumer(settings) as consumer:
+        return _offsets(consumer, topics, "end_offsets")
+
+
+def extents(settings: Settings, *groups: Iterable[str]) -> tuple[Offsets, Offsets]:
+    """The first offset still held and the one the next record will get, by topic and partition; by one connection.
+
+    The ends of a group of topics are asked for after those of the groups before it.
+    """
+    every, ends = list(chain(*groups)), Offsets()
+    if (files := file_topics(settings)) is not None:
+        return files.begins(every), files.ends(every)
+    with _consumer(settings) as consumer:
+        for group in groups:
+            ends |= _offsets(consumer, group, "end_offsets")
+        return _offsets(consumer, every, "beginning_offsets"), ends
 
 
 def times_of(settings: Settings, places: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], datetime]:
@@ -125,13 +142,12 @@ def times_of(settings: Settings, places: Mapping[tuple[str, int], int]) -> dict[
     return found
 
 
-def _offsets(settings: Settings, topics: Iterable[str], which: str) -> Offsets:
+def _offsets(consumer: Any, topics: Iterable[str], which: str) -> Offsets:
     from kafka import TopicPartition
 
-    with _consumer(settings) as consumer:
-        held = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in topics}
-        places = [TopicPartition(topic, number) for topic, numbers in held.items() for number in numbers]
-        offsets = getattr(consumer, which)(places)
+    held = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in topics}
+    places = [TopicPartition(topic, number) for topic, numbers in held.items() for number in numbers]
+    offsets = getattr(consumer, which)(places)
     return {
         topic: {number: int(offsets[TopicPartition(topic, number)]) for number in numbers}
         for topic, numbers in held.items()

@@ -43,6 +43,11 @@ class Log:
         wanted = [name for name in names if name in self.parts]
         return {name: {n: self.gone.get((name, n), 0) for n in self.parts[name]} for name in wanted}
 
+    def extents(self, _: Any, *groups: Iterable[str]) -> tuple[topics.Offsets, topics.Offsets]:
+        """As `topics.extents`."""
+        names = [name for group in groups for name in group]
+        return self.begins(_, names), self.ends(_, names)
+
     def topic_ids(self, _: Any, names: Iterable[str]) -> dict[str, str]:
         """As `topics.topic_ids`."""
         return {name: self.ids[name] for name in names if name in self.ids}
@@ -62,6 +67,7 @@ class Log:
         """Stand in for the broker."""
         patch.setattr(topics, "end_offsets", self.ends)
         patch.setattr(topics, "begin_offsets", self.begins)
+        patch.setattr(topics, "extents", self.extents)
         patch.setattr(topics, "topic_ids", self.topic_ids)
         patch.setattr(landing, "records", self.read)
         return self

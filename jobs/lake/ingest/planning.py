@@ -62,11 +62,10 @@ def plan(settings: Settings, reached: Progress, *, accept_loss: bool = False) ->
     What the control topic says is read only together with all it speaks of: its end is asked for first, and it waits
     while the facts do not fit into the batch. TopicError if a topic was re-created, lost records, or is gone.
     """
-    ends = topics.end_offsets(settings, [CONTROL])
-    ends |= topics.end_offsets(settings, [topic for topic in TOPICS if topic != CONTROL])
+    begins, ends = topics.extents(settings, [CONTROL], [topic for topic in TOPICS if topic != CONTROL])
     ids = topics.topic_ids(settings, TOPICS)
     check_identity(reached, ids)
-    starts, lost = first_offsets(settings, reached, ends, accept_loss=accept_loss)
+    starts, lost = first_offsets(reached, begins, ends, accept_loss=accept_loss)
     whole = {topic: {n: (starts[topic][n], end) for n, end in parts.items()} for topic, parts in ends.items()}
     return Plan(reached.complete + 1, capped(whole, settings.max_records_per_batch), ids, lost)
 
@@ -90,10 +89,9 @@ def check_identity(progress: Progress, ids: Mapping[str, str]) -> None:
 
 
 def first_offsets(
-    settings: Settings, progress: Progress, ends: Offsets, *, accept_loss: bool
+    progress: Progress, begins: Offsets, ends: Offsets, *, accept_loss: bool
 ) -> tuple[Offsets, dict[tuple[str, int], int]]:
     """Where to read on in each partition, and how many offsets retention took from us before we came."""
-    begins = topics.begin_offsets(settings, list(ends))
     starts: Offsets = {topic: {} for topic in ends}
     lost: dict[tuple[str, int], int] = {}
     for topic, parts in ends.items():

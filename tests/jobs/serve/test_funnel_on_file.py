@@ -98,15 +98,15 @@ TABLES = {
     "steps": """\
  step   people   attempts   mature
  ─────────────────────────────────
- seen   2        3          2
- kept   0        1          0
- paid   1        1          1
+ seen        2          3        2
+ kept        0          1        0
+ paid        1          1        1
 """,
     "subject_best": """\
  subject   reached   converted   excluded   entry_event_id   step_event_ids       step_times                 mature
  ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
- 7         3         True        False      s2               ["s2", null, "s3"]   [5000000, null, 9000000]   False
- w"x       1         False       True       w1               ["w1"]               [10000000]                 True
+ 7               3   True        False      s2               ["s2", null, "s3"]   [5000000, null, 9000000]   False
+ w"x             1   False       True       w1               ["w1"]               [10000000]                 True
 """,
 }
 
