@@ -9,7 +9,8 @@ from pyspark.sql import functions as F
 from jobs.definitions.arrival import by_arrival, nth_arrival, of_first
 
 PLACE = ("kafka_topic_id", "kafka_partition", "kafka_offset")
-CLAIM = ("event_id", "content_hash", *PLACE, "kafka_time", "day", "subject", "is_new")
+ARRIVAL = ("event_id", "content_hash", *PLACE, "kafka_time")  # of a claim, what silver has in columns of these names
+CLAIM = (*ARRIVAL, "day", "subject", "is_new")
 
 
 def judged(claims: DataFrame) -> DataFrame:

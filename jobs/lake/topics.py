@@ -84,14 +84,6 @@ def topic_ids(settings: Settings, topics: Iterable[str] = TOPICS) -> dict[str, s
         return {found["name"]: str(found["topic_id"]) for found in _describe(admin, topics)}
 
 
-def begin_offsets(settings: Settings, topics: Iterable[str] = TOPICS) -> Offsets:
-    """The first offset still held, by topic and partition."""
-    if (files := file_topics(settings)) is not None:
-        return files.begins(topics)
-    with _consumer(settings) as consumer:
-        return _offsets(consumer, topics, "beginning_offsets")
-
-
 def end_offsets(settings: Settings, topics: Iterable[str] = TOPICS) -> Offsets:
     """The offset the next record will get, by topic and partition."""
     if (files := file_topics(settings)) is not None:

@@ -19,7 +19,7 @@ from jobs.lake.errors import ServiceError, UsageError
 from jobs.lake.services import control, process, services
 from jobs.lake.services.service import Service, answers
 from jobs.lake.settings import Settings
-from jobs.lake.topics import FACTS, TOPICS, begin_offsets, end_offsets, ensure_topics, topic_ids
+from jobs.lake.topics import FACTS, TOPICS, end_offsets, ensure_topics, extents, topic_ids
 
 LISTEN = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(600)"
 # A parent whose children are hard to end: one ignores SIGTERM, one leaves for a session of its own.
@@ -308,7 +308,8 @@ def test_a_broker_of_our_own_keeps_its_topics_over_a_restart(tmp_path: Path, mon
         assert set(ids) == set(TOPICS)
         assert ensure_topics(settings) == []
         views = dict.fromkeys(range(settings.fact_partitions), 0)
-        assert begin_offsets(settings, FACTS)["views"] == end_offsets(settings, FACTS)["views"] == views
+        begins, ends = extents(settings, FACTS)
+        assert begins["views"] == ends["views"] == end_offsets(settings, FACTS)["views"] == views
         control.down(kafka, silent)
         control.up(kafka, silent)
         assert topic_ids(settings) == ids

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.reading import header, read
 from jobs.definitions.events.rows import changes, taken
-from jobs.definitions.firsts import PLACE, judged, without
+from jobs.definitions.firsts import ARRIVAL, judged, without
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.counting import version_before
 from jobs.lake.ingest.forms import silver_table
@@ -95,14 +95,13 @@ def known_claims(batch: Batch, form: Form, ids: Ids) -> DataFrame | None:
 
 def claim(form: Form) -> list[Column]:
     """A row of silver in the columns of CLAIM."""
-    told = [F.col(name) for name in ("event_id", "content_hash", *PLACE, "kafka_time")]
-    return [*told, *whose_day(form), F.lit(False).alias("is_new")]
+    return [*map(F.col, ARRIVAL), *whose_day(form), F.lit(False).alias("is_new")]
 
 
 def columns_of(form: Form) -> list[str]:
     """The columns of silver that `claim` reads."""
     return [
-        *("event_id", "content_hash", *PLACE, "kafka_time"),
+        *ARRIVAL,
         "event_date" if form.role == "fact" else "valid_from",
         *(["user_id"] if is_about_user(form) else []),
     ]
@@ -124,7 +123,7 @@ def is_about_user(form: Form) -> bool:
     return form.role == "fact" or form.key_field == "user_id"
 
 
-def new_claims(batch: Batch, form: Form, contested: DataFrame) -> "DataFrame":
+def new_claims(batch: Batch, form: Form, contested: DataFrame) -> DataFrame:
     """The batch's own acceptable records with a contested id; of a large batch only they are parsed here."""
     if batch.is_small:
         ids = contested.withColumnRenamed("event_id", "ce_id")
@@ -134,4 +133,4 @@ def new_claims(batch: Batch, form: Form, contested: DataFrame) -> "DataFrame":
         readings = read(records.join(contested, on=["event_id"], how="left_semi"), form)
     rows = (taken if form.role == "fact" else changes)(readings, form, lambda raw_id: raw_id)
     nobody = [F.lit(None).cast("date").alias("day"), F.lit(None).cast("string").alias("subject")]
-    return rows.select("event_id", "content_hash", *PLACE, "kafka_time", *nobody, F.lit(True).alias("is_new"))
+    return rows.select(*ARRIVAL, *nobody, F.lit(True).alias("is_new"))

@@ -43,16 +43,20 @@ class IdRange:
 
 @dataclass(frozen=True)
 class Ids:
-    """The ids of a batch by topic: their ranges, and (event_id, n: how often) as a frame; `at_hand` in memory too."""
+    """The ids of a batch by topic: their ranges, and (event_id, n: how often) as a frame; `at_hand` in memory too.
+
+    `repeats` gives the frame of those that occur more than once.
+    """
 
     ranges: Mapping[str, list[IdRange]]
     frame: "Callable[[str], DataFrame]"
+    repeats: "Callable[[str], DataFrame]"
     at_hand: Mapping[str, pa.Table] = field(default_factory=dict)
 
     def repeated(self, topic: str) -> "DataFrame | None":
         """The ids that occur more than once; null when there are none."""
         has_some = any(each.records > each.ids for each in self.ranges[topic])
-        return self.frame(topic).where("n > 1").select("event_id") if has_some else None
+        return self.repeats(topic).select("event_id") if has_some else None
 
 
 def ids_of(batch: "Batch", topics: list[str]) -> Ids:
@@ -61,8 +65,13 @@ def ids_of(batch: "Batch", topics: list[str]) -> Ids:
     told = _in_arrow(batch, topics) if is_as_landed else None
     if told is None:
         return _in_spark(batch, topics)
-    ranges = {topic: _ranges(table) for topic, table in told.items()}
-    return Ids(ranges, lambda topic: batch.lake.spark.createDataFrame(told[topic]), told)
+    ranges, frame_of = {topic: _ranges(table) for topic, table in told.items()}, batch.lake.spark.createDataFrame
+    return Ids(
+        ranges,
+        frame=lambda topic: frame_of(told[topic]),
+        repeats=lambda topic: frame_of(told[topic].filter(pc.field("n") > 1)),
+        at_hand=told,
+    )
 
 
 def _in_arrow(batch: "Batch", topics: list[str]) -> dict[str, pa.Table] | None:
@@ -106,7 +115,11 @@ def _in_spark(batch: "Batch", topics: list[str]) -> Ids:
     found: dict[str, list[IdRange]] = {topic: [] for topic in topics}
     for line in lines.collect():
         found[line.topic].append(IdRange(line.day, line.least, line.greatest, line.records, line.ids))
-    return Ids(found, lambda topic: told.where(F.col("topic") == topic).drop("topic"))
+
+    def frame(topic: str) -> "DataFrame":
+        return told.where(F.col("topic") == topic).drop("topic")
+
+    return Ids(found, frame, repeats=lambda topic: frame(topic).where("n > 1"))
 
 
 def within(ranges: list[IdRange], *, dated: bool, column: Callable[[str], Any], value: Callable[[Any], Any]) -> Any:

@@ -123,7 +123,7 @@ def held(settings: Settings, runs: Iterable[Run]) -> list[Run]:
     every = list(runs)
     names = sorted({run.topic for run in every})
     ids = topics.topic_ids(settings, names)
-    begins, ends = topics.begin_offsets(settings, names), topics.end_offsets(settings, names)
+    begins, ends = topics.extents(settings, names)
     cut = [
         replace(run, start=max(run.start, begin), end=min(run.end, ends[run.topic][run.partition]))
         for run in every
