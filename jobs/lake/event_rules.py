@@ -18,6 +18,7 @@ from pyspark.sql.types import StructField, StructType
 from jobs.definitions.balanced import joined
 from jobs.lake.column_types import parse, to_spark
 from jobs.lake.event_contracts import EventContract, EventField, event_contract, reason_of
+from jobs.lake.patterns import expression_of
 
 Condition = Callable[[Column], Column]
 
@@ -104,7 +105,7 @@ BEYOND: dict[str, Callable[[Column, Any], Column]] = {
     "maximum": lambda value, most: value > most,
     "minLength": lambda value, least: F.length(value) < least,
     "maxLength": lambda value, most: F.length(value) > most,
-    "pattern": lambda value, pattern: ~value.rlike(pattern),
+    "pattern": lambda value, pattern: ~value.rlike(expression_of(pattern)),
     "minItems": lambda value, least: F.size(value) < least,
     "maxItems": lambda value, most: F.size(value) > most,
     # most maps are small: their entries need not be looked at

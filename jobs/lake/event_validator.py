@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.lake.event_contracts import EventContract, EventField, event_contract, reason_of
+from jobs.lake.patterns import expression_of
 from jobs.lake.reasons import remedy_of
 
 Test = Callable[[Any], bool]
@@ -48,7 +49,9 @@ class Validator:
 
         # JSON Schema lets 5.0 pass for an integer; Spark and this platform do not
         strict = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: _is_integer(value))
-        self._slow = extend(Draft202012Validator, type_checker=strict)(promised.schema)  # type: ignore[no-untyped-call]
+        found = Draft202012Validator.VALIDATORS["pattern"]
+        ours = {"pattern": lambda one, pattern, *rest: found(one, expression_of(pattern), *rest)}
+        self._slow = extend(Draft202012Validator, ours, type_checker=strict)(promised.schema)  # type: ignore[no-untyped-call]
         self._promised = promised
         self._tests = {field.name: test_of(field) for field in promised.fields}
         self._required = tuple(field.name for field in promised.fields if field.required)
@@ -94,7 +97,7 @@ def test_of(field: EventField) -> Test:
         case "string":
             least, most = limits.get("minLength", 0), limits.get("maxLength", 2**31)
             if "pattern" in limits:
-                fits = re.compile(limits["pattern"]).search
+                fits = re.compile(expression_of(limits["pattern"])).search
                 return lambda value: type(value) is str and least <= len(value) <= most and bool(fits(value))
             return lambda value: type(value) is str and least <= len(value) <= most
         case "integer":

@@ -13,6 +13,7 @@ from typing import Any
 
 from jobs.lake.contracts import Check, Column, Contract
 from jobs.lake.errors import ContractError
+from jobs.lake.patterns import expression_of
 
 BOUNDS = {  # a comparison as the bounds of Great Expectations
     "mustBe": ("min_value", "max_value"),
@@ -142,7 +143,7 @@ def _library_class(check: Check) -> tuple[str, dict[str, Any]]:
     if check.metric == "invalidValues" and "validValues" in given:
         return "ExpectColumnValuesToBeInSet", column | {"value_set": given["validValues"]}
     if check.metric == "invalidValues" and "pattern" in given:
-        return "ExpectColumnValuesToMatchRegex", column | {"regex": given["pattern"]}
+        return "ExpectColumnValuesToMatchRegex", column | {"regex": expression_of(given["pattern"])}
     if check.metric == "invalidValues" and given.keys() & {"minimum", "maximum"}:
         bounds = {"min_value": given.get("minimum"), "max_value": given.get("maximum")}
         return "ExpectColumnValuesToBeBetween", column | {
