@@ -273,12 +273,10 @@ class Lake:
                 self.spark.conf.unset(key)
 
     def _is_small(self, table: str) -> bool:
-        from deltalake import DeltaTable
-
         self.ensure(table)
-        return is_small(DeltaTable(self.path(table)))
+        return is_small(self._log(table))
 
     def _log(self, table: str) -> "DeltaTable":
         from deltalake import DeltaTable
 
-        return DeltaTable(self.path(table), without_files=True)
+        return DeltaTable(self.path(table))
