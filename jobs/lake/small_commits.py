@@ -49,11 +49,11 @@ class SmallCommit:
 
     def append(self, rows: "pa.Table") -> None:
         """Add rows."""
-        self._write(rows, "append")
+        self._write(self._conform(rows), "append")
 
     def replace_all(self, rows: "pa.Table") -> None:
         """Put rows in place of all."""
-        self._write(rows, "overwrite")
+        self._write(self._conform(rows), "overwrite")
 
     def replace_slices(self, rows: "pa.Table", column: str, slices: Sequence[date]) -> None:
         """Put rows in place of those of some days; WriteError for a row of another day."""
@@ -63,7 +63,7 @@ class SmallCommit:
         if strangers:
             raise WriteError(f"{self.table}: rows of {', '.join(map(str, sorted(strangers)))} are not in the slices")
         days = ", ".join(f"'{day.isoformat()}'" for day in sorted(set(slices)))
-        self._write(rows, "overwrite", f"{column} IN ({days})")
+        self._write(self._conform(rows), "overwrite", f"{column} IN ({days})")
 
     def replace_where(self, rows: "pa.Table", condition: str) -> None:
         """Put rows, or none, in place of those for which a condition, in our own SQL, is true; the log will quote it.
@@ -71,7 +71,7 @@ class SmallCommit:
         What else their files held is written as Arrow's readers can filter it; after a DELETE or MERGE of delta-rs
         they cannot (its texts are views).
         """
-        self._write(rows, "overwrite", condition)
+        self._write(self._conform(rows), "overwrite", condition)
 
     def merge(self, rows: "pa.Table", keys: Sequence[str], removed: "pa.Table | None") -> None:
         """Insert or replace rows by key; those with the keys of `removed`, none of them in `rows`, go.
@@ -89,16 +89,16 @@ class SmallCommit:
             named = pa.concat_tables([named, removed.select(list(keys)).cast(named.schema)])
         kept = _without(held, named)
         if kept.num_rows == held.num_rows:
-            self.append(new)
+            self._write(new, "append")
         else:
-            self.replace_all(pa.concat_tables([kept.cast(new.schema), new]))
+            self._write(pa.concat_tables([kept.cast(new.schema), new]), "overwrite")
 
     def _write(self, rows: "pa.Table", mode: Literal["append", "overwrite"], predicate: str | None = None) -> None:
         from deltalake import write_deltalake
 
         laid_out = writer_properties(self.looked_up_by, rows.num_rows)
         more: dict[str, Any] = {"predicate": predicate, "writer_properties": laid_out}
-        write_deltalake(self.delta, self._conform(rows), mode=mode, commit_properties=self._properties, **more)
+        write_deltalake(self.delta, rows, mode=mode, commit_properties=self._properties, **more)
 
     @property
     def _properties(self) -> "CommitProperties":

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame
 
 from jobs.lake import plain_scan
 from jobs.lake.errors import WriteError
+from jobs.lake.ingest.counting import table_before
 from jobs.lake.scanning import dataset_of
 from jobs.lake.small_commits import SmallCommit, commit_few
 from jobs.lake.tables import Lake
@@ -169,3 +170,17 @@ def test_an_older_version_is_read_as_it_was(toys: Toys) -> None:
     assert sorted(row.user_id for row in toys.lake.read(USERS, 1).collect()) == ["ann", "bob"]
     assert toys.lake.read(USERS, 0).count() == 0
     assert toys.lake.read(USERS, 0).schema == toys.lake.read(USERS, 2).schema
+
+
+def test_a_table_is_opened_as_it_was_before_a_batch(toys: Toys) -> None:
+    by_delta_rs(toys.lake)  # batch 1, which noted itself in its last commit
+    told = [(table_before(toys.ledger, USERS, app, seq), app, seq) for app, seq in (("a", 3), ("a", 1), ("b", 0))]
+    found = [(app, seq, delta.version(), dataset_of(delta).count_rows()) for delta, app, seq in told if delta]
+    assert found == [("a", 3, 2, 2), ("a", 1, 1, 2), ("b", 0, 2, 2)]
+    assert table_before(toys.ledger, "gold.toy_log", "a", 1) is None
+
+
+@pytest.mark.filterwarnings("error::DeprecationWarning:jobs")
+def test_the_log_is_asked_in_the_way_that_delta_rs_advises(toys: Toys) -> None:
+    by_delta_rs(toys.lake)
+    assert (toys.lake.version(USERS), toys.lake.txn_version(USERS, "a")) == (2, 2)

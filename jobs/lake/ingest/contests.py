@@ -17,7 +17,7 @@ from jobs.definitions.events.reading import header, read
 from jobs.definitions.events.rows import changes, taken
 from jobs.definitions.firsts import ARRIVAL, judged, without
 from jobs.lake.ingest.batch import Batch
-from jobs.lake.ingest.counting import version_before
+from jobs.lake.ingest.counting import table_before
 from jobs.lake.ingest.forms import silver_table
 from jobs.lake.ingest.ids import Ids, within
 from jobs.lake.ingest.known import few_rows, rows_with
@@ -75,18 +75,18 @@ def contest(batch: Batch, form: Form, ids: Ids) -> Contest:
 def known_claims(batch: Batch, form: Form, ids: Ids) -> DataFrame | None:
     """The rows of silver that have an id of the batch, as claims; null when there are none."""
     table = silver_table(form.topic)
-    before = version_before(batch.ledger, table, APP, batch.seq)
+    before = table_before(batch.ledger, table, APP, batch.seq)
     dated = form.role == "fact"
     # of facts, other ids are refused in any case
     ranges = [each for each in ids.ranges[form.topic] if each.day is not None or not dated]
-    if before < 1 or not ranges:  # version 0 is the empty table
+    if before is None or before.version() < 1 or not ranges:  # version 0 is the empty table
         return None
     near = within(ranges, dated=dated, column=pc.field, value=pc.scalar)
-    if form.topic in ids.at_hand and (rows := few_rows(batch.ledger, table, before, near)) is not None:
+    if form.topic in ids.at_hand and (rows := few_rows(before, near)) is not None:
         found = rows_with(rows, near, ids.at_hand[form.topic], columns_of(form))
         return None if found is None else batch.lake.spark.createDataFrame(found).select(*claim(form))
     near = within(ranges, dated=dated, column=F.col, value=F.lit)
-    known = batch.lake.read(table, before).where(near).select(*claim(form))
+    known = batch.lake.read(table, before.version()).where(near).select(*claim(form))
     if form.topic in batch.retracted:  # what is taken back has no claim
         known = without(known, batch.retracted[form.topic].arrivals)
     kept = batch.keep(known.join(ids.frame(form.topic), on=["event_id"], how="left_semi"))

@@ -1,12 +1,15 @@
 """Counts over one batch of a table, by delta-rs: tens of milliseconds where a Spark job costs half a second."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import BRONZE, progress
 from jobs.lake.ledger import Ledger
 from jobs.lake.small_commits import note_of
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 LOOK_BACK = 200  # commits of bronze between a batch and its resumption, upkeep's among them
 
@@ -55,13 +58,20 @@ def _landing(ledger: Ledger, ingest_seq: int) -> dict[str, Any]:
 
 def version_before(ledger: Ledger, table: str, app: str, ingest_seq: int) -> int:
     """The table's version before a batch wrote to it: the newest one if it has not yet; -1 for no table."""
+    before = table_before(ledger, table, app, ingest_seq)
+    return -1 if before is None else before.version()
+
+
+def table_before(ledger: Ledger, table: str, app: str, ingest_seq: int) -> "DeltaTable | None":
+    """The table, opened at that version; None for no table."""
     if not ledger.exists(table):
-        return -1
+        return None
     delta = ledger.open(table)
     written = delta.transaction_version(app)
     if written is None or written < ingest_seq:  # 0 is a batch like any other
-        return int(delta.version())
+        return delta
     for commit in delta.history(LOOK_BACK):
         if note_of(commit).get("ingest_seq") == ingest_seq:
-            return int(commit["version"]) - 1
+            delta.load_as_version(int(commit["version"]) - 1)
+            return delta
     raise LookupError(f"{table}: no commit of batch {ingest_seq} among the last {LOOK_BACK}")

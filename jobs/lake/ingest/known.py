@@ -13,18 +13,14 @@ from jobs.lake.scanning import dataset_of
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
-
-    from jobs.lake.ledger import Ledger
+    from deltalake import DeltaTable
 
 FEW_ROWS = 2_000_000  # ids of 36 letters: some 100 MB
 
 
-def few_rows(ledger: "Ledger", table: str, version: int, near: pc.Expression) -> "ds.Dataset | None":
-    """The table as of a version, if so few of its rows may be `near` that this process looks at them itself."""
-    from deltalake import DeltaTable
-
-    delta = DeltaTable(ledger.path(table), version=version)
-    if not PlainScan(ledger.path(table), delta).is_safe:
+def few_rows(delta: "DeltaTable", near: pc.Expression) -> "ds.Dataset | None":
+    """The rows of an opened table, if so few of them may be `near` that this process looks at them itself."""
+    if not PlainScan(delta.table_uri, delta).is_safe:
         return None
     dataset = dataset_of(delta)
     groups = (group for each in dataset.get_fragments(near) for group in each.subset(near).row_groups)
