@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jobs.lake.backfills.running import Backfill
     from jobs.lake.releasing import Outcome
 
-PLANNED = ("slice", "input_rows", "seconds", "estimated_from")
+PLANNED = ("slice", "input_rows", "seconds")
 SHOWN = ("backfill_id", "table", "state", "slices_built", "rows", "seconds", "since")
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A request, such as infra/backfills/NAME.yaml.")]
@@ -45,10 +45,12 @@ def plan(file: File, format: Rows = Format.table) -> None:
     settings = Settings.from_env()
     request, ledger = read_request(file, settings.schemas_dir), Ledger(settings)
     rows = planned(ledger, request)
-    print_rows(rows, (*PLANNED, "affects") if format is Format.json else PLANNED, format)
+    print_rows(rows, (*PLANNED, "estimated_from", "affects") if format is Format.json else PLANNED, format)
     known = [row["seconds"] for row in rows if row["seconds"] is not None]
     cost = f"about {sum(known):.0f} s, then the swap: one build" if known else "nobody knows how long it takes"
     remark(f"{request.table}, for {request.owner}: {len(rows)} slices, {cost}")
+    for basis in dict.fromkeys(row["estimated_from"] for row in rows):  # a run's id is long, and the same in most lines
+        remark(f"seconds: {basis}")
     keepers = {table: contract(table, settings.schemas_dir).owner for table in affected(ledger, request)}
     words = ", ".join(f"{table} ({owner})" for table, owner in keepers.items())
     remark(f"numbers may change in {words}")

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from typer.testing import CliRunner
 
+from jobs.__main__ import build_app
 from jobs.lake import kill_points
 from jobs.lake.backfills.journal import Journal, Standing
 from jobs.lake.backfills.planning import affected, planned
@@ -229,3 +231,21 @@ def test_a_plan_has_the_facts_of_each_slice_and_the_seconds_of_earlier_ones(wron
     assert [seconds for _, _, seconds in told()] == [10.0, 10.0, 10.0]
     assert "2026-11-17 of toys_again-000001: 20.0 s for 8 facts" in planned(wrong.ledger, asked)[0]["estimated_from"]
     assert affected(wrong.ledger, asked) == [TABLE, "gold.toy_log", "gold.toy_users"]
+
+
+def test_a_plan_tells_a_long_run_id_once_and_guesses_no_work_for_slices_without_facts(
+    wrong: Toys, tmp_path: Path, monkeypatch: Patch
+) -> None:
+    run_id = "scheduled__2026-11-16T00:00:00+00:00_of_a_dag_with_a_long_name"
+    journal, asked = Journal(wrong.ledger, "run"), request(WEDNESDAY + timedelta(days=2))
+    journal.write(asked, run_id, "built", NOON, slice_name=str(MONDAY), input_rows=2, seconds=43.8)
+    monkeypatch.setattr("jobs.commands.backfill.Settings.from_env", lambda: wrong.settings)
+    monkeypatch.setattr("jobs.lake.backfills.request.read_request", lambda *_: asked)
+    said = CliRunner().invoke(build_app(), ["backfill", "plan", str(tmp_path)])
+    assert said.output.count(run_id) == 1
+    assert "about 263 s" in said.output
+    assert [row["seconds"] for row in planned(wrong.ledger, asked)] == [87.6, 87.6, 87.6, None, None]
+    assert "seconds: no slice without facts is on record" in said.output
+    assert max(map(len, said.stdout.splitlines())) < 40
+    journal.write(asked, run_id, "built", NOON, slice_name=str(TUESDAY), input_rows=0, seconds=1.5)
+    assert [row["seconds"] for row in planned(wrong.ledger, asked)] == [87.6, 87.6, 87.6, 1.5, 1.5]

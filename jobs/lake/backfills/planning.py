@@ -1,6 +1,6 @@
 """What a backfill would do: slices, rows, seconds by the record of earlier ones, and who is affected; without Spark."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -53,16 +53,18 @@ def facts_of(ledger: Ledger, family: str) -> Facts:
     return Facts({row["day"]: row["rows_sum"] for row in sums.to_pylist()})
 
 
-def estimated(costs: Iterable[Cost], rows: int) -> tuple[float | None, str]:
+def estimated(costs: Sequence[Cost], rows: int) -> tuple[float | None, str]:
     """Seconds for so many facts, and from what they are guessed: the largest record in proportion.
 
-    Never less than the shortest record took, for starting costs seconds too; None without any record.
+    Never less than the shortest record took, for starting costs seconds too; for no facts, what the longest such slice
+    took. None without a record.
     """
-    known = [cost for cost in costs if cost.rows]
+    known = [cost for cost in costs if bool(cost.rows) == bool(rows)]
     if not known:
-        return None, "no build and no backfill of the family is on record"
+        return None, f"no {'build and no backfill of the family' if rows else 'slice without facts'} is on record"
     largest = max(known, key=lambda cost: (cost.rows, cost.seconds))
-    seconds = max(largest.seconds * rows / largest.rows, min(cost.seconds for cost in known))
+    share = rows / largest.rows if rows else 1
+    seconds = max(largest.seconds * share, min(cost.seconds for cost in known))
     return round(seconds, 1), f"{largest.name}: {largest.seconds:.1f} s for {largest.rows} facts"
 
 
@@ -94,7 +96,7 @@ def _builds(ledger: Ledger, family: str) -> list[Cost]:
     for release in releases(ledger, family):
         run, reached = runs.get(release.facts.run_id), release.facts.ingest_seq
         rows = sum(row["rows"] for row in touched if seq < row["ingest_seq"] <= reached)
-        if run and run["finished_at"]:
+        if rows and run and run["finished_at"]:  # without news it made everything anew
             seconds = (run["finished_at"] - run["started_at"]).total_seconds()
             found.append(Cost(seconds, rows, f"build {run['run_id']}"))
         seq = reached
