@@ -19,6 +19,7 @@ REPLAYED_SHOWN = tuple(name for name in REPLAYED if name not in ("patch", "versi
 MOVES = ("table", "row", "row_is", "measure", "old", "new", "by")
 SHOWN_ROWS = 8
 UNDONE = ("replay", "topic", "sent", "in_silver", "days", "undone")
+DESCRIBED = ("record", "came", "reasons", "remedy", "detail", "twin", "key", "value")
 SHOWN = ("reason", "topic", "v", "source", "first", "last", "records")
 app = typer.Typer(
     help="What was refused, why, and since when; `show` gives examples, `replay` mends, `undo` takes back.\n\n"
@@ -72,17 +73,17 @@ def show(
 
     Example: reelhouse quarantine show --reason malformed_json --limit 3
     """
+    from rich.console import Console
+
     from jobs.serve.asked import lake_settings
-    from jobs.serve.printing import print_rows
+    from jobs.serve.printing import print_line_by_line, print_rows
     from jobs.serve.quarantine import EXAMPLE, examples
 
     rows = examples(lake_settings(), reason, topic, limit)
     if format is Format.json:
         print_rows(rows, EXAMPLE, format)
         return
-    for row in rows:
-        for line in _described(row):
-            typer.echo(line)
+    print_line_by_line(Console(markup=False, highlight=False), DESCRIBED, [_described(row) for row in rows])
     if not rows:
         typer.echo("0 records refused")
 
@@ -222,21 +223,20 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _described(row: dict[str, Any]) -> list[str]:
-    """One record in lines."""
+    """One record in the words of DESCRIBED; what is not told is empty."""
     twin = row["twin"]
     size = "null, or no longer in bronze" if row["value_bytes"] is None else f"{row['value_bytes']} bytes"
     version = "?" if row["contract_version"] is None else row["contract_version"]
-    lines = [
-        f"{row['topic']}/{row['partition']} offset {row['offset']}, {row['kafka_time']:%Y-%m-%d %H:%M:%S} UTC, "
+    return [
+        f"{row['topic']}/{row['partition']} offset {row['offset']}, {row['kafka_time']:%Y-%m-%d %H:%M:%S} UTC",
         f"batch {row['ingest_seq']}, v{version}, source {_plain(row['source']) or '?'}",
-        f"  reasons  {', '.join(row['reasons'])}",
-        *(f"  remedy   {remedy}" for remedy in row["remedies"]),
-        f"  detail   {_plain(row['detail'])}",
-        f"  twin     {row['topic']}/{twin['partition']} offset {twin['offset']}" if twin else "",
-        f"  key      {'none' if row['key_bytes'] is None else str(row['key_bytes']) + ' bytes'}; value {size}",
-        f"  value    {row['value_masked']}" if row["value_masked"] is not None else "",
+        ", ".join(row["reasons"]),
+        "\n".join(row["remedies"]),
+        _plain(row["detail"]),
+        f"{row['topic']}/{twin['partition']} offset {twin['offset']}" if twin else "",
+        f"{'none' if row['key_bytes'] is None else str(row['key_bytes']) + ' bytes'}; value {size}",
+        row["value_masked"] or "",
     ]
-    return [*(line for line in lines if line), ""]
 
 
 def _plain(text: str | None) -> str:

@@ -47,7 +47,7 @@ def print_rows(
     cells = [[_cell(row[name]) for name in columns] for row in rows]
     padding, widths = _fitted([*zip(map(str, columns), *cells, strict=True)], console.width)
     if padding is None:
-        _print_line_by_line(console, list(map(str, columns)), cells)
+        print_line_by_line(console, list(map(str, columns)), cells)
         return
     table = Table(box=box.SIMPLE, pad_edge=False, padding=padding)
     for number, column in enumerate(columns):
@@ -105,7 +105,7 @@ def remark(words: str) -> None:
     sys.stderr.write(f"{words}\n")
 
 
-def _print_line_by_line(console: "Console", columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_line_by_line(console: "Console", columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A line for each value under the name of its column, and an empty one between rows."""
     from rich.table import Table
 
