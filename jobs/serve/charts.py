@@ -34,6 +34,12 @@ def _days(title: str) -> alt.Axis:
     return alt.Axis(title=title, labelAngle=0, labelOverlap=True)
 
 
+def _in_turn(column: str, title: str | None, words: Sequence[str]) -> dict[str, Any]:
+    """Colours by a column, the legend and the parts of a bar in the order given."""
+    colours = alt.Color(f"{column}:N", title=title, sort=list(words), scale=alt.Scale(scheme="tableau10"))
+    return {"color": colours, "order": alt.Order(f"color_{column}_sort_index:Q")}  # Vega-Lite's, for such a sort
+
+
 def funnel_bars(rows: Rows) -> Drawing:
     """Rows (step_number, step, attempts, share): a bar a step, labelled with the count and the share of the first."""
     order = [row["step"] for row in rows]
@@ -104,27 +110,27 @@ def time_to_convert(rows: Rows) -> Drawing:
     )
 
 
-def segments(rows: Rows) -> Drawing:
-    """Rows (generation, lifecycle, people): people by generation, coloured by lifecycle."""
+def segments(rows: Rows, lifecycles: Sequence[str]) -> Drawing:
+    """Rows (generation, lifecycle, people): people by generation, coloured by lifecycle, in the order given."""
     return _drawn(
         _chart(rows)
         .mark_bar()
         .encode(
             y=alt.Y("generation:N", sort="-x", title=None),
             x=alt.X("people:Q", title="people"),
-            color=alt.Color("lifecycle:N", title="lifecycle", scale=alt.Scale(scheme="tableau10")),
+            **_in_turn("lifecycle", "lifecycle", lifecycles),
         )
         .properties(width=WIDTH, height=alt.Step(24))
     )
 
 
-def spending(rows: Rows) -> Drawing:
-    """Rows (generation, measure, yuan): gross beside net GMV by generation."""
+def spending(rows: Rows, generations: Sequence[str]) -> Drawing:
+    """Rows (generation, measure, yuan): gross beside net GMV by generation, in the order given."""
     return _drawn(
         _chart(rows)
         .mark_bar()
         .encode(
-            y=alt.Y("generation:N", title=None),
+            y=alt.Y("generation:N", sort=list(generations), title=None),
             yOffset="measure:N",
             x=alt.X("yuan:Q", title="GMV in yuan"),
             color=alt.Color("measure:N", title=None, scale=alt.Scale(domain=["gross", "net"], range=[OPEN, INK])),
@@ -133,8 +139,8 @@ def spending(rows: Rows) -> Drawing:
     )
 
 
-def people_by_day(rows: Rows) -> Drawing:
-    """Rows (as_of_day, segment, people): people of each day by segment."""
+def people_by_day(rows: Rows, segments: Sequence[str]) -> Drawing:
+    """Rows (as_of_day, segment, people): people of each day by segment, in the order given."""
     days = len({row["as_of_day"] for row in rows})
     return _drawn(
         _chart(rows)
@@ -142,7 +148,7 @@ def people_by_day(rows: Rows) -> Drawing:
         .encode(
             x=alt.X("as_of_day:O", axis=_days("day")),
             y=alt.Y("people:Q", title="people"),
-            color=alt.Color("segment:N", title=None, scale=alt.Scale(scheme="tableau10")),
+            **_in_turn("segment", None, segments),
         )
         .properties(width=min(WIDTH, 40 * days + 360), height=HEIGHT)
     )

@@ -48,6 +48,11 @@ def funnel_rows(
         ("entry_date", "count_distinct"),
     ]
     rows = mine.group_by(STEP).aggregate(sums).sort_by([(part, "ascending") for part in STEP]).to_pylist()
+    if by != "total":
+        from jobs.definitions.segments import in_order
+
+        values = in_order(by, (row["breakdown_value"] for row in rows))
+        rows.sort(key=lambda row: values.index(row["breakdown_value"]))
     shown = [_shown(name, newest, by, row) for row in rows]
     if any(row["is_optional"] for row in shown):
         _add_went_on(settings, shown, first, last, as_of)

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from jobs.definitions.interest import HALF_LIFE_DAYS, fade
+from jobs.definitions.segments import in_order
 from jobs.serve import charts
 from jobs.serve import report_queries as queries
 from jobs.serve.report_figure import Ask, Figure, figure
@@ -29,16 +30,24 @@ def people_figures(ask: Ask, published: Collection[str]) -> list[Figure]:
 
 def profiles(ask: Ask) -> list[Figure]:
     """Who the people are, and what they spend."""
+    people, spent = ask(queries.SEGMENTS), ask(queries.SPENDING)
+    lifecycles, generations = _words(people, "lifecycle"), _words(spent, "generation")
     return [
         figure(
             "People by generation and lifecycle",
             "One row of gold.user_profiles each.",
-            charts.segments(ask(queries.SEGMENTS)),
+            charts.segments(people, lifecycles),
         ),
         figure(
-            "Spending by generation", "Net is less refunds and cancellations.", charts.spending(ask(queries.SPENDING))
+            "Spending by generation",
+            "Net is less refunds and cancellations.",
+            charts.spending(spent, generations),
         ),
     ]
+
+
+def _words(rows: list[dict[str, Any]], column: str) -> list[str]:
+    return in_order(column, (row[column] for row in rows))
 
 
 def segments_by_day(ask: Ask) -> list[Figure]:
@@ -49,7 +58,8 @@ def segments_by_day(ask: Ask) -> list[Figure]:
         rows = ask(queries.SEGMENTS_BY_DAY.format(dimension=f"'{name}'"))
         told = [row | {"as_of_day": row["as_of_day"].isoformat()} for row in rows]
         heading = f"People by {name.replace('_', ' ')}, day by day"
-        found.append(figure(heading, says, charts.people_by_day(told)))
+        words = in_order(name, (row["segment"] for row in rows))
+        found.append(figure(heading, says, charts.people_by_day(told, words)))
     return found
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from jobs.definitions.funnel.vocabulary import FROM_USERS
-from jobs.definitions.segments import IN_PROFILES, SEGMENTS, VALUE
+from jobs.definitions.segments import IN_PROFILES, SEGMENTS, VALUE, in_order
 from jobs.lake.contracts import contract
 from jobs.lake.settings import ROOT
 
@@ -25,3 +25,8 @@ def test_dimensions_are_columns_of_the_profiles_and_the_scores() -> None:
 
 def test_funnels_break_down_by_segments_only() -> None:
     assert set(FROM_USERS) <= set(SEGMENTS)
+
+
+def test_segments_are_listed_as_they_are_defined_and_other_words_after_them() -> None:
+    assert in_order("value_tier", ["low", "(none)", "high", "middle", "low"]) == ["high", "middle", "low", "(none)"]
+    assert in_order("scene", ["mall", "live"]) == ["live", "mall"]

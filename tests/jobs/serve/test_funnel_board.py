@@ -1,14 +1,16 @@
 """What the terminal says of a funnel: shares are of the step they can be a share of."""
 
+from datetime import date
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from jobs.lake.errors import UsageError
 from jobs.lake.settings import Settings
 from jobs.serve import query, tables
-from jobs.serve.funnel_board import _add_went_on, _cells, bar, draw, funnel_rows, rate
+from jobs.serve.funnel_board import MEASURES, _add_went_on, _cells, bar, draw, funnel_rows, rate
 
 
 def step(name: str, attempts: int, *, is_optional: bool = False, is_open: int = 0) -> dict[str, Any]:
@@ -44,6 +46,20 @@ def test_a_share_of_nothing_is_not_told() -> None:
 def test_days_in_the_wrong_order_are_refused() -> None:
     with pytest.raises(UsageError, match="--from 2026-11-02 comes after --to 2026-11-01; swap them"):
         funnel_rows(Settings(), "shop", "total", "2026-11-02", "2026-11-01", 0)
+
+
+def test_values_of_a_segment_stand_as_they_are_defined(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = {"funnel": "shop", "funnel_version": 1, "entry_date": date(2026, 11, 1), "is_optional": False}
+    rows = [
+        cells | dict.fromkeys(MEASURES, 1) | {"breakdown": "lifecycle", "breakdown_value": value, "step_number": number,
+                                              "step": f"step {number}"}
+        for value in ("active", "new", "(none)", "lost")
+        for number in (2, 1)
+    ]  # fmt: skip
+    monkeypatch.setattr("jobs.serve.tables.published_version", lambda *_: 1)
+    monkeypatch.setattr("jobs.serve.tables.arrow_of", lambda *_: pa.Table.from_pylist(rows))
+    found = [(row["value"], row["step_number"]) for row in funnel_rows(Settings(), "shop", "lifecycle", "", "", 0)]
+    assert found == [(value, number) for value in ("new", "active", "lost", "(none)") for number in (1, 2)]
 
 
 LEDGER = """

@@ -16,8 +16,10 @@ from jobs.serve.report_people import faded_by_day, people_figures
 MONDAY = date(2026, 3, 2)
 TODAY = MONDAY + timedelta(days=60)
 ROWS: dict[str, list[dict[str, Any]]] = {
-    queries.SEGMENTS: [{"generation": "gen_z", "lifecycle": "new", "people": 3}],
-    queries.SPENDING: [{"generation": "gen_z", "measure": "net", "yuan": 3.5}],
+    queries.SEGMENTS: [{"generation": "gen_z", "lifecycle": word, "people": 3} for word in ("active", "lost", "new")],
+    queries.SPENDING: [
+        {"generation": word, "measure": "net", "yuan": 3.5} for word in ("(none)", "gen_alpha", "gen_z", "millennial")
+    ],
     queries.RFM: [
         {"recency_score": r, "frequency_score": f, "people": 10 * r + f, "monetary": (r + f) / 2}
         for r in range(1, 6)
@@ -43,7 +45,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         for n in range(20)
         for word in words
     ]
-    for name, words in (("lifecycle", ("new", "active", "lost")), ("value_tier", ("high", "(none)")))
+    for name, words in (("lifecycle", ("active", "lost", "new")), ("value_tier", ("(none)", "high", "low", "middle")))
 }  # fmt: skip
 HEADINGS = {
     "gold.user_profiles": ["People by generation and lifecycle", "Spending by generation"],
@@ -96,6 +98,23 @@ def test_the_calibration_drawn_is_of_the_newest_scores_that_were_released() -> N
         """)
         found = lake.execute(queries.CALIBRATION).to_arrow_table().to_pylist()
     assert [(row["decile"], row["people"]) for row in found] == [(1, 20), (2, 20)]
+
+
+def test_segments_stand_in_the_order_of_their_definition_in_legends_axes_and_bars() -> None:
+    by_lifecycle, spending, by_day, by_value = drawn(["gold.user_profiles", "gold.segment_daily"])
+    listed = {
+        by_lifecycle: ["new", "active", "lost"],
+        spending: ["millennial", "gen_z", "gen_alpha", "(none)"],
+        by_day: ["new", "active", "lost"],
+        by_value: ["high", "middle", "low", "(none)"],
+    }
+    for picture, words in listed.items():
+        told = re.findall(r">([a-z_()]+)</text>", picture.svg)
+        assert [word for word in told if word in words] == words
+    first_day = f'as_of_day: {MONDAY}[^"]*segment: ([a-z_()]+);[^"]*"[^>]* d="M[^,]*,([0-9]+)'
+    for picture in (by_day, by_value):
+        parts = sorted(re.findall(first_day, picture.svg), key=lambda part: -int(part[1]))  # from below
+        assert [word for word, _ in parts] == listed[picture]
 
 
 def test_half_a_life_later_exactly_half_is_left() -> None:
