@@ -13,7 +13,7 @@ BOOKS = (
     "FROM ops.books GROUP BY topic ORDER BY topic"
 )
 QUARANTINE = (
-    "SELECT reason, count(*) AS records, string_agg(DISTINCT topic, ', ') AS topics "
+    "SELECT reason, count(*) AS records, string_agg(DISTINCT topic, ', ' ORDER BY topic) AS topics "
     "FROM (SELECT topic, unnest(reasons) AS reason FROM silver.quarantine) GROUP BY reason "
     "ORDER BY records DESC, reason"
 )

@@ -7,13 +7,14 @@ from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 
+import duckdb
 import pytest
 from rich.console import Console
 
 from jobs.demo import run
 from jobs.demo.follow import AFTERWARDS, DAGS, FAMILIES, WATCH, Follower
 from jobs.demo.run import Stage, run_demo, send_events
-from jobs.demo.show import show_parts
+from jobs.demo.show import QUARANTINE, show_parts
 from jobs.demo.state import Sent
 from jobs.demo.steps import Steps
 from jobs.lake.errors import ServiceError, UsageError
@@ -207,6 +208,14 @@ def test_a_part_that_fails_ends_the_one_that_runs_already(steps, monkeypatch):
     with pytest.raises(ServiceError, match="ended with code 2"):
         show_parts(steps, [("one", "sql"), ("two", "--help")])
     assert [one.process.wait(20) is not None for one in started] == [True, True]
+
+
+def test_topics_of_a_reason_stand_in_their_order():
+    topics = ["views", "products", "likes", "users", "orders"]
+    with duckdb.connect() as lake:
+        lake.execute("CREATE SCHEMA silver; CREATE TABLE silver.quarantine (topic VARCHAR, reasons VARCHAR[])")
+        lake.executemany("INSERT INTO silver.quarantine VALUES (?, ['conflict'])", [[topic] for topic in topics * 2])
+        assert lake.execute(QUARANTINE).fetchall() == [("conflict", 10, ", ".join(sorted(topics)))]
 
 
 ALL_OF_IT = ["publish", "begin the rest", "show", "wait for the ['run']"]
