@@ -103,17 +103,28 @@ def show(
         }
         for column in promised.columns
     ]
-    if format is Format.table:
-        remark(f"{table} {promised.version}: {promised.description}\n{promised.row_meaning}")
-        rows = [_for_people(row) for row in rows]
-    print_rows(rows, list(rows[0]), format.value)
+    if format is Format.json:
+        print_rows(rows, list(rows[0]), format)
+        return
+    remark(f"{table} {promised.version}: {promised.description}\n{promised.row_meaning}")
+    _print_for_people(rows)
 
 
-def _for_people(row: dict[str, Any]) -> dict[str, Any]:
-    """A column in fewer columns, that it fits into a terminal; the parts of a type may stand below each other."""
-    kind = ", ".join([row["type"].replace(",", ", "), *([row["unit"]] if row["unit"] else [])])
-    must = "grain" if row["grain"] else "required" if row["required"] else ""
-    return {"column": row["column"], "type": kind, "rule": must, "privacy": row["privacy"], "meaning": row["meaning"]}
+def _print_for_people(rows: list[dict[str, Any]]) -> None:
+    """Each column by its name beside what it must keep, its meaning below; a long type may break between its parts."""
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(markup=False, highlight=False)
+    for row in rows:
+        must = "grain" if row["grain"] else "required" if row["required"] else None
+        kept = filter(None, (row["type"].replace(",", ", "), row["unit"], must, row["privacy"]))
+        line = Table.grid("", "", padding=(0, 2, 0, 0))
+        line.columns[0].no_wrap, line.columns[1].overflow = True, "fold"
+        line.add_row(Text(row["column"], "bold"), ", ".join(kept))
+        console.print(line, Padding(row["meaning"], (0, 0, 0, 4), expand=False))
 
 
 def _report(problems: list[Problem], format: Format) -> None:
