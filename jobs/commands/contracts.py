@@ -117,7 +117,7 @@ def _print_for_people(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(markup=False, highlight=False)
+    console = Console(markup=False, emoji=False, highlight=False)
     for row in rows:
         must = "grain" if row["grain"] else "required" if row["required"] else None
         kept = filter(None, (row["type"].replace(",", ", "), row["unit"], must, row["privacy"]))

@@ -34,4 +34,4 @@ def profile(
         return
     from rich.console import Console
 
-    Console(markup=False, highlight=False).print(card(found))
+    Console(markup=False, emoji=False, highlight=False).print(card(found))

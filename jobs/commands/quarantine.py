@@ -83,7 +83,8 @@ def show(
     if format is Format.json:
         print_rows(rows, EXAMPLE, format)
         return
-    print_line_by_line(Console(markup=False, highlight=False), DESCRIBED, [_described(row) for row in rows])
+    console = Console(markup=False, emoji=False, highlight=False)
+    print_line_by_line(console, DESCRIBED, [_described(row) for row in rows])
     if not rows:
         typer.echo("0 records refused")
 

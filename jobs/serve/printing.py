@@ -43,7 +43,7 @@ def print_rows(
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else pipe_width)
+    console = Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else pipe_width)
     cells = [[_cell(row[name]) for name in columns] for row in rows]
     padding, widths = _fitted([*zip(map(str, columns), *cells, strict=True)], console.width)
     if padding is None:

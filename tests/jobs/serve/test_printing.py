@@ -65,6 +65,12 @@ def test_wide_letters_count_twice(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"你好世界", "🎉", "xxxxxxxxxx", "yyyy"} <= set(capsys.readouterr().out.split())
 
 
+def test_a_word_between_colons_is_no_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    for width in (80, 10):  # as a table, and line by line
+        print_rows([{"a": ":x:", "b": ":smile:"}], ["a", "b"], "table", pipe_width=width)
+        assert {":x:", ":smile:"} <= set(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("rows", [[], [{"a": None}], [{"a": ""}]])
 def test_nothing_is_printed_as_a_table_without_words(capsys: pytest.CaptureFixture[str], rows: list[object]) -> None:
     print_rows(rows, ["a"], "table", pipe_width=80)  # type: ignore[arg-type]
