@@ -29,8 +29,8 @@ def restarts(
 
     `earliest` is the least of them. NEVER: nothing of that funnel can have changed for them.
     """
-    stored = _spans(attempts, openings, definitions).join(touched, on=["user_id"], how="inner")  # one row per user
-    told = stored.unionByName(touched, allowMissingColumns=True)
+    mine = (rows.join(touched, on=["user_id"], how="left_semi") for rows in (attempts, openings))
+    told = _spans(*mine, definitions).unionByName(touched, allowMissingColumns=True)
     known = told.groupBy("user_id").agg(F.min("since").alias("since"), F.collect_list("span").alias("spans"))
     days = F.array(*[_from_day(number, one) for number, one in enumerate(definitions)])
     return known.select("user_id", days.alias("from_days")).withColumn("earliest", F.array_min("from_days"))
@@ -72,7 +72,8 @@ def _spans(attempts: DataFrame, openings: DataFrame, definitions: Sequence[Defin
     parts = ["user_id", "funnel", "funnel_version", "first", "until", "set_aside", "zone"]
     rows = tried.select(*parts).unionByName(opened.select(*parts))
     numbers = [F.when(_is_of(rows, one), F.lit(number)) for number, one in enumerate(definitions)]
-    last = F.to_date(F.from_utc_timestamp("until", F.col("zone")))
+    zones = sorted({one.zone for one in definitions})  # a zone that is a column is looked up by name for every row
+    last = F.coalesce(*[F.when(F.col("zone") == zone, local_date(F.col("until"), zone)) for zone in zones])
     is_aside = F.col("set_aside").isin(NO_HOLD_KEY, TOO_MANY_EVENTS)
     span = F.struct(F.coalesce(*numbers).alias("number"), last.alias("last"), "first", is_aside.alias("is_aside"))
     return rows.select("user_id", span.alias("span")).where("span.number is not null")
