@@ -69,7 +69,7 @@ def header_checks(form: Form) -> list[tuple[str, Column]]:
     named = next(iter(form.versions)).rpartition(".v")[0]  # reelhouse.view
     number = F.substring_index(kind, ".v", -1)
     # compared whole: the names of two topics begin with a v themselves (reelhouse.view.v1)
-    is_ours = (kind == F.concat(F.lit(f"{named}.v"), number)) & number.rlike("^[0-9]{1,9}$")
+    is_ours = (kind == F.concat(F.lit(f"{named}.v"), number)) & number.rlike(r"\A[0-9]{1,9}\z")
     absent = kind.isNull() & source.isNull() & F.col("ce_id").isNull()
     return [
         ("no_headers", absent),

@@ -91,7 +91,7 @@ def hashed_fields(form: Form) -> Iterator[tuple[str, Column]]:
 
 def refused(readings: DataFrame) -> DataFrame:
     """One row per refused reading with every reason, in the columns of silver.quarantine."""
-    number = F.regexp_extract("ce_type", r"\.v([0-9]{1,9})$", 1)
+    number = F.regexp_extract("ce_type", r"\.v([0-9]{1,9})\z", 1)
     return readings.where("NOT taken").select(
         "topic",
         "kafka_topic_id",

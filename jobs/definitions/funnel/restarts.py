@@ -29,8 +29,8 @@ def restarts(
 
     `earliest` is the least of them. NEVER: nothing of that funnel can have changed for them.
     """
-    mine = (rows.join(touched, on=["user_id"], how="left_semi") for rows in (attempts, openings))
-    told = _spans(*mine, definitions).unionByName(touched, allowMissingColumns=True)
+    tried, opened = (rows.join(touched, on=["user_id"], how="left_semi") for rows in (attempts, openings))
+    told = _spans(tried, opened, definitions).unionByName(touched, allowMissingColumns=True)
     known = told.groupBy("user_id").agg(F.min("since").alias("since"), F.collect_list("span").alias("spans"))
     days = F.array(*[_from_day(number, one) for number, one in enumerate(definitions)])
     return known.select("user_id", days.alias("from_days")).withColumn("earliest", F.array_min("from_days"))

@@ -6,6 +6,12 @@ from pyspark.sql import functions as F
 from jobs.silver.quarantine import build, conflicts
 from tests.lake.logs import NOON, body_of, headers_of, record
 
+
+def typed(kind):
+    """Headers of a view that name another type."""
+    return [(name, kind.encode() if name == "ce_type" else value) for name, value in headers_of("views", "e")]
+
+
 GOOD = record("views", body_of("views", 1))
 RECORDS = [
     GOOD,
@@ -13,6 +19,8 @@ RECORDS = [
     record("views", body_of("views", 3), value=b"{"),
     record("views", body_of("views", 4), value=None),
     record("views", body_of("views", 5), headers=headers_of("dances", "e5")),
+    record("views", body_of("views", 6), headers=typed("reelhouse.view.v99")),
+    record("views", body_of("views", 7), headers=typed("reelhouse.view.v1\n")),  # no version of ours
 ]
 
 
@@ -23,7 +31,7 @@ def refused(readings):
 
 
 def test_a_good_record_is_not_here(refused):
-    assert set(refused) == {1, 2, 3, 4}
+    assert set(refused) == {1, 2, 3, 4, 5, 6}
 
 
 def test_every_reason_is_told_not_only_the_first(refused):
@@ -32,6 +40,11 @@ def test_every_reason_is_told_not_only_the_first(refused):
 
 def test_what_cannot_be_read_is_told_apart(refused):
     assert [list(refused[n].reasons) for n in (2, 3, 4)] == [["malformed_json"], ["tombstone"], ["unknown_type"]]
+
+
+def test_an_unknown_version_is_no_unknown_type(refused):
+    told = {n: (refused[n].reasons[0], refused[n].schema_version) for n in (5, 6)}
+    assert told == {5: ("unknown_version", 99), 6: ("unknown_type", None)}
 
 
 def test_coordinates_are_kept_and_bytes_are_not(refused):
