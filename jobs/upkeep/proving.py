@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.lake.contracts import all_tables
 from jobs.lake.identity import PSEUDONYM, read_keys
-from jobs.lake.ingest.finding import names_of
+from jobs.lake.ingest.finding import names_of, quoted
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import published
 from jobs.lake.scanning import folder_of, is_local
@@ -41,7 +41,7 @@ def traces(settings: Settings, user: str) -> list[Trace]:
     keys, ledger = read_keys(settings.keys_path), Ledger(settings)
     names = [re.escape(name) for name in names_of(user, keys)]
     # A raw id as a whole value, or in quotes, as bodies have it.
-    raw = [] if PSEUDONYM.fullmatch(user) else [rf"^{re.escape(user)}$", rf"[\"']{re.escape(user)}[\"']"]
+    raw = [] if PSEUDONYM.fullmatch(user) else [rf"^{re.escape(user)}$", quoted(user)]
     pattern, of_names = "|".join([*names, *raw]), "|".join(names)
     tables = [table for table in all_tables(settings.schemas_dir) if ledger.exists(table)]
     found = [trace for table in tables for trace in _of_table(ledger, table, pattern)]

@@ -4,6 +4,8 @@ A person's names are the pseudonyms of their id and of the devices that they alo
 while nobody was logged in goes by the device's name (docs/adr/0015).
 """
 
+import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -154,9 +156,14 @@ def unerased(lake: Lake, marks: Collection[str]) -> "DataFrame":
 
 def is_named(raw_id: str) -> "Column":
     """Whether a refused record has the id in its bytes, in quotes, whatever is broken about it."""
-    as_letters = raw_id.encode().decode("latin-1")  # a letter for each byte: what is no UTF-8 is read as well
-    quoted = rf"""["']\Q{as_letters.replace(chr(92) + "E", "")}\E["']"""
-    return F.col("is_refused") & F.coalesce(F.decode("value", "ISO-8859-1").rlike(quoted), F.lit(False))
+    as_letters = quoted(raw_id).encode().decode("latin-1")  # a letter for each byte: what is no UTF-8 is read as well
+    return F.col("is_refused") & F.coalesce(F.decode("value", "ISO-8859-1").rlike(as_letters), F.lit(False))
+
+
+def quoted(raw_id: str) -> str:
+    """The expression, to Java, Python and RE2, that finds an id in quotes: as it is, or as JSON spells it."""
+    spelt = {raw_id, json.dumps(raw_id)[1:-1], json.dumps(raw_id, ensure_ascii=False)[1:-1]}
+    return f"""["'](?:{"|".join(map(re.escape, sorted(spelt)))})["']"""
 
 
 def names_behind(
