@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from jobs.commands.erase import absence, counts, until
 from jobs.lake.erasures import FOR_EVER, horizons, is_any_between, marks_beside, newest_seq
-from jobs.lake.identity import ensure_key_file, pseudonym_of
+from jobs.lake.identity import ensure_key_file, pseudonym_of, read_keys
+from jobs.lake.ingest import finding
 from jobs.lake.ingest.erasing import Asked
 from jobs.lake.ingest.finding import Found
 from jobs.lake.ledger import Ledger
@@ -70,6 +73,22 @@ def test_the_proof_looks_into_logs_too(settings: Settings) -> None:
     assert {("table_or_family", proving.OLD), (LOG, LIVE)} <= left
     assert any(trace.column not in ("table_or_family", LOG) for trace in traces(settings, "u-who")), "in the checkpoint"
     assert traces(settings, "u-wh") == []
+
+
+@pytest.mark.parametrize("most_seen", [0, 1, 1_000])
+def test_who_knows_the_marks_finds_the_names_however_few_are_remembered(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, most_seen: int
+) -> None:
+    monkeypatch.setattr(finding, "MOST_SEEN", most_seen)
+    ledger, keys = Ledger(settings), read_keys(settings.keys_path)
+    names = [keys.pseudonym(f"u{n % 7}") for n in range(20)]
+    for some in (names[:8], names[8:], [None]):
+        rows = pa.table({"user_id": pa.array(some, pa.string())})
+        write_deltalake(ledger.path("silver.views"), rows, mode="append")
+    versions = dict.fromkeys(finding.NAMED, -1) | {"silver.views": 2}
+    wanted = [keys.pseudonym("u3"), keys.pseudonym("u6")]
+    found = set(finding.names_behind(settings, ledger, map(keys.known_mark, wanted), versions))
+    assert found == set(wanted)
 
 
 def test_of_a_store_no_old_file_was_seen(settings: Settings) -> None:

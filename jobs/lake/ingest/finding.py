@@ -31,6 +31,7 @@ WITH_DEVICE = ("silver.views", "silver.likes")
 TABLES = tuple(silver_table(topic) for topic in PERSONAL)
 # What was known of people stays there though silver has no row of theirs any more, as after a replay was undone.
 NAMED = (*TABLES, "gold.user_profiles_history")
+MOST_SEEN = 1_000_000  # names that are not hashed again, some 100 MB
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,10 @@ def quoted(raw_id: str) -> str:
 def names_behind(
     settings: Settings, ledger: Ledger, marks: Collection[str], versions: Mapping[str, int], by: str = "user_id"
 ) -> Iterator[str]:
-    """The pseudonyms in the tables, as of these versions, that have these marks: for who knows the marks only."""
+    """The pseudonyms in the tables, as of these versions, that have these marks: for who knows the marks only.
+
+    One may come more than once.
+    """
     from deltalake import DeltaTable
 
     if not marks:
@@ -179,5 +183,7 @@ def names_behind(
         rows = dataset_of(DeltaTable(ledger.path(table), version=versions[table]))
         for batch in rows.to_batches(columns=[by]) if by in rows.schema.names else ():
             new = set(batch[by].unique().to_pylist()) - seen
+            if len(seen) > MOST_SEEN:
+                seen.clear()
             seen |= new
             yield from (name for name in new if name and keys.mark(name) in wanted)

@@ -87,7 +87,7 @@ def carry_out(batch: Batch, erasure: Erasure, now: Callable[[], datetime], still
 def what_goes(batch: Batch, erasure: Erasure, mine: Iterable[Row]) -> Gone:
     """The rows of the tables as they were before the batch, so that a batch done again finds the same."""
     before = {table: version_before(batch.ledger, table, APP, batch.seq) for table in (*NAMED, QUARANTINE)}
-    names = tuple(sorted(names_behind(batch.lake.settings, batch.ledger, erasure.marks, before)))
+    names = tuple(sorted(set(names_behind(batch.lake.settings, batch.ledger, erasure.marks, before))))
     rows = {
         table: rows_of(batch.ledger, table, names, [*PLACE, DAYS.get(table, "event_date")], version=before[table])
         for table in TABLES
