@@ -12,7 +12,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from jobs.definitions.causes import REPLAY, SEVERAL
+from jobs.definitions.causes import OF_NEWS, REPLAY, SEVERAL
 from jobs.lake.copies import copied
 from jobs.lake.errors import QualityError, UsageError
 from jobs.lake.file_topics import Entry, file_topics
@@ -23,7 +23,7 @@ from jobs.lake.restating.booking import TABLE as RESTATEMENTS
 from jobs.lake.restating.cells import RESTATED
 from jobs.lake.settings import Settings
 from jobs.lake.topics import REPLAY_HEADER
-from jobs.lake.work import read_families
+from jobs.lake.work import pending, read_families
 from jobs.produce.again import EPOCH, MICROSECOND, Replay, note, unsent
 from jobs.produce.envelope import completed, encoded
 from jobs.produce.records import headers, key, stamped
@@ -71,6 +71,7 @@ def foretold(
         return []
     told("copying the lake")
     with copied(settings, NAME) as copy:
+        is_alone = not any(pending(Ledger(copy), copy, name).reasons for name in names)
         put(copy, found, at)
         spark = open_spark(settings)
         told("ingest")
@@ -78,7 +79,10 @@ def foretold(
         for name in names:
             told(name)
             _publish(copy, name, spark)
-        return sorted(_moves(copy, at), key=lambda move: (-abs(move.by), move.table, move.row_key, move.measure))
+        return sorted(
+            _moves(copy, at, is_alone=is_alone),
+            key=lambda move: (-abs(move.by), move.table, move.row_key, move.measure),
+        )
 
 
 def put(copy: Settings, found: Replay, at: datetime) -> None:
@@ -145,8 +149,12 @@ def _publish(copy: Settings, family: str, spark: "SparkSession") -> None:
         raise QualityError(f"on a copy of the lake, with the replay taken in: {failed}") from failed
 
 
-def _moves(copy: Settings, since: datetime) -> Iterator[Move]:
-    """What the releases since then put down to the replay; numbers that have no parts, of rows that it changed."""
+def _moves(copy: Settings, since: datetime, *, is_alone: bool) -> Iterator[Move]:
+    """What the releases since then put down to the replay; numbers that have no parts, of rows that it changed.
+
+    Where its records are the only news (`is_alone`) whatever news changed: of days and weeks that still go on
+    restatements do not say whose they are.
+    """
     import pyarrow.compute as pc
 
     lines = Ledger(copy).read(RESTATEMENTS, filter=pc.field("released_at") >= pc.scalar(since)).to_pylist()
@@ -154,7 +162,8 @@ def _moves(copy: Settings, since: datetime) -> Iterator[Move]:
     for line in lines:
         by_row.setdefault((line["table"], line["row_key"]), []).append(line)
     for (table, row_key), of_row in by_row.items():
-        causes = {REPLAY, SEVERAL} if any(line["cause"] == REPLAY for line in of_row) else set()
+        is_its = any(line["cause"] == REPLAY for line in of_row)
+        causes = {*OF_NEWS, SEVERAL} if is_alone else {REPLAY, SEVERAL} if is_its else set()
         row_is = _fate(of_row)
         for line in of_row:
             if line["cause"] in causes and line["part"]:

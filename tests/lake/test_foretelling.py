@@ -33,6 +33,7 @@ PATCH = Patch.model_validate({"name": "watched_ms", "version": 1, "owner": "o", 
 TABLES = ("silver.views", "silver.quarantine", "gold.funnel_daily", "gold.funnel_attempts", "ops.books", "ops.replays",
           "ops.publications", "ops.restatements")  # fmt: skip
 FUNNEL_TABLES = ("gold.funnel_daily", "gold.funnel_conversions")
+SEGMENTS, SEGMENTS_OF_PROFILES = "gold.segment_daily", ("generation", "lifecycle")
 Rows = dict[str, dict[str, dict[str, Any]]]
 
 
@@ -40,6 +41,27 @@ def lines(settings: Settings, release: int) -> list[dict[str, Any]]:
     """What a release restated."""
     told = Ledger(settings).read("ops.restatements").to_pylist()
     return [line for line in told if line["release_id"] == release_id("funnels", release)]
+
+
+def test_of_days_that_go_on_all_is_foretold_where_nothing_else_is_new(
+    published: Settings, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Restatements put such days down to no news in particular."""
+    monkeypatch.setattr(foretelling, "_families", lambda _: ["profiles", "scores"])
+    with copied(published, "shop") as settings:
+        for family in ("profiles", "scores"):
+            publish(settings, spark, family)
+        found = tried(settings, PATCH, "missing:watch_ms")
+        moves = foretold(settings, found, now(), lambda _: spark)
+        before = keyed(settings, SEGMENTS)
+    assert {move.table for move in moves} == {SEGMENTS, "gold.retention_weekly"}
+    for dimension in SEGMENTS_OF_PROFILES:
+        by = sum(move.by for move in moves if move.table == SEGMENTS and move.row["dimension"] == dimension)
+        assert by == len(REFUSED), "so many people are seen for the first time"
+    told = {move.row_key: move for move in moves if move.table == SEGMENTS}
+    assert {key for key, move in told.items() if move.row_is == NEW}.isdisjoint(before)
+    assert all(move.old == before[key]["people_count"] for key, move in told.items() if move.row_is != NEW)
+    assert {move.by for move in moves if move.measure == "cohort_count"} == {len(REFUSED)}
 
 
 def test_what_is_foretold_is_what_happens_and_what_an_undoing_takes_back(
