@@ -13,6 +13,7 @@ from rich.console import Console
 
 from jobs import commands
 from jobs.lake.errors import ReelhouseError, UsageError
+from jobs.serve.printing import plain_console
 
 NAMED_WRONGLY = (EACCES, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS)
 
@@ -49,7 +50,7 @@ def main() -> None:
     except (ReelhouseError, OSError) as error:
         told, exit_code = _of_place(error) if isinstance(error, OSError) else (error.told, error.exit_code)
         Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]: ", end="")
-        Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(told)
+        plain_console(stderr=True, soft_wrap=True).print(told)
         if os.environ.get("REELHOUSE_TRACEBACK"):
             raise
         sys.exit(exit_code)

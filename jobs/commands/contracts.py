@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jobs.lake.settings import ROOT, Settings
-from jobs.serve.printing import Format
+from jobs.serve.printing import Format, plain_console
 
 if TYPE_CHECKING:
     from jobs.lake.promises.problem import Problem
@@ -112,12 +112,11 @@ def show(
 
 def _print_for_people(rows: list[dict[str, Any]]) -> None:
     """Each column by its name beside what it must keep, its meaning below; a long type may break between its parts."""
-    from rich.console import Console
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(markup=False, emoji=False, highlight=False)
+    console = plain_console()
     for row in rows:
         must = "grain" if row["grain"] else "required" if row["required"] else None
         kept = filter(None, (row["type"].replace(",", ", "), row["unit"], must, row["privacy"]))

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from jobs.commands.serve import PANEL
-from jobs.serve.printing import Format
+from jobs.serve.printing import Format, plain_console
 
 
 def register(app: typer.Typer) -> None:
@@ -32,6 +32,4 @@ def profile(
 
         print_rows([found], list(found), "json")
         return
-    from rich.console import Console
-
-    Console(markup=False, emoji=False, highlight=False).print(card(found))
+    plain_console().print(card(found))

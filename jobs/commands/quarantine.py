@@ -73,18 +73,15 @@ def show(
 
     Example: reelhouse quarantine show --reason malformed_json --limit 3
     """
-    from rich.console import Console
-
     from jobs.serve.asked import lake_settings
-    from jobs.serve.printing import print_line_by_line, print_rows
+    from jobs.serve.printing import plain_console, print_line_by_line, print_rows
     from jobs.serve.quarantine import EXAMPLE, examples
 
     rows = examples(lake_settings(), reason, topic, limit)
     if format is Format.json:
         print_rows(rows, EXAMPLE, format)
         return
-    console = Console(markup=False, emoji=False, highlight=False)
-    print_line_by_line(console, DESCRIBED, [_described(row) for row in rows])
+    print_line_by_line(plain_console(), DESCRIBED, [_described(row) for row in rows])
     if not rows:
         typer.echo("0 records refused")
 

@@ -162,13 +162,17 @@ def _moves(copy: Settings, since: datetime, *, is_alone: bool) -> Iterator[Move]
     for line in lines:
         by_row.setdefault((line["table"], line["row_key"]), []).append(line)
     for (table, row_key), of_row in by_row.items():
-        is_its = any(line["cause"] == REPLAY for line in of_row)
-        causes = {*OF_NEWS, SEVERAL} if is_alone else {REPLAY, SEVERAL} if is_its else set()
+        causes = {*OF_NEWS, SEVERAL} if is_alone else _causes(of_row)
         row_is = _fate(of_row)
         for line in of_row:
             if line["cause"] in causes and line["part"]:
                 old, new = (None if line[name] is None else int(line[name]) for name in ("old_value", "new_value"))
                 yield Move(table, row_key, line["measure"], old, new, int(line["part"]), row_is)
+
+
+def _causes(lines: Sequence[dict[str, Any]]) -> set[str]:
+    """What is put down to the replay in a row with other news: what has no parts, only where it has a part itself."""
+    return {REPLAY, SEVERAL} if any(line["cause"] == REPLAY for line in lines) else set()
 
 
 def _fate(lines: Sequence[dict[str, Any]]) -> str:

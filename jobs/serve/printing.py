@@ -40,10 +40,9 @@ def print_rows(
         sys.stdout.write(json.dumps(objects, ensure_ascii=False, indent=1) + "\n")
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else pipe_width)
+    console = plain_console(width=None if sys.stdout.isatty() else pipe_width)
     cells = [[_cell(row[name]) for name in columns] for row in rows]
     padding, widths = _fitted([*zip(map(str, columns), *cells, strict=True)], console.width)
     if padding is None:
@@ -103,6 +102,13 @@ def remark(words: str) -> None:
             fill(line, room, break_long_words=False, break_on_hyphens=False) for line in words.splitlines()
         )
     sys.stderr.write(f"{words}\n")
+
+
+def plain_console(**more: Any) -> "Console":
+    """A console that prints words as they are: neither brackets nor colons in them mean anything to it."""
+    from rich.console import Console
+
+    return Console(markup=False, emoji=False, highlight=False, **more)
 
 
 def print_line_by_line(console: "Console", columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

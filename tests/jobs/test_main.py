@@ -67,12 +67,13 @@ def test_a_place_that_cannot_be_written_is_one_line_and_the_callers_mistake(
     assert str(tmp_path) in told[-1]
 
 
+@pytest.mark.parametrize("name", ["views", ":x:"])  # words of others are told as they are, and no picture
 def test_a_table_nobody_promised_is_refused_before_anything_is_mended(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
 ) -> None:
     monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
-    assert ended(monkeypatch, "repair", "silver.views", "views") == 2
-    assert "no table 'views' is promised; use one of bronze.events, " in capfd.readouterr().err
+    assert ended(monkeypatch, "repair", "silver.views", name) == 2
+    assert f"no table '{name}' is promised; use one of bronze.events, " in capfd.readouterr().err
 
 
 READING = (
