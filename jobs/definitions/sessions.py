@@ -1,10 +1,11 @@
 """What it means to be there: own acts, and the visits they form."""
 
 from collections.abc import Sequence
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+
+from jobs.definitions.unions import together
 
 SESSION_GAP_MINUTES = 30
 # Steps of an order that the shopper takes; the rest (cancelled by a timer, shipped, refunded, …) happens to them.
@@ -30,7 +31,7 @@ def own_acts(views: DataFrame, likes: DataFrame, orders: DataFrame, columns: Seq
     """A row for every own act (a view, a like, a step the shopper took); null where its fact lacks a column."""
     facts = (views, likes, orders.where(is_own_step()))
     narrow = [frame.select(*[name for name in columns if name in frame.columns]) for frame in facts]
-    return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), narrow)
+    return together(*narrow)
 
 
 def with_session_starts(acts: DataFrame) -> DataFrame:

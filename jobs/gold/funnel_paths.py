@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.definitions.segments import NONE
+from jobs.definitions.unions import together
 
 TOP = 10  # acts of a group that are told by name
 OTHER = "(other)"  # an act, or several, that is none of them
@@ -22,11 +23,7 @@ def build(attempts: DataFrame) -> DataFrame:
     stretches = attempts.transform(as_stretches)
     done = stretches.withColumn("act", F.explode("acts"))
     ranked = done.groupBy(*GROUP, "act").agg(F.count("*").alias("attempts_count")).transform(_with_rank)
-    rows = (
-        ranked.where(F.col("act_rank") <= TOP)
-        .unionByName(_of_others(done, ranked), allowMissingColumns=True)
-        .unionByName(_of_idle(stretches), allowMissingColumns=True)
-    )
+    rows = together(ranked.where(F.col("act_rank") <= TOP), _of_others(done, ranked), _of_idle(stretches))
     base = stretches.groupBy(*GROUP).agg(F.count("*").alias("share_base_count"))
     return rows.join(base, on=GROUP, how="inner")
 

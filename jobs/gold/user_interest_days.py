@@ -4,8 +4,6 @@ Grain: user_id x topic_kind x topic_name x day x fact (the silver fact the acts 
 own). An act that was taken back, whenever, is gone from the day it was done on.
 """
 
-from functools import reduce
-
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -13,6 +11,7 @@ from jobs.definitions.as_of import with_version
 from jobs.definitions.interest import PURCHASE, TAKE_BACKS, WEIGHTS, play_weight
 from jobs.definitions.money import is_taken_back, price_band
 from jobs.definitions.orders import settled
+from jobs.definitions.unions import together
 from jobs.definitions.watching import is_valid_view
 
 GRAIN = ["user_id", "topic_kind", "topic_name", "day", "fact"]
@@ -25,7 +24,7 @@ def build(views: DataFrame, likes: DataFrame, orders: DataFrame, videos: DataFra
     """Silver facts and versions of what they are about in, one row per grain out, weights as exact integers."""
     acts = [from_views(views), from_standing_likes(likes), from_kept_purchases(orders)]
     return (
-        reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), acts)
+        together(*acts)
         .transform(with_version, videos, "video_id", "at", VIDEO)
         .transform(with_version, products, "product_id", "at", PRODUCT)
         .transform(with_weight)

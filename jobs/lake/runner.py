@@ -3,6 +3,7 @@
 Each step may be killed anywhere and run again: readers see the family as it was, or as it is afterwards.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -25,6 +26,7 @@ from jobs.lake.releasing import Outcome, release_staging, roll_back
 from jobs.lake.restating.booking import restate
 from jobs.lake.settings import Settings
 from jobs.lake.settling import settle
+from jobs.lake.small_runs import is_small, small_lake
 from jobs.lake.staging import Manifest, Staging, Verdict, manifest_of
 from jobs.lake.work import Staged, Work, contract_versions, plan
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 RUNBOOK = "docs/runbooks/red-check.md"
 SHOWN = 5
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -88,7 +91,7 @@ class Runner:
             if work is None:
                 return Outcome.nothing("every touched day is released")
             seconds = stopwatch()
-            manifest = self._stage(replace(work, is_anew=is_anew), is_progress=full or not days)
+            manifest = self._build(replace(work, is_anew=is_anew), is_progress=full or not days)
             note_build(self.ledger, self.staging, manifest, seconds(), now())
         return Outcome.staged(manifest, f"staged {manifest.cost}; `reelhouse check {self.family}` is next")
 
@@ -133,7 +136,7 @@ class Runner:
         """
         self._refuse_difference()
         with self.leases.held(lease_name(self.family), self.run_id) as lease:
-            manifest = self._stage(plan_work(), done, is_progress=True)
+            manifest = self._stage(self.lake, plan_work(), done, is_progress=True)
             findings = self._judge(manifest)
             look()
             return release_staging(self, manifest, self._pass(findings, manifest), lease)
@@ -169,14 +172,29 @@ class Runner:
     def _plan(self, full: bool, days: tuple[date, ...], at: datetime) -> Work | None:
         return plan(self.ledger, self.settings, self.family, full, days, at, self.run_id)
 
-    def _stage(self, work: Work, done: "Sequence[Backfilled]" = (), *, is_progress: bool) -> Manifest:
+    def _build(self, work: Work, *, is_progress: bool) -> Manifest:
+        """Fill the staging: few rows by the engine of small runs, more by Spark, and what that engine gives up."""
+        if is_small(work, self.settings):
+            from pyspark.errors import PySparkException
+
+            try:
+                with small_lake(self.settings) as lake:
+                    return self._stage(lake, work, is_progress=is_progress)
+            except PySparkException as refused:
+                said = str(refused).strip().splitlines()[0][:300]
+                log.warning("%s: the engine of small runs gave up, Spark does it again: %s", self.family, said)
+        return self._stage(self.lake, work, is_progress=is_progress)
+
+    def _stage(
+        self, lake: "Lake", work: Work, done: "Sequence[Backfilled]" = (), *, is_progress: bool
+    ) -> Manifest:  # fmt: skip
         """Fill the staging with the family's own frames; each is written before the next is asked for."""
         last = latest(self.ledger, self.family)
         self.staging.clear()  # first: a release that was killed must not go on after its commits were undone
         settle(self.ledger, self._tables, last)
         stage = family_module(self.family).stage
-        frames: Iterable[Staged] = stage(self.lake, work, done) if done else stage(self.lake, work)
-        tables = tuple(fill(self.lake, self.staging, staged, work.held) for staged in frames)
+        frames: Iterable[Staged] = stage(lake, work, done) if done else stage(lake, work)
+        tables = tuple(fill(lake, self.staging, staged, work.held) for staged in frames)
         manifest = manifest_of(work, tables, last.facts.run_id if last else "", is_progress=is_progress)
         self.staging.put(manifest)
         reach("build.staged")

@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     airflow_port: Port = 18080
 
     max_records_per_batch: Count = 500_000
+    small_run_rows: Annotated[int, Field(ge=0)] = Field(
+        default=300_000, description="builds of fewer rows, in a lake of this machine, do without Spark; 0: none does"
+    )
     key_file: Path | None = Field(
         default=None, description="pseudonymisation keys; default <home>/keys/pseudonyms.json"
     )

@@ -16,6 +16,7 @@ from jobs.definitions.funnel import order_lines
 from jobs.definitions.funnel.model import Definition, Exclusion, Step
 from jobs.definitions.funnel.vocabulary import ACTS, DERIVED, FROM_LINES, FROM_USERS, FROM_VIDEOS, TOPIC_PREFIX
 from jobs.definitions.money import gross_fen
+from jobs.definitions.unions import together
 from jobs.definitions.watching import ASKED, is_completed_view, is_valid_view
 
 OBJECTS = ("video_id", "product_id", "live_room_id", "creator_id", "order_id", "query")  # what a double tap repeats
@@ -37,7 +38,7 @@ def named_events(views: DataFrame, likes: DataFrame, orders: DataFrame, definiti
         .select(*[name for name in [*frame.columns, "event"] if name in asked])
         for topic, frame in facts.items()
     ]
-    return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), renamed)
+    return together(*renamed)
 
 
 def _asked(definitions: Sequence[Definition]) -> set[str]:

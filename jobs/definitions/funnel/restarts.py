@@ -15,6 +15,7 @@ from jobs.definitions.balanced import joined
 from jobs.definitions.funnel.in_arrow import NO_HOLD_KEY, TOO_MANY_EVENTS
 from jobs.definitions.funnel.model import Definition
 from jobs.definitions.local_time import local_date
+from jobs.definitions.unions import together
 
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)  # before every fact: a first change that leaves nothing as it was
 NEVER = date(9999, 12, 31)
@@ -30,7 +31,7 @@ def restarts(
     `earliest` is the least of them. NEVER: nothing of that funnel can have changed for them.
     """
     tried, opened = (rows.join(touched, on=["user_id"], how="left_semi") for rows in (attempts, openings))
-    told = _spans(tried, opened, definitions).unionByName(touched, allowMissingColumns=True)
+    told = together(_spans(tried, opened, definitions), touched)
     known = told.groupBy("user_id").agg(F.min("since").alias("since"), F.collect_list("span").alias("spans"))
     days = F.array(*[_from_day(number, one) for number, one in enumerate(definitions)])
     return known.select("user_id", days.alias("from_days")).withColumn("earliest", F.array_min("from_days"))
