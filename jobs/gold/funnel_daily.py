@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.definitions.funnel.model import Definition, Key
@@ -18,6 +18,7 @@ from jobs.definitions.sketch import sketch
 TOTAL, ALL = "total", "(all)"
 GRAIN = ["funnel", "funnel_version", "entry_date", "breakdown", "breakdown_value", "step_number"]
 DAY = ["funnel", "funnel_version", "entry_date"]
+FIRST = ["first_at", "first_id"]
 QUANTILES = {"p25": 25, "p75": 75, "p90": 90}
 MEASURES = ("attempt", "mature_attempt", "excluded_attempt", "reversed_attempt", "person", "mature_person",
             "excluded_person", "reversed_person")  # fmt: skip
@@ -103,29 +104,26 @@ def _counted() -> list[str]:
 
 def count_people(tries: DataFrame) -> DataFrame:
     """A person once a day, by their best attempt (rules 9a and 9c); mature when all their attempts of the day are."""
-    kept = F.col("set_aside") == NONE
-    best = F.when(kept, F.struct("reached", -F.unix_micros("got_at"), "first_at", "first_id"))
-    what = F.struct("breakdowns", "reached", "is_filled", "excluded_attempt", "reversed_attempt")
-    people = tries.groupBy(*DAY, "user_id").agg(
-        F.max_by(what, best).alias("best"),
-        F.max(kept).alias("is_kept"),
-        F.max_by("breakdowns", F.when(~kept, F.struct("first_at", "first_id"))).alias("aside_breakdowns"),
-        F.min(F.when(kept, F.col("mature_attempt") == F.col("attempt"))).alias("is_mature"),
-        F.max(~kept).alias("is_aside"),
-    )
+    kept, person = F.col("set_aside") == NONE, Window.partitionBy(*DAY, "user_id")
+    best = [kept, F.when(kept, F.col("reached")), F.when(kept, -F.unix_micros("got_at")), *map(F.col, FIRST)]
+    people = tries.withColumns({
+        "place": F.row_number().over(person.orderBy(*[column.desc() for column in best])),
+        "is_kept": F.max(kept).over(person),
+        "is_mature": F.min(F.when(kept, F.col("mature_attempt") == F.col("attempt"))).over(person),
+        "is_aside": F.max(~kept).over(person),
+    }).where("place = 1")  # fmt: skip
     nothing, one = F.lit(None).cast("bigint"), F.col("is_kept").cast("bigint")
     measures = {name: F.lit(0).cast("bigint") for name in MEASURES} | {
         "person": one,
         "mature_person": F.coalesce(F.col("is_mature").cast("bigint"), F.lit(0)),
-        "excluded_person": F.coalesce(F.least("best.excluded_attempt", F.lit(1)), F.lit(0)).cast("bigint"),
-        "reversed_person": F.coalesce("best.reversed_attempt", F.lit(0)).cast("bigint"),
+        "excluded_person": F.when(F.col("is_kept"), F.least("excluded_attempt", F.lit(1))).otherwise(0).cast("bigint"),
+        "reversed_person": F.when(F.col("is_kept"), F.col("reversed_attempt")).otherwise(0).cast("bigint"),
         "set_aside_attempt": F.lit(0).cast("bigint"),
         "set_aside_person": F.col("is_aside").cast("bigint"),
         "decision_us": nothing,
         "deliberation_us": nothing,
-        "breakdowns": F.coalesce("best.breakdowns", "aside_breakdowns"),
-        "reached": F.coalesce("best.reached", F.lit(1)).cast("bigint"),
-        "is_filled": F.coalesce("best.is_filled", F.array().cast("array<boolean>")),
+        "reached": F.when(F.col("is_kept"), F.col("reached")).otherwise(1).cast("bigint"),
+        "is_filled": F.when(F.col("is_kept"), F.col("is_filled")).otherwise(F.array().cast("array<boolean>")),
     }
     return people.withColumns(measures).select(*_counted())
 
