@@ -188,13 +188,18 @@ def liked(interests: DataFrame) -> DataFrame:
     place = F.struct(F.array_position(kinds, F.col("topic_kind")), F.col("rank"))
     top = interests.where((F.col("rank") <= TOP_TOPICS) & (F.col("interest") > 0))
     named = F.struct(place.alias("place"), F.concat_ws(":", "topic_kind", "topic_name").alias("name"))
-    return top.groupBy("user_id").agg(F.sort_array(F.collect_list(named)).getField("name").alias("top_interests"))
+    return top.groupBy("user_id").agg(_names(F.sort_array(F.collect_list(named))).alias("top_interests"))
 
 
 def _listed(condition: Column, name: Column) -> Column:
     """Names of the rows that meet the condition, by rank; null where there are none."""
     named = F.sort_array(F.collect_list(F.when(condition, F.struct(F.col("rank"), name.alias("name")))))
-    return F.when(F.size(named) > 0, named.getField("name"))
+    return F.when(F.size(named) > 0, _names(named))
+
+
+def _names(ranked: Column) -> Column:
+    """Of a list of structs their `name`s."""
+    return F.transform(ranked, lambda one: one["name"])
 
 
 def _most(counts: str, names: tuple[str | int, ...]) -> Column:

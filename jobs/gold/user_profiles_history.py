@@ -8,6 +8,8 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from jobs.definitions.row_text import row_text
+
 PASSING = ("as_of_day",)  # moves on by itself; a new day alone is no change
 
 
@@ -19,14 +21,13 @@ def build(profiles: DataFrame, history: DataFrame, *, known_from: datetime) -> D
     latest = history.groupBy("user_id").agg(
         F.max_by("profile_hash", F.struct("known_from", "as_of_day")).alias("latest_hash")
     )
-    hashed = profiles.withColumn("profile_hash", profile_hash(profiles.columns))
+    hashed = profiles.withColumn("profile_hash", profile_hash(profiles))
     changed = hashed.join(latest, on=["user_id"], how="left").where(
         ~F.col("profile_hash").eqNullSafe(F.col("latest_hash"))
     )
     return changed.drop("latest_hash").withColumn("known_from", F.lit(known_from))
 
 
-def profile_hash(columns: list[str]) -> Column:
-    """Hash of all that can change in a profile; the columns by name, so that their order does not matter."""
-    content = F.struct(*sorted(set(columns) - set(PASSING)))
-    return F.sha2(F.to_json(content), 256)
+def profile_hash(profiles: DataFrame) -> Column:
+    """Hash of all that can change in a profile."""
+    return F.sha2(row_text(profiles, without=PASSING), 256)

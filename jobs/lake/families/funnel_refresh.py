@@ -14,6 +14,7 @@ from functools import reduce
 from jobs.definitions.funnel.model import Definition
 from jobs.definitions.funnel.restarts import BEGINNING, FARTHEST_DAYS, from_day_of, recent, restarts
 from jobs.definitions.funnel.standing import is_asked, signs_of_life
+from jobs.definitions.row_text import row_text
 from jobs.gold import funnel_attempts, funnel_conversions, funnel_daily, funnel_openings, funnel_paths
 from jobs.lake.families.funnel_sums import summed_up
 from jobs.lake.families.funnel_tables import (
@@ -121,7 +122,7 @@ def changed_days(pairs: Mapping[str, tuple[DataFrame, DataFrame]]) -> dict[str, 
     counted = [
         rows.select(
             F.lit(table).alias("table"), "entry_date", _conversion_date(rows), F.lit(sign).alias("sign"),
-            F.to_json(F.struct(*sorted(old.columns))).alias("row"),
+            row_text(rows.select(old.columns)).alias("row"),
         )
         for table, (old, new) in pairs.items()
         for rows, sign in ((old, -1), (new, 1))
