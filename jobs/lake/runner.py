@@ -26,7 +26,7 @@ from jobs.lake.releasing import Outcome, release_staging, roll_back
 from jobs.lake.restating.booking import restate
 from jobs.lake.settings import Settings
 from jobs.lake.settling import settle
-from jobs.lake.small_runs import is_small, small_lake
+from jobs.lake.small_runs import is_small, refusals, small_lake
 from jobs.lake.staging import Manifest, Staging, Verdict, manifest_of
 from jobs.lake.work import Staged, Work, contract_versions, plan
 
@@ -175,12 +175,10 @@ class Runner:
     def _build(self, work: Work, *, is_progress: bool) -> Manifest:
         """Fill the staging: few rows by the engine of small runs, more by Spark, and what that engine gives up."""
         if is_small(work, self.settings):
-            from pyspark.errors import PySparkException
-
             try:
                 with small_lake(self.settings) as lake:
                     return self._stage(lake, work, is_progress=is_progress)
-            except PySparkException as refused:
+            except refusals() as refused:
                 said = str(refused).strip().splitlines()[0][:300]
                 log.warning("%s: the engine of small runs gave up, Spark does it again: %s", self.family, said)
         return self._stage(self.lake, work, is_progress=is_progress)

@@ -6,10 +6,14 @@ what they give. A run that the engine refuses, or that would take more memory th
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+import psutil
 
 from jobs.lake.scanning import is_local
 from jobs.lake.session import SESSION_CONF
@@ -18,11 +22,12 @@ from jobs.lake.tables import Lake
 from jobs.lake.work import Work
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 # Whose numbers are the same on both, to the bit: all but those with logarithms in them.
 FAMILIES = ("funnels", "profiles", "sessions")
 MODE = "SPARK_CONNECT_MODE_ENABLED"  # PySpark's own switch: which kind of column its functions make
+NAME = "small-run-"  # of the folder where it keeps things; then comes its process
 A_MEGABYTE = 1 << 20
 
 
@@ -46,23 +51,31 @@ def is_small(work: Work, settings: Settings) -> bool:
     return work.family in FAMILIES and not is_elsewhere and work.rows < settings.small_run_rows
 
 
+def refusals() -> tuple[type[Exception], ...]:
+    """What is raised where the engine gives up a run that Spark may well do."""
+    from pyspark.errors import PySparkException
+
+    return (PySparkException,)
+
+
 @contextmanager
 def small_lake(settings: Settings) -> Iterator[SmallLake]:
     """The lake on the engine, which is started for it and ends with it; PySpark speaks to no other meanwhile."""
     folder = settings.home / "tmp"
     folder.mkdir(parents=True, exist_ok=True)
+    _forget_the_killed(folder)
     with (
-        TemporaryDirectory(prefix="small-run-", dir=folder) as scratch,
+        TemporaryDirectory(prefix=f"{NAME}{os.getpid()}-", dir=folder) as scratch,
         _environment(_engine_settings(settings, scratch)),
     ):
         from pysail.spark import SparkConnectServer
-        from pyspark.sql.connect.session import SparkSession
+        from pyspark.sql.connect.session import SparkSession as RemoteSession
 
         server = SparkConnectServer(ip="127.0.0.1", port=0)
         server.start(background=True)
         try:
             _, port = server.listening_address
-            session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+            session = cast("SparkSession", RemoteSession.builder.remote(f"sc://127.0.0.1:{port}").create())
             try:
                 for key, value in SESSION_CONF.items():
                     session.conf.set(key, value)
@@ -71,6 +84,14 @@ def small_lake(settings: Settings) -> Iterator[SmallLake]:
                 session.stop()
         finally:
             server.stop()
+
+
+def _forget_the_killed(folder: Path) -> None:
+    """Remove what processes left that ended before they could."""
+    for left in folder.glob(f"{NAME}*"):
+        pid = left.name.removeprefix(NAME).partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _engine_settings(settings: Settings, scratch: str) -> dict[str, str]:

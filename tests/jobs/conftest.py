@@ -38,6 +38,11 @@ def spark(settings: Settings) -> Iterator[SparkSession]:
 @pytest.fixture(scope="session")
 def table(spark: SparkSession, settings: Settings) -> TableMaker:
     """Make a frame with exactly the promised columns of a table."""
+    return maker(spark, settings)
+
+
+def maker(spark: SparkSession, settings: Settings) -> TableMaker:
+    """What `table` is, of any session."""
 
     def make(name: str, rows: list[Row]) -> DataFrame:
         promised = contract(name, settings.schemas_dir)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
@@ -15,6 +16,7 @@ from jobs.lake.families import funnels
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Publication, families, publish, release_id, releases
 from jobs.lake.settings import Settings
+from jobs.lake.small_runs import small_lake
 from jobs.lake.tables import Lake
 from jobs.lake.work import Staged, Work
 
@@ -153,9 +155,9 @@ def work(seq_from: int, seq_to: int, watermark: datetime | None, last: datetime 
 
 
 def release(lake: Lake, task: Work, app: str) -> list[Staged]:
-    """Stage and write at once, as the runner does in three steps."""
+    """Stage and write at once, as the runner does in three steps; all but the first by the engine of small runs."""
     done = []
-    for staged in funnels.stage(lake, task):
+    for staged in funnels.stage(lake, task) if task.ingest_seq_from < 0 else staged_small(lake, task):
         lake.ensure(staged.table)
         if staged.mode == "replace_all":
             lake.replace_all(staged.table, staged.frame, app=app, version=task.ingest_seq_to)
@@ -164,6 +166,13 @@ def release(lake: Lake, task: Work, app: str) -> list[Staged]:
             lake.replace_slices(staged.table, staged.frame, column, staged.slices, app=app, version=task.ingest_seq_to)
         done.append(staged)
     return done
+
+
+def staged_small(lake: Lake, task: Work) -> list[Staged]:
+    """What the engine of small runs stages, as frames of Spark."""
+    with small_lake(lake.settings) as small:
+        made = [(staged, staged.frame.toArrow()) for staged in funnels.stage(small, task)]
+    return [replace(staged, frame=lake.spark.createDataFrame(rows)) for staged, rows in made]
 
 
 def make_public(lake: Lake, task: Work, staged: list[Staged]) -> None:

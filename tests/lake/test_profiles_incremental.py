@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
@@ -165,8 +165,9 @@ def grown(shop: Shop) -> dict[str, list[Row]]:
 
 @pytest.fixture(scope="module")
 def rebuilt(shop: Shop, grown: dict[str, list[Row]]) -> dict[str, list[Row]]:
-    """All tables after building everything anew."""
-    shop.release(DISPLACED + 1, full=True)
+    """All tables after building everything anew, by Spark."""
+    by_spark = replace(shop, settings=shop.settings.model_copy(update={"small_run_rows": 0}))
+    by_spark.release(DISPLACED + 1, full=True)
     return {table: shop.rows(table) for table in grown}
 
 

@@ -18,7 +18,7 @@ from jobs.definitions.identity import ties
 from jobs.lake.contracts import contract
 from jobs.lake.families.identity_refresh import TABLE as EDGES
 from jobs.lake.families.identity_refresh import added_to, days_of
-from jobs.lake.families.profile_refresh import AsOf, Gold, Silver, Touched, rebuild, refresh, tables
+from jobs.lake.families.profile_refresh import AsOf, Gold, Keep, Silver, Touched, rebuild, refresh, tables
 from jobs.lake.families.profile_touched import (
     first_redescribed_day,
     retied_pairs,
@@ -27,8 +27,10 @@ from jobs.lake.families.profile_touched import (
     touched_users,
 )
 from jobs.lake.settings import Settings
+from jobs.lake.small_runs import small_lake
 from jobs.lake.tables import Lake
 from jobs.lake.work import Staged
+from tests.jobs.conftest import maker
 from tests.jobs.lake import profile_oracle as oracle
 from tests.jobs.lake.profile_histories import AS_OF, STEPS, Histories
 from tests.jobs.lake.profiles_in_sql import KEYS as KEYS_IN_SQL
@@ -61,18 +63,29 @@ def at_once(histories: Histories, table: TableMaker) -> State:
 
 
 @pytest.fixture(scope="module")
-def refreshed(histories: Histories, table: TableMaker) -> list[tuple[State, set[str]]]:
-    """The state after each step, and whom its facts, knowledge and ties touched: built whole once, then refreshed."""
+def refreshed(histories: Histories, table: TableMaker, settings: Settings) -> list[tuple[State, set[str]]]:
+    """The state after each step, and whom its facts, knowledge and ties touched.
+
+    Built whole once by Spark, then refreshed by the engine of small runs.
+    """
     first = rebuild(_silver(table, histories, 1), _gold(table, {}).user_profiles_history, _as_of(1), Lake.keep)
-    after = [(_applied({}, first), set(histories.users))]
+    begun = (_applied({}, first), set(histories.users))
+    with small_lake(settings) as lake:
+        return [begun, *_steps(histories, maker(lake.spark, settings), begun, lake.keep)]
+
+
+def _steps(
+    histories: Histories, table: TableMaker, begun: tuple[State, set[str]], keep: Keep
+) -> list[tuple[State, set[str]]]:
+    after = [begun]
     for step in STEPS[1:]:
         state, _ = after[-1]
         silver, gold = _silver(table, histories, step), _gold(table, state)
         is_new_day = AS_OF[step] != AS_OF[step - 1]
-        touched = _touched(silver, step - 1, table(EDGES, state[EDGES]).persist())
-        staged = refresh(silver, gold, touched, _as_of(step), is_new_day=is_new_day, keep=Lake.keep)
+        touched = _touched(silver, step - 1, table(EDGES, state[EDGES]), keep)
+        staged = refresh(silver, gold, touched, _as_of(step), is_new_day=is_new_day, keep=keep)
         after.append((_applied(state, staged), {row["user_id"] for row in touched.users.collect()}))
-    return after
+    return after[1:]
 
 
 @pytest.fixture(scope="module")
@@ -219,21 +232,21 @@ def _gold(table: TableMaker, state: State) -> Gold:
     return Gold(*(table(name, state.get(name, [])).persist() for name in tables(Gold)))
 
 
-def _touched(silver: Silver, since: int, known: DataFrame) -> Touched:
+def _touched(silver: Silver, since: int, known: DataFrame, keep: Keep) -> Touched:
     """What the family `profiles` would find touched: new facts, things known otherwise, ties won and lost."""
     new = F.col("ingest_seq") > since
-    edges = added_to(known, (silver.views.where(new), silver.likes.where(new), silver.orders.where(new)), Lake.keep)
+    edges = added_to(known, (silver.views.where(new), silver.likes.where(new), silver.orders.where(new)), keep)
     row = first_redescribed_day(silver, since, ZONE).first()
     acts = touched_acts(silver, since, redescribed_from=row[0] if row else None)
-    retied = Lake.keep(edges.retied())
+    retied = keep(edges.retied())
     first, last = days_of(retied, ZONE).first() or (None, None)
     assert first
     assert last
     pairs = touched_pairs(acts, ties(edges.now), ZONE).union(retied_pairs(silver, retied, first, last, ZONE))
-    pairs = Lake.keep(pairs.distinct())
+    pairs = keep(pairs.distinct())
     days = tuple(sorted(found["day"] for found in pairs.select("day").distinct().collect()))
-    users = Lake.keep(touched_users(silver, pairs, since))
-    tied = Lake.keep(ties(edges.now).join(users, on=["user_id"], how="left_semi"))
+    users = keep(touched_users(silver, pairs, since))
+    tied = keep(ties(edges.now).join(users, on=["user_id"], how="left_semi"))
     return Touched(pairs, users, days, edges, tied)
 
 
