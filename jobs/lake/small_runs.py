@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 # Whose numbers are the same on both, to the bit: all but those with logarithms in them.
 FAMILIES = ("funnels", "profiles", "sessions")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MODE = "SPARK_CONNECT_MODE_ENABLED"  # PySpark's own switch: which kind of column its functions make
 NAME = "small-run-"  # of the folder where it keeps things; then comes its process
 A_MEGABYTE = 1 << 20
@@ -46,9 +48,15 @@ class SmallLake(Lake):
 
 
 def is_small(work: Work, settings: Settings) -> bool:
-    """Whether the engine may do it: few rows, in a lake on this machine, and nobody named another Spark."""
-    is_elsewhere = bool(settings.spark_remote or settings.spark_master) or not is_local(settings.lake_root)
-    return work.family in FAMILIES and not is_elsewhere and work.rows < settings.small_run_rows
+    """Whether the engine may do it: few rows, in a lake on this machine, and nobody named a Spark on another."""
+    is_here = is_local(settings.lake_root) and not _is_cluster(settings)
+    return work.family in FAMILIES and is_here and work.rows < settings.small_run_rows
+
+
+def _is_cluster(settings: Settings) -> bool:
+    """Whether jobs are meant for other machines; our own server is named to Airflow's tasks, and is none."""
+    is_remote = settings.spark_remote and urlsplit(settings.spark_remote).hostname not in LOOPBACK
+    return bool(is_remote or (settings.spark_master and not settings.spark_master.startswith("local")))
 
 
 def refusals() -> tuple[type[Exception], ...]:

@@ -7,7 +7,7 @@ batch is in, silver holds the same rows.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +115,8 @@ def take_in(lake: Lake, shop: Shop, late_percent: int | None, *, seq: int) -> No
         lake.append(table, _filled(lake, table, rows.where(F.col("topic") == topic), seq), app="bench", version=seq)
     if seq == 1:
         _put_things(lake, every)  # also those that only the small batch speaks of: it brings facts and nothing else
-    days = [row["event_date"] for row in rows.select("event_date").distinct().collect()]
-    _book(Ledger(lake.settings), sorted(days), seq, shop.new_from if seq == 1 else shop.new_until)
+    days = {row["event_date"]: row["count"] for row in rows.groupBy("event_date").count().collect()}
+    _book(Ledger(lake.settings), days, seq, shop.new_from if seq == 1 else shop.new_until)
 
 
 def _put_things(lake: Lake, rows: DataFrame) -> None:
@@ -148,12 +148,15 @@ def _filled(lake: Lake, table: str, rows: DataFrame, seq: int) -> DataFrame:
     )
 
 
-def _book(ledger: Ledger, days: list[Any], seq: int, until: datetime) -> None:
+def _book(ledger: Ledger, days: dict[date, int], seq: int, until: datetime) -> None:
     """What ingest books of a batch: touched days, offsets, how far the source is complete."""
     known: dict[str, Any] = {"ingest_seq": seq, "recorded_at": TOLD_AT}
     counts = {"received": 1, "accepted": 1, "duplicate": 0, "conflict": 0, "quarantined": 0, "balanced": True}
     place = {"topic": "views", "topic_id": "t", "partition": 0, "offset_from": seq, "offset_to": seq + 1}
-    touched = [known | {"table": "silver.views", "day": day, "cause": "new_facts", "rows": 1} for day in days]
+    touched = [
+        known | {"table": "silver.views", "day": day, "cause": "new_facts", "rows": rows}
+        for day, rows in sorted(days.items())
+    ]
     said = known | {"source": "bench", "complete_until": until, "is_final": False, "offsets_reached": True}
     ledger.append("ops.touched", touched)
     ledger.append("ops.books", [known | {"run_id": "bench"} | place | counts])
