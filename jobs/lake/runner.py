@@ -10,7 +10,7 @@ from datetime import date, datetime
 from functools import cached_property
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from jobs.lake.balance import refuse_difference
 from jobs.lake.clock import now
@@ -26,7 +26,7 @@ from jobs.lake.releasing import Outcome, release_staging, roll_back
 from jobs.lake.restating.booking import restate
 from jobs.lake.settings import Settings
 from jobs.lake.settling import settle
-from jobs.lake.small_runs import is_small, refusals, small_lake
+from jobs.lake.small_runs import are_few, is_small, refusals
 from jobs.lake.staging import Manifest, Staging, Verdict, manifest_of
 from jobs.lake.work import Staged, Work, contract_versions, plan
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 RUNBOOK = "docs/runbooks/red-check.md"
 SHOWN = 5
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass
@@ -173,15 +174,23 @@ class Runner:
         return plan(self.ledger, self.settings, self.family, full, days, at, self.run_id)
 
     def _build(self, work: Work, *, is_progress: bool) -> Manifest:
-        """Fill the staging: few rows by the engine of small runs, more by Spark, and what that engine gives up."""
-        if is_small(work, self.settings):
+        """Fill the staging, on the engine that the work is for."""
+        return self.on_engine(
+            is_small(work, self.settings), lambda lake: self._stage(lake, work, is_progress=is_progress)
+        )
+
+    def on_engine(self, is_small: bool, do: "Callable[[Lake], T]") -> "T":
+        """Little is done by the engine of small runs; all else, and what that gives up, by Spark."""
+        if is_small:
+            from jobs.lake.small_engine import small_lake
+
             try:
                 with small_lake(self.settings) as lake:
-                    return self._stage(lake, work, is_progress=is_progress)
+                    return do(lake)
             except refusals() as refused:
                 said = str(refused).strip().splitlines()[0][:300]
                 log.warning("%s: the engine of small runs gave up, Spark does it again: %s", self.family, said)
-        return self._stage(self.lake, work, is_progress=is_progress)
+        return do(self.lake)
 
     def _stage(
         self, lake: "Lake", work: Work, done: "Sequence[Backfilled]" = (), *, is_progress: bool
@@ -201,12 +210,16 @@ class Runner:
     def _judge(self, manifest: Manifest) -> "list[Finding]":
         if not manifest.tables:
             return []
+        rows = sum(staged.rows for staged in manifest.tables)
+        return self.on_engine(are_few(rows, self.settings), lambda lake: self._findings(lake, manifest))
+
+    def _findings(self, lake: "Lake", manifest: Manifest) -> "list[Finding]":
+        """What the contracts say of the staging; were there no lake yet, the gate would start a Spark of its own."""
         from jobs.lake.quality import Gate
 
-        lake = self.lake  # before the gate: Great Expectations would start a Spark of its own, without Delta
         gate, findings = Gate(), []
         for staged in manifest.tables:
-            frame = self.read_staged(self.staging.path(staged.table), staged.version)
+            frame = lake.read_at(self.staging.path(staged.table), staged.version)
             findings += gate.judge(lake.contract(staged.table), frame, staged.slices)
         return findings
 

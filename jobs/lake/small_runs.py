@@ -1,56 +1,28 @@
-"""The engine of small runs: Sail, which takes PySpark's plans in this process, without a JVM (docs/adr/0025).
+"""Which runs are small: done by an engine that needs no JVM (jobs/lake/small_engine.py, docs/adr/0025).
 
-What a small run costs on Spark is what Spark costs whatever it is given: thousands of calls to a JVM, plans worked out
-anew, code made for each. The families' frames are built by the very same functions on either engine; a test compares
-what they give. A run that the engine refuses, or that would take more memory than it has, is done by Spark.
+A run that the engine refuses, or that would take more memory than it has, is done by Spark.
 """
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
-import psutil
-
+from jobs.lake.errors import ContractError
 from jobs.lake.scanning import is_local
-from jobs.lake.session import SESSION_CONF
 from jobs.lake.settings import Settings
-from jobs.lake.tables import Lake
 from jobs.lake.work import Work
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
 
 # Whose numbers are the same on both, to the bit: all but those with logarithms in them.
 FAMILIES = ("funnels", "profiles", "sessions")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-MODE = "SPARK_CONNECT_MODE_ENABLED"  # PySpark's own switch: which kind of column its functions make
-NAME = "small-run-"  # of the folder where it keeps things; then comes its process
-A_MEGABYTE = 1 << 20
-
-
-class SmallLake(Lake):
-    """The tables as the engine of small runs reads them."""
-
-    def read_at(self, path: str, version: int | None = None) -> "DataFrame":
-        """The rows by the log: of files read by name this engine does not see the columns that folders tell."""
-        reader = self.spark.read.format("delta")
-        return (reader if version is None else reader.option("versionAsOf", version)).load(path)
-
-    @staticmethod
-    def keep(frame: "DataFrame") -> "DataFrame":
-        """The same rows, worked out now: this engine knows no other way."""
-        return frame.localCheckpoint(eager=True)
 
 
 def is_small(work: Work, settings: Settings) -> bool:
-    """Whether the engine may do it: few rows, in a lake on this machine, and nobody named a Spark on another."""
-    is_here = is_local(settings.lake_root) and not _is_cluster(settings)
-    return work.family in FAMILIES and is_here and work.rows < settings.small_run_rows
+    """Whether the engine may build it."""
+    return work.family in FAMILIES and are_few(work.rows, settings)
+
+
+def are_few(rows: int, settings: Settings) -> bool:
+    """Whether so many rows are for the engine: few, in a lake on this machine, and nobody named a Spark on another."""
+    return rows < settings.small_run_rows and is_local(settings.lake_root) and not _is_cluster(settings)
 
 
 def _is_cluster(settings: Settings) -> bool:
@@ -63,68 +35,4 @@ def refusals() -> tuple[type[Exception], ...]:
     """What is raised where the engine gives up a run that Spark may well do."""
     from pyspark.errors import PySparkException
 
-    return (PySparkException,)
-
-
-@contextmanager
-def small_lake(settings: Settings) -> Iterator[SmallLake]:
-    """The lake on the engine, which is started for it and ends with it; PySpark speaks to no other meanwhile."""
-    folder = settings.home / "tmp"
-    folder.mkdir(parents=True, exist_ok=True)
-    _forget_the_killed(folder)
-    with (
-        TemporaryDirectory(prefix=f"{NAME}{os.getpid()}-", dir=folder) as scratch,
-        _environment(_engine_settings(settings, scratch)),
-    ):
-        from pysail.spark import SparkConnectServer
-        from pyspark.sql.connect.session import SparkSession as RemoteSession
-
-        server = SparkConnectServer(ip="127.0.0.1", port=0)
-        server.start(background=True)
-        try:
-            _, port = server.listening_address
-            session = cast("SparkSession", RemoteSession.builder.remote(f"sc://127.0.0.1:{port}").create())
-            try:
-                for key, value in SESSION_CONF.items():
-                    session.conf.set(key, value)
-                yield SmallLake(settings, session)
-            finally:
-                session.stop()
-        finally:
-            server.stop()
-
-
-def _forget_the_killed(folder: Path) -> None:
-    """Remove what processes left that ended before they could."""
-    for left in folder.glob(f"{NAME}*"):
-        pid = left.name.removeprefix(NAME).partition("-")[0]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _engine_settings(settings: Settings, scratch: str) -> dict[str, str]:
-    """As environment variables, which is where the engine looks: what it keeps and spills lies in `scratch`."""
-    return {
-        MODE: "1",
-        "RUST_LOG": "error",  # or it tells of every hint of ours that it does not need
-        "SAIL_EXECUTION__CHECKPOINT__PATH": f"file://{scratch}",
-        "SAIL_EXECUTION__DEFAULT_PARALLELISM": str(settings.spark_cores),
-        "SAIL_RUNTIME__TEMPORARY_FILES__PATHS": f'["{scratch}"]',
-        "SAIL_RUNTIME__MEMORY_POOL__TYPE": "greedy",
-        "SAIL_RUNTIME__MEMORY_POOL__GREEDY__MAX_SIZE": str(settings.spark_memory_mb * A_MEGABYTE),
-    }
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """These variables for a while, then as it was."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    return (PySparkException, ContractError)  # a check that cannot be evaluated is a broken contract: let Spark say so

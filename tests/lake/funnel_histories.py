@@ -16,7 +16,7 @@ from jobs.lake.families import funnels
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Publication, families, publish, release_id, releases
 from jobs.lake.settings import Settings
-from jobs.lake.small_runs import small_lake
+from jobs.lake.small_engine import small_lake
 from jobs.lake.tables import Lake
 from jobs.lake.work import Staged, Work
 

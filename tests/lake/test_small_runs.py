@@ -25,7 +25,8 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.publications import families
 from jobs.lake.runner import Runner
 from jobs.lake.settings import Settings
-from jobs.lake.small_runs import MODE, SmallLake, is_small, refusals, small_lake
+from jobs.lake.small_engine import MODE, SmallLake, small_lake
+from jobs.lake.small_runs import is_small, refusals
 from jobs.lake.tables import Lake
 from jobs.lake.work import Work, plan
 from tests.lake.small_shop import ingest, late_view, put

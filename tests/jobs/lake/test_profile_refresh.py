@@ -27,7 +27,7 @@ from jobs.lake.families.profile_touched import (
     touched_users,
 )
 from jobs.lake.settings import Settings
-from jobs.lake.small_runs import small_lake
+from jobs.lake.small_engine import small_lake
 from jobs.lake.tables import Lake
 from jobs.lake.work import Staged
 from tests.jobs.conftest import maker
