@@ -11,6 +11,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from jobs.definitions.balanced import joined
 from jobs.definitions.funnel.model import Definition, Key
 from jobs.definitions.segments import NONE
 from jobs.definitions.sketch import sketch
@@ -19,6 +20,7 @@ TOTAL, ALL = "total", "(all)"
 GRAIN = ["funnel", "funnel_version", "entry_date", "breakdown", "breakdown_value", "step_number"]
 DAY = ["funnel", "funnel_version", "entry_date"]
 FIRST = ["first_at", "first_id"]
+ALIKE = [*DAY, "breakdowns", "reached", "is_filled"]
 QUANTILES = {"p25": 25, "p75": 75, "p90": 90}
 MEASURES = ("attempt", "mature_attempt", "excluded_attempt", "reversed_attempt", "person", "mature_person",
             "excluded_person", "reversed_person")  # fmt: skip
@@ -38,9 +40,11 @@ def build(
     """Ledger and openings of `days` (by funnel) in, all rows of those days out; mature means below `watermark`."""
     ripe, places = F.lit(watermark).cast("timestamp"), max(len(one.steps) for one in definitions)
     tries = as_tries(attempts, ripe, places).unionByName(as_tries_of_openings(openings, ripe, places))
-    counted = count_attempts(tries).unionByName(count_people(tries))
+    attempts_counted = count_attempts(tries)
+    counted = attempts_counted.unionByName(count_people(tries))
     steps = attempts.sparkSession.createDataFrame(_steps(definitions), STEP)
-    gathered = by_breakdown(_alike(counted), definitions).transform(_gathered)
+    alike = _alike(counted).unionByName(_times(attempts_counted))
+    gathered = by_breakdown(alike, definitions).transform(_gathered)
     found = gathered.join(F.broadcast(steps), on=["funnel", "funnel_version"], how="inner")
     return found.transform(_with_zeros, definitions, days).transform(_sum_up).transform(_finish)
 
@@ -148,8 +152,15 @@ def by_breakdown(counted: DataFrame, definitions: Sequence[Definition]) -> DataF
 
 def _alike(counted: DataFrame) -> DataFrame:
     """Those of a day with the same values who got equally far as one row, before each counts for every breakdown."""
-    times = [F.collect_list(name).alias(name) for name in TIMES]
-    return counted.groupBy(*DAY, "breakdowns", "reached", "is_filled").agg(*_sums(), *times)
+    none = [F.array().cast("array<bigint>").alias(name) for name in TIMES]
+    return counted.groupBy(*ALIKE).agg(*_sums()).select("*", *none)
+
+
+def _times(counted: DataFrame) -> DataFrame:
+    """The times of those who took some as lists, in the same shape; they are few, and so are told apart."""
+    took = counted.where(joined(Column.__or__, [F.col(name).isNotNull() for name in TIMES]))
+    none = [F.lit(0).cast("bigint").alias(name) for name in (*MEASURES, *ASIDE)]
+    return took.groupBy(*ALIKE).agg(*[F.collect_list(name).alias(name) for name in TIMES]).select("*", *none)
 
 
 def _gathered(found: DataFrame) -> DataFrame:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 MODE = "SPARK_CONNECT_MODE_ENABLED"  # PySpark's own switch: which kind of column its functions make
 NAME = "small-run-"  # of the folder where it keeps things; then comes its process
-A_MEGABYTE = 1 << 20
 
 
 class SmallLake(Lake):
@@ -85,8 +84,6 @@ def _engine_settings(settings: Settings, scratch: str) -> dict[str, str]:
         "SAIL_EXECUTION__CHECKPOINT__PATH": f"file://{scratch}",
         "SAIL_EXECUTION__DEFAULT_PARALLELISM": str(settings.spark_cores),
         "SAIL_RUNTIME__TEMPORARY_FILES__PATHS": f'["{scratch}"]',
-        "SAIL_RUNTIME__MEMORY_POOL__TYPE": "greedy",
-        "SAIL_RUNTIME__MEMORY_POOL__GREEDY__MAX_SIZE": str(settings.spark_memory_mb * A_MEGABYTE),
     }
 
 

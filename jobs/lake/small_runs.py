@@ -1,6 +1,6 @@
 """Which runs are small: done by an engine that needs no JVM (jobs/lake/small_engine.py, docs/adr/0025).
 
-A run that the engine refuses, or that would take more memory than it has, is done by Spark.
+What the engine refuses, Spark does.
 """
 
 from urllib.parse import urlsplit
@@ -12,12 +12,13 @@ from jobs.lake.work import Work
 
 # Whose numbers are the same on both, to the bit: all but those with logarithms in them.
 FAMILIES = ("funnels", "profiles", "sessions")
+LAKE_ROWS = 50_000_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def is_small(work: Work, settings: Settings) -> bool:
-    """Whether the engine may build it."""
-    return work.family in FAMILIES and are_few(work.rows, settings)
+    """Whether the engine may build it: few rows, in a lake of which it was measured how much memory that takes."""
+    return work.family in FAMILIES and work.all_rows < LAKE_ROWS and are_few(work.rows, settings)
 
 
 def are_few(rows: int, settings: Settings) -> bool:

@@ -31,7 +31,8 @@ class Work:
 
     Rows with `ingest_seq_from` < ingest_seq <= `ingest_seq_to` are new since the last release; later ones are not for
     this run. Days in `held` failed a check before: what is staged for them is left out of the release. `is_anew`: full,
-    and nothing of the family's own tables is read, as where their files are hurt. `rows` are to be looked at.
+    and nothing of the family's own tables is read, as where their files are hurt. `rows` are to be looked at,
+    of `all_rows` that ever came.
     """
 
     family: str
@@ -47,6 +48,7 @@ class Work:
     held: tuple[date, ...] = ()
     is_anew: bool = False
     rows: int = 0
+    all_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ def plan(
     left = pending(ledger, settings, family)
     if not (full or days or left.is_waiting):
         return None
+    _, all_rows = touched_days(ledger, inputs_of(family, settings.schemas_dir), -1, left.ingest_seq_to)
     return Work(
         family=family,
         run_id=run_id,
@@ -154,15 +157,9 @@ def plan(
         known_from=at,
         silver_versions=input_versions(ledger, settings, family),
         held=() if days else left.held,
-        rows=_rows_of(ledger, settings, left, is_whole=full or bool(days) or "contract" in left.reasons),
+        rows=all_rows if full or days or "contract" in left.reasons or not left.last else left.rows,
+        all_rows=all_rows,
     )
-
-
-def _rows_of(ledger: Ledger, settings: Settings, left: Pending, *, is_whole: bool) -> int:
-    """How many rows of its inputs a run has to do with: the new ones, or all that ever came."""
-    if not is_whole and left.last:
-        return left.rows
-    return touched_days(ledger, inputs_of(left.family, settings.schemas_dir), -1, left.ingest_seq_to)[1]
 
 
 def reach_of(ledger: Ledger, settings: Settings, inputs: Sequence[str]) -> Reach:

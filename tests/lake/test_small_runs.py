@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from jobs.definitions.row_text import row_text
 from jobs.definitions.unions import together
@@ -41,6 +40,8 @@ WORK = Work("funnels", "r", False, (), 1, 2, None, None, NOW, {}, rows=299_999)
         ({}, {}, True),
         ({"rows": 300_000}, {}, False),
         ({"full": True}, {}, True),
+        ({"all_rows": 49_999_999}, {}, True),
+        ({"all_rows": 50_000_000}, {}, False),
         ({"family": "scores"}, {}, False),
         ({}, {"small_run_rows": 0}, False),
         ({"rows": 0}, {"small_run_rows": 0}, False),
@@ -106,17 +107,6 @@ def test_what_the_engine_gives_up_spark_does_and_says_so(
     assert asked
     [said] = [record.getMessage() for record in caplog.records if record.name == running.__name__]
     assert said == "funnels: the engine of small runs gave up, Spark does it again: no such thing here"
-
-
-def test_what_needs_more_memory_than_there_is_is_given_up(settings_of_little: Settings) -> None:
-    with small_lake(settings_of_little) as lake, pytest.raises(PySparkException, match="allocate"):
-        lake.spark.range(3_000_000).groupBy("id").agg(F.count("*")).count()
-
-
-@pytest.fixture
-def settings_of_little(tmp_path: Path) -> Settings:
-    """A home, and a memory of next to nothing; nowhere to put down what does not fit is a question of plans."""
-    return Settings(home=tmp_path, spark_remote="", spark_master="").model_copy(update={"spark_memory_mb": 1})
 
 
 def test_the_engine_leaves_nothing_behind(tmp_path: Path) -> None:
