@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 MODE = "SPARK_CONNECT_MODE_ENABLED"  # PySpark's own switch: which kind of column its functions make
+# Else every column operation walks the Python stack.
+QUIET = {"spark.python.sql.dataFrameDebugging.enabled": "false"}
 NAME = "small-run-"  # of the folder where it keeps things; then comes its process
 
 
@@ -59,7 +61,7 @@ def small_lake(settings: Settings) -> Iterator[SmallLake]:
             _, port = server.listening_address
             session = cast("SparkSession", RemoteSession.builder.remote(f"sc://127.0.0.1:{port}").create())
             try:
-                for key, value in SESSION_CONF.items():
+                for key, value in {**SESSION_CONF, **QUIET}.items():
                     session.conf.set(key, value)
                 yield SmallLake(settings, session)
             finally:
