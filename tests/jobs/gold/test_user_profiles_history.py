@@ -16,11 +16,13 @@ DAY, AT = date(2026, 6, 7), datetime(2026, 6, 8, 1, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def added(table: TableMaker) -> dict[str, list[str]]:
     """Who gained a row in each of three releases: the first, the same again, and one where things changed."""
-    first = [{"user_id": name, "as_of_day": DAY, "event_count": 1} for name in ("stays", "grows", "swaps")]
+    first = [{"user_id": name, "as_of_day": DAY, "event_count": 1} for name in ("stays", "grows", "swaps", "ticks")]
     first[2] |= {"region": "x"}
+    first[3] |= {"last_seen_at": AT}
     later = [row | {"as_of_day": DAY + timedelta(days=1)} for row in first]
     later[1] |= {"event_count": 2}
     later[2] |= {"region": None, "city_tier": "x"}
+    later[3] |= {"last_seen_at": AT + timedelta(microseconds=1)}
     later.append({"user_id": "is new", "as_of_day": DAY, "event_count": 1})
     return _releases(table, [first, first, later, later, first])
 
@@ -40,7 +42,7 @@ def _releases(table: TableMaker, releases: list[list[dict[str, Any]]]) -> dict[s
 
 
 def test_the_first_release_is_all_new(added: dict[str, list[str]]) -> None:
-    assert added["release 0"] == ["grows", "stays", "swaps"]
+    assert added["release 0"] == ["grows", "stays", "swaps", "ticks"]
 
 
 def test_the_same_again_adds_nothing(added: dict[str, list[str]]) -> None:
@@ -49,9 +51,9 @@ def test_the_same_again_adds_nothing(added: dict[str, list[str]]) -> None:
 
 
 def test_a_new_day_alone_is_no_change(added: dict[str, list[str]]) -> None:
-    assert added["release 2"] == ["grows", "is new", "swaps"]
+    assert added["release 2"] == ["grows", "is new", "swaps", "ticks"]
 
 
 def test_going_back_is_a_change_too(added: dict[str, list[str]]) -> None:
     """Release 4 says what the first said: the newest row counts, not whether the words were ever used."""
-    assert added["release 4"] == ["grows", "swaps"]
+    assert added["release 4"] == ["grows", "swaps", "ticks"]
