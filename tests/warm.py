@@ -8,6 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.lake import runner
+from jobs.lake.errors import TooMuchError
 from jobs.lake.session import open_session
 from jobs.lake.settings import Settings
 
@@ -22,6 +23,6 @@ def warm_spark(settings: Settings) -> Iterator[SparkSession]:
     """A session, ended after its suite; what the engine of small runs gives up meanwhile, fails."""
     session = open_session(settings, "tests")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "refusals", tuple)
+        patch.setattr(runner, "is_refusal", lambda error: isinstance(error, TooMuchError))
         yield session
     session.stop()

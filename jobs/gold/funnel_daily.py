@@ -19,7 +19,7 @@ from jobs.definitions.sketch import sketch
 TOTAL, ALL = "total", "(all)"
 GRAIN = ["funnel", "funnel_version", "entry_date", "breakdown", "breakdown_value", "step_number"]
 DAY = ["funnel", "funnel_version", "entry_date"]
-FIRST = ["first_at", "first_id"]
+FIRST = ["first_at", "first_id", "hold_key"]  # one entry may open an attempt for each product of an order
 ALIKE = [*DAY, "breakdowns", "reached", "is_filled"]
 QUANTILES = {"p25": 25, "p75": 75, "p90": 90}
 MEASURES = ("attempt", "mature_attempt", "excluded_attempt", "reversed_attempt", "person", "mature_person",
@@ -65,6 +65,7 @@ def as_tries(attempts: DataFrame, watermark: Column, places: int) -> DataFrame:
         F.try_element_at("step_times", F.col("reached").cast("int")).alias("got_at"),
         F.try_element_at("step_times", F.lit(1)).alias("first_at"),
         F.try_element_at("step_event_ids", F.lit(1)).alias("first_id"),
+        "hold_key",
     )  # fmt: skip
 
 
@@ -85,6 +86,7 @@ def as_tries_of_openings(openings: DataFrame, watermark: Column, places: int) ->
         F.col("first_entry_at").alias("got_at"),
         F.col("first_entry_at").alias("first_at"),
         F.col("first_entry_event_id").alias("first_id"),
+        F.lit(None).cast("string").alias("hold_key"),
     )  # fmt: skip
 
 

@@ -49,6 +49,10 @@ class QueryError(UsageError):
     """A query is misspelt, or asks for what readers may not see or change."""
 
 
+class TooMuchError(ReelhouseError):
+    """The engine of small runs leaves a run to Spark; told in a warning, never to the caller."""
+
+
 class StoppedError(ReelhouseError):
     """A backfill was paused or cancelled while it was at work."""
 

@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING, TypeVar
 
 from jobs.lake.balance import refuse_difference
 from jobs.lake.clock import now
+from jobs.lake.contracts import contract
 from jobs.lake.costs import note_build, stopwatch
 from jobs.lake.errors import QualityError, WriteError
 from jobs.lake.filling import fill
 from jobs.lake.holds import CHECKS, lift
 from jobs.lake.kill_points import reach
-from jobs.lake.leases import Leases
+from jobs.lake.leases import Lease, Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import families, family_of, latest
 from jobs.lake.releasing import Outcome, release_staging, roll_back
 from jobs.lake.restating.booking import restate
 from jobs.lake.settings import Settings
 from jobs.lake.settling import settle
-from jobs.lake.small_runs import are_few, is_small, refusals
-from jobs.lake.staging import Manifest, Staging, Verdict, manifest_of
+from jobs.lake.small_runs import are_few, is_refusal, is_small
+from jobs.lake.staging import Manifest, StagedTable, Staging, Verdict, manifest_of
 from jobs.lake.work import Staged, Work, contract_versions, plan
 
 if TYPE_CHECKING:
@@ -87,12 +88,12 @@ class Runner:
         full = full or is_anew
         if self._plan(full, days, at) is None:
             return Outcome.nothing("every touched day is released")
-        with self.leases.held(lease_name(self.family), self.run_id):
+        with self.leases.held(lease_name(self.family), self.run_id) as lease:
             work = self._plan(full, days, at)  # again: another run may just have released it
             if work is None:
                 return Outcome.nothing("every touched day is released")
             seconds = stopwatch()
-            manifest = self._build(replace(work, is_anew=is_anew), is_progress=full or not days)
+            manifest = self._stage(replace(work, is_anew=is_anew), lease, is_progress=full or not days)
             note_build(self.ledger, self.staging, manifest, seconds(), now())
         return Outcome.staged(manifest, f"staged {manifest.cost}; `reelhouse check {self.family}` is next")
 
@@ -137,7 +138,7 @@ class Runner:
         """
         self._refuse_difference()
         with self.leases.held(lease_name(self.family), self.run_id) as lease:
-            manifest = self._stage(self.lake, plan_work(), done, is_progress=True)
+            manifest = self._stage(plan_work(), lease, done, is_progress=True)
             findings = self._judge(manifest)
             look()
             return release_staging(self, manifest, self._pass(findings, manifest), lease)
@@ -173,39 +174,43 @@ class Runner:
     def _plan(self, full: bool, days: tuple[date, ...], at: datetime) -> Work | None:
         return plan(self.ledger, self.settings, self.family, full, days, at, self.run_id)
 
-    def _build(self, work: Work, *, is_progress: bool) -> Manifest:
-        """Fill the staging, on the engine that the work is for."""
-        return self.on_engine(
-            is_small(work, self.settings), lambda lake: self._stage(lake, work, is_progress=is_progress)
-        )
-
-    def on_engine(self, is_small: bool, do: "Callable[[Lake], T]") -> "T":
-        """Little is done by the engine of small runs; all else, and what that gives up, by Spark."""
-        if is_small:
-            from jobs.lake.small_engine import small_lake
-
+    def on_engine(self, is_for_few: bool, do: "Callable[[Lake], T]", lease: Lease | None = None) -> "T":
+        """Little is done by the engine of small runs; all else, and what that leaves, by Spark if the lease is ours."""
+        if is_for_few:
             try:
+                from jobs.lake.small_engine import small_lake
+
                 with small_lake(self.settings) as lake:
                     return do(lake)
-            except refusals() as refused:
-                said = str(refused).strip().splitlines()[0][:300]
-                log.warning("%s: the engine of small runs gave up, Spark does it again: %s", self.family, said)
+            except Exception as refused:
+                if not is_refusal(refused):
+                    raise
+                said = next(iter(str(refused).strip().splitlines()), "")[:300]
+                log.warning("%s: left to Spark, %s: %s", self.family, type(refused).__name__, said)
+                log.debug("%s: left to Spark", self.family, exc_info=refused)
+            if lease:
+                self.leases.check(lease)
         return do(self.lake)
 
     def _stage(
-        self, lake: "Lake", work: Work, done: "Sequence[Backfilled]" = (), *, is_progress: bool
+        self, work: Work, lease: Lease, done: "Sequence[Backfilled]" = (), *, is_progress: bool
     ) -> Manifest:  # fmt: skip
-        """Fill the staging with the family's own frames; each is written before the next is asked for."""
+        """Fill the staging on the engine that the work is for."""
         last = latest(self.ledger, self.family)
         self.staging.clear()  # first: a release that was killed must not go on after its commits were undone
         settle(self.ledger, self._tables, last)
-        stage = family_module(self.family).stage
-        frames: Iterable[Staged] = stage(lake, work, done) if done else stage(lake, work)
-        tables = tuple(fill(lake, self.staging, staged, work.held) for staged in frames)
+        is_for_few = not done and is_small(work, self.settings)
+        tables = self.on_engine(is_for_few, lambda lake: self._filled(lake, work, done), lease)
         manifest = manifest_of(work, tables, last.facts.run_id if last else "", is_progress=is_progress)
         self.staging.put(manifest)
         reach("build.staged")
         return manifest
+
+    def _filled(self, lake: "Lake", work: Work, done: "Sequence[Backfilled]") -> tuple[StagedTable, ...]:
+        """The family's own frames in staging; each is written before the next is asked for."""
+        stage = family_module(self.family).stage
+        frames: Iterable[Staged] = stage(lake, work, done) if done else stage(lake, work)
+        return tuple(fill(lake, self.staging, staged, work.held) for staged in frames)
 
     def _judge(self, manifest: Manifest) -> "list[Finding]":
         if not manifest.tables:
@@ -246,7 +251,7 @@ class Runner:
             "unexpected_rows": finding.unexpected_rows,
             "slice": finding.day,
             "ingest_seq": manifest.ingest_seq_to,
-            "contract_version": self.lake.contract(finding.table).version,
+            "contract_version": contract(finding.table, self.settings.schemas_dir).version,
             "recorded_at": now(),
         }
 

@@ -5,18 +5,19 @@ anew, code made for each. The families' frames are built by the very same functi
 they give.
 """
 
+import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import TYPE_CHECKING, cast
 
-import psutil
-
+from jobs.lake.errors import TooMuchError
 from jobs.lake.session import SESSION_CONF
 from jobs.lake.settings import Settings
+from jobs.lake.small_runs import forget_the_killed, own_prefix, scratch_home
 from jobs.lake.tables import Lake
 
 if TYPE_CHECKING:
@@ -25,32 +26,44 @@ if TYPE_CHECKING:
 MODE = "SPARK_CONNECT_MODE_ENABLED"  # PySpark's own switch: which kind of column its functions make
 # Else every column operation walks the Python stack.
 QUIET = {"spark.python.sql.dataFrameDebugging.enabled": "false"}
-NAME = "small-run-"  # of the folder where it keeps things; then comes its process
+ALONE = Lock()  # the switch and the engine's settings are of the whole process
 
 
 class SmallLake(Lake):
     """The tables as the engine of small runs reads them."""
 
     def read_at(self, path: str, version: int | None = None) -> "DataFrame":
-        """The rows by the log: of files read by name this engine does not see the columns that folders tell."""
-        reader = self.spark.read.format("delta")
-        return (reader if version is None else reader.option("versionAsOf", version)).load(path)
+        """The rows at one version, by the log: this engine looks at a frame's files anew whenever it is asked.
+
+        Of files read by name it does not see the columns that folders tell.
+        """
+        from deltalake import DeltaTable
+
+        seen = DeltaTable(path).version() if version is None else version
+        return self.spark.read.format("delta").option("versionAsOf", seen).load(path)
 
     @staticmethod
     def keep(frame: "DataFrame") -> "DataFrame":
         """The same rows, worked out now: this engine knows no other way."""
         return frame.localCheckpoint(eager=True)
 
+    def expect(self, rows: "int | DataFrame") -> None:
+        """TooMuchError where so many are to be worked on that it is Spark's."""
+        if (rows if isinstance(rows, int) else rows.count()) >= self.settings.small_run_rows:
+            raise TooMuchError("more rows are touched than came in")
+
 
 @contextmanager
 def small_lake(settings: Settings) -> Iterator[SmallLake]:
     """The lake on the engine, which is started for it and ends with it; PySpark speaks to no other meanwhile."""
-    folder = settings.home / "tmp"
+    if forget_the_killed(settings):
+        raise TooMuchError("the small run before was killed, perhaps for want of memory")
+    folder = scratch_home(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    _forget_the_killed(folder)
     with (
-        TemporaryDirectory(prefix=f"{NAME}{os.getpid()}-", dir=folder) as scratch,
-        _environment(_engine_settings(settings, scratch)),
+        _alone(),
+        TemporaryDirectory(prefix=own_prefix(), dir=folder) as scratch,
+        _environment(_engine_settings(settings, Path(scratch))),
     ):
         from pysail.spark import SparkConnectServer
         from pyspark.sql.connect.session import SparkSession as RemoteSession
@@ -70,23 +83,26 @@ def small_lake(settings: Settings) -> Iterator[SmallLake]:
             server.stop()
 
 
-def _forget_the_killed(folder: Path) -> None:
-    """Remove what processes left that ended before they could."""
-    for left in folder.glob(f"{NAME}*"):
-        pid = left.name.removeprefix(NAME).partition("-")[0]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _engine_settings(settings: Settings, scratch: str) -> dict[str, str]:
+def _engine_settings(settings: Settings, scratch: Path) -> dict[str, str]:
     """As environment variables, which is where the engine looks: what it keeps and spills lies in `scratch`."""
     return {
         MODE: "1",
         "RUST_LOG": "error",  # or it tells of every hint of ours that it does not need
-        "SAIL_EXECUTION__CHECKPOINT__PATH": f"file://{scratch}",
+        "SAIL_EXECUTION__CHECKPOINT__PATH": scratch.as_uri(),
         "SAIL_EXECUTION__DEFAULT_PARALLELISM": str(settings.spark_cores),
-        "SAIL_RUNTIME__TEMPORARY_FILES__PATHS": f'["{scratch}"]',
+        "SAIL_RUNTIME__TEMPORARY_FILES__PATHS": json.dumps([str(scratch)]),
     }
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One at a time in a process; TooMuchError for a second."""
+    if not ALONE.acquire(blocking=False):
+        raise TooMuchError("this process is at another small run")
+    try:
+        yield
+    finally:
+        ALONE.release()
 
 
 @contextmanager

@@ -3,27 +3,46 @@
 What the engine refuses, Spark does.
 """
 
+import os
+import re
+import shutil
+import socket
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from jobs.lake.errors import ContractError
+import psutil
+
+from jobs.lake.errors import ContractError, ReelhouseError, TooMuchError
 from jobs.lake.scanning import is_local
 from jobs.lake.settings import Settings
 from jobs.lake.work import Work
 
 # Whose numbers are the same on both, to the bit: all but those with logarithms in them.
 FAMILIES = ("funnels", "profiles", "sessions")
-LAKE_ROWS = 50_000_000
+LAKE_ROWS = 10_000_000
+NAME = "small-run-"  # of the folder where a run keeps things; then comes whose it is
+PLAIN = re.compile(r"[A-Za-z0-9._/~+=@,-]+")  # names of folders
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def is_small(work: Work, settings: Settings) -> bool:
-    """Whether the engine may build it: few rows, in a lake of which it was measured how much memory that takes."""
-    return work.family in FAMILIES and work.all_rows < LAKE_ROWS and are_few(work.rows, settings)
+    """Whether the engine may build it."""
+    return is_small_of(work.family, work.rows, work.all_rows, settings)
+
+
+def is_small_of(family: str, rows: int, all_rows: int, settings: Settings) -> bool:
+    """Whether the engine may work on so few rows, in a lake of which it was measured how much memory that takes."""
+    return family in FAMILIES and all_rows < LAKE_ROWS and are_few(rows, settings)
 
 
 def are_few(rows: int, settings: Settings) -> bool:
-    """Whether so many rows are for the engine: few, in a lake on this machine, and nobody named a Spark on another."""
-    return rows < settings.small_run_rows and is_local(settings.lake_root) and not _is_cluster(settings)
+    """Whether so many rows are for the engine: few, in a lake on this machine, and nobody named a Spark on another.
+
+    It does not find its own files where a folder has a space or a `%` in its name.
+    """
+    are_plain = all(PLAIN.fullmatch(place) for place in (settings.lake_root, str(settings.home)))
+    is_here = are_plain and is_local(settings.lake_root) and not _is_cluster(settings)
+    return rows < settings.small_run_rows and is_here
 
 
 def _is_cluster(settings: Settings) -> bool:
@@ -32,8 +51,42 @@ def _is_cluster(settings: Settings) -> bool:
     return bool(is_remote or (settings.spark_master and not settings.spark_master.startswith("local")))
 
 
-def refusals() -> tuple[type[Exception], ...]:
-    """What is raised where the engine gives up a run that Spark may well do."""
-    from pyspark.errors import PySparkException
+def is_refusal(error: Exception) -> bool:
+    """Whether Spark may do what the engine did not: all but our own errors, which it would raise again.
 
-    return (PySparkException, ContractError)  # a check that cannot be evaluated is a broken contract: let Spark say so
+    Of ours these: too much to do, and a contract that cannot be evaluated, for Spark may be able to.
+    """
+    return not isinstance(error, ReelhouseError) or isinstance(error, TooMuchError | ContractError)
+
+
+def forget_the_killed(settings: Settings) -> bool:
+    """Remove what runs left that ended before they could, rows of people among it; whether there was something."""
+    left = [folder for folder in scratch_home(settings).glob(f"{NAME}*") if _is_left(folder)]
+    for folder in left:
+        shutil.rmtree(folder, ignore_errors=True)
+    return bool(left)
+
+
+def scratch_home(settings: Settings) -> Path:
+    """Where small runs put down what they keep."""
+    return settings.home / "tmp"
+
+
+def own_prefix() -> str:
+    """The first words of a folder's name: whose it is."""
+    return f"{NAME}{_host()}-{os.getpid()}-{int(psutil.Process().create_time())}-"
+
+
+def _is_left(folder: Path) -> bool:
+    """Whether the process that made it was one of this machine, and is no more."""
+    host, pid, started = (*folder.name.removeprefix(NAME).split("-"), "", "", "")[:3]
+    if host != _host():
+        return False
+    try:
+        return str(int(psutil.Process(int(pid)).create_time())) != started
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _host() -> str:
+    return socket.gethostname().replace("-", "_")

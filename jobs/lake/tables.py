@@ -121,6 +121,9 @@ class Lake:
         """
         return frame.localCheckpoint(eager=False)
 
+    def expect(self, rows: int | DataFrame) -> None:
+        """Told how many rows are to be worked on, before that begins; an engine for few may refuse."""
+
     def append(self, table: str, frame: DataFrame, *, app: str, version: int, metadata: str | None = None) -> None:
         """Add rows, once per (app, version)."""
         commit = FileCommit(self.contract(table), self.path(table), app, version, metadata)

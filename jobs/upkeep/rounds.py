@@ -23,6 +23,7 @@ from jobs.lake.releasing import is_released, republish, unfinished
 from jobs.lake.runner import lease_name
 from jobs.lake.settings import Settings
 from jobs.lake.settling import settle
+from jobs.lake.small_runs import forget_the_killed
 from jobs.lake.staging import Staging
 from jobs.upkeep.files import MANY_SMALL, Tidied, compact, refresh_log, refuse_too_young, statistics, vacuum
 from jobs.upkeep.forgetting import forget_names
@@ -56,6 +57,7 @@ class Round:
     def tidy(self, tables: Sequence[str]) -> list[Tidied]:
         """Tidy these tables, group by group; LeaseError when the writer of a group is at work."""
         refuse_too_young(self.keep, self._oldest(), self.now)
+        forget_the_killed(self.settings)
         killed = ("a batch that was killed", "end it with `reelhouse ingest`")
         refuse_too_young(self.keep, begun_at(self.ledger), self.now, *killed)
         done: list[Tidied] = []

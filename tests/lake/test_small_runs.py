@@ -10,8 +10,9 @@ import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import psutil
 import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
@@ -20,15 +21,18 @@ from jobs.definitions.row_text import row_text
 from jobs.definitions.unions import together
 from jobs.lake import runner as running
 from jobs.lake.digest import digest_of
+from jobs.lake.errors import ContractError, LeaseError, QualityError, TooMuchError
+from jobs.lake.families import funnels
+from jobs.lake.kill_points import Killed
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import families
 from jobs.lake.runner import Runner
 from jobs.lake.settings import Settings
 from jobs.lake.small_engine import MODE, SmallLake, small_lake
-from jobs.lake.small_runs import is_small, refusals
+from jobs.lake.small_runs import is_refusal, is_small, own_prefix
 from jobs.lake.tables import Lake
 from jobs.lake.work import Work, plan
-from tests.lake.small_shop import ingest, late_view, put
+from tests.lake.small_shop import FUNNEL, ingest, late_view, put
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 WORK = Work("funnels", "r", False, (), 1, 2, None, None, NOW, {}, rows=299_999)
@@ -40,8 +44,8 @@ WORK = Work("funnels", "r", False, (), 1, 2, None, None, NOW, {}, rows=299_999)
         ({}, {}, True),
         ({"rows": 300_000}, {}, False),
         ({"full": True}, {}, True),
-        ({"all_rows": 49_999_999}, {}, True),
-        ({"all_rows": 50_000_000}, {}, False),
+        ({"all_rows": 9_999_999}, {}, True),
+        ({"all_rows": 10_000_000}, {}, False),
         ({"family": "scores"}, {}, False),
         ({}, {"small_run_rows": 0}, False),
         ({"rows": 0}, {"small_run_rows": 0}, False),
@@ -50,11 +54,13 @@ WORK = Work("funnels", "r", False, (), 1, 2, None, None, NOW, {}, rows=299_999)
         ({}, {"spark_master": "spark://cluster:7077"}, False),
         ({}, {"spark_remote": "sc://cluster:15002"}, False),
         ({}, {"lake_uri": "s3a://shop/lake"}, False),
+        ({}, {"lake_uri": "/srv/the lake"}, False),
+        ({}, {"home": Path("/srv/100%")}, False),
     ],
 )
 def test_few_rows_of_this_machine_are_small(task: dict[str, Any], setting: dict[str, Any], expected: bool) -> None:
-    plain = {"spark_master": "", "spark_remote": "", "lake_uri": ""}
-    assert is_small(replace(WORK, **task), Settings(**plain | setting)) is expected
+    plain = {"spark_master": "", "spark_remote": "", "lake_uri": "/srv/shop_1/lake", "home": Path("/srv/shop_1")}
+    assert is_small(replace(WORK, **task), Settings(**(plain | setting))) is expected
 
 
 @pytest.fixture
@@ -71,12 +77,21 @@ def waiting(published: Settings, spark: SparkSession, tmp_path: Path) -> Setting
 
 
 def built(settings: Settings, spark: SparkSession) -> dict[str, str]:
-    """The digests of what is published after a small run."""
+    """The digests of what is published after a run."""
     runner = Runner(settings, "funnels", "small", lambda _: spark)
     for outcome in (runner.build(NOW), runner.check(), runner.release()):
         assert outcome.outcome == "done", outcome.message
+    return digests(settings, spark)
+
+
+def digests(settings: Settings, spark: SparkSession) -> dict[str, str]:
+    """What is published."""
     lake = Lake(settings, spark)
     return {table: digest_of(lake, table) for table in families(settings.schemas_dir)["funnels"]}
+
+
+def none_here(_: Settings) -> SparkSession:
+    raise AssertionError("a small run asked for Spark")
 
 
 def test_a_small_run_asks_no_spark_and_gives_what_spark_gives(
@@ -84,29 +99,116 @@ def test_a_small_run_asks_no_spark_and_gives_what_spark_gives(
 ) -> None:
     other = Path(shutil.copytree(waiting.home, tmp_path / "other"))
     by_spark = waiting.model_copy(update={"home": other, "small_run_rows": 0})
+    runner = Runner(waiting, "funnels", "small", none_here)
+    for outcome in (runner.build(NOW), runner.check(), runner.release()):
+        assert outcome.outcome == "done", outcome.message
+    assert digests(waiting, spark) == built(by_spark, spark)
+    causes = [sorted(map(repr, told(settings))) for settings in (waiting, by_spark)]
+    assert causes[0] == causes[1] != []
 
-    def none_here(_: Settings) -> SparkSession:
-        raise AssertionError("a small run asked for Spark")
 
-    Runner(waiting, "funnels", "small", none_here).build(NOW)
-    assert built(waiting, spark) == built(by_spark, spark)
+def told(settings: Settings) -> list[tuple[Any, ...]]:
+    """The restatements, less when they were written down."""
+    lines = Ledger(settings).read("ops.restatements").to_pylist()
+    return [tuple(value for name, value in line.items() if not name.endswith("_at")) for line in lines]
 
 
-def test_what_the_engine_gives_up_spark_does_and_says_so(
-    waiting: Settings, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_whole_lake_of_few_rows_asks_no_spark_either(waiting: Settings, spark: SparkSession, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(waiting.home, tmp_path / "other"))
+    by_spark = waiting.model_copy(update={"home": other, "small_run_rows": 0})
+    for settings, session in ((waiting, none_here), (by_spark, lambda _: spark)):
+        runner = Runner(settings, "funnels", "whole", session)
+        for outcome in (runner.build(NOW, full=True), runner.check(), runner.release()):
+            assert outcome.outcome == "done", outcome.message
+    assert digests(waiting, spark) == digests(by_spark, spark)
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (PySparkException("no such thing here\nand more of it"), "PySparkException: no such thing here"),
+        (PySparkException(""), "PySparkException: "),
+        (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+        (ContractError("a check cannot be evaluated"), "ContractError: a check cannot be evaluated"),
+        (TooMuchError("too many"), "TooMuchError: too many"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_the_engine_leaves_spark_does_and_a_warning_says_so(
+    failure: Exception, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(_: Any) -> Any:
-        raise PySparkException("no such thing here\nand more of it")
+    monkeypatch.setattr(running, "is_refusal", is_refusal)  # in tests little is forgiven else
+    settings, by = Settings(home=tmp_path, spark_remote="", spark_master=""), []
+    runner = Runner(settings, "funnels", "r", lambda _: cast("SparkSession", None))
 
-    monkeypatch.setattr(SmallLake, "keep", staticmethod(refuse))
-    monkeypatch.setattr(running, "refusals", refusals)  # which fail in tests else
-    asked: list[bool] = []
-    runner = Runner(waiting, "funnels", "small", lambda _: asked.append(True) or spark)
+    def work(lake: Lake) -> str:
+        by.append(type(lake))
+        if isinstance(lake, SmallLake):
+            raise failure
+        return "done"
+
     with caplog.at_level(logging.WARNING, running.__name__):
-        assert runner.build(NOW).outcome == "done"
-    assert asked
+        assert runner.on_engine(True, work) == "done"
+    assert by == [SmallLake, Lake]
     [said] = [record.getMessage() for record in caplog.records if record.name == running.__name__]
-    assert said == "funnels: the engine of small runs gave up, Spark does it again: no such thing here"
+    assert said == f"funnels: left to Spark, {words}"
+
+
+@pytest.mark.parametrize("failure", [QualityError("red"), LeaseError("lost"), Killed("here")], ids=repr)
+def test_what_spark_would_raise_again_is_raised_at_once(failure: BaseException, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, spark_remote="", spark_master="")
+
+    def work(_: Lake) -> None:
+        raise failure
+
+    with pytest.raises(type(failure)):
+        Runner(settings, "funnels", "r", none_here).on_engine(True, work)
+
+
+def test_who_has_lost_the_lease_meanwhile_does_not_begin_again(waiting: Settings, spark: SparkSession) -> None:
+    runner = Runner(waiting, "funnels", "r", none_here)
+    lost = runner.leases.acquire("family:funnels", "r")
+    runner.leases.release(lost)
+    other = runner.leases.acquire("family:funnels", "another")
+
+    def work(_: Lake) -> None:
+        raise TooMuchError("too many")
+
+    with pytest.raises(LeaseError):
+        runner.on_engine(True, work, lost)
+    runner.leases.release(other)
+
+
+def test_a_rebuild_that_only_the_family_knows_of_is_weighed_before_it_begins(
+    waiting: Settings, spark: SparkSession
+) -> None:
+    """One row has come, and a funnel nobody built: all there is must be read."""
+    name = f"{FUNNEL}.yaml"
+    text = (waiting.schemas_dir / "funnels" / name).read_text()
+    (waiting.schemas_dir / "funnels" / f"new_{name}").write_text(text.replace(f"name: {FUNNEL}", "name: another"))
+    tight = waiting.model_copy(update={"small_run_rows": 2})
+    task = plan(Ledger(tight), tight, "funnels", False, (), NOW)
+    assert task
+    assert is_small(task, tight)
+    with small_lake(tight) as lake, pytest.raises(TooMuchError):
+        list(funnels.stage(lake, task))
+
+
+def test_one_small_run_at_a_time_in_a_process(tmp_path: Path) -> None:
+    settings, before = Settings(home=tmp_path, spark_remote="", spark_master=""), dict(os.environ)
+    with small_lake(settings), pytest.raises(TooMuchError, match="another small run"), small_lake(settings):
+        pass
+    assert dict(os.environ) == before
+
+
+def test_a_table_that_grows_meanwhile_is_read_as_it_was(waiting: Settings) -> None:
+    with small_lake(waiting) as lake:
+        views = lake.read("silver.views")
+        count = views.count()
+        ledger = Ledger(waiting)
+        ledger.append("silver.views", ledger.read("silver.views").slice(0, 1).to_pylist())
+        assert views.count() == count
+        assert lake.read("silver.views").count() == count + 1
 
 
 def test_the_engine_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -125,15 +227,21 @@ def test_the_engine_leaves_nothing_behind(tmp_path: Path) -> None:
         socket.create_connection((host, int(port)), timeout=3)
 
 
-def test_what_a_killed_run_left_the_next_one_removes(tmp_path: Path) -> None:
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    left, alive = (tmp_path / "tmp" / f"small-run-{pid}-x" for pid in (ended.pid, os.getpid()))
-    for folder in (left, alive):
-        folder.mkdir(parents=True)
-    with small_lake(Settings(home=tmp_path, spark_remote="", spark_master="")):
-        assert not left.exists()
-        assert alive.exists()
+def test_after_a_run_that_was_killed_the_next_is_left_to_spark(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, spark_remote="", spark_master="")
+    with subprocess.Popen(["sleep", "60"]) as killed:
+        started = int(psutil.Process(killed.pid).create_time())
+        own = own_prefix().split("-")
+        folder = tmp_path / "tmp" / "-".join([*own[:3], str(killed.pid), str(started), "x"])
+        (folder / "rows").mkdir(parents=True)
+        with small_lake(settings):
+            assert folder.exists()  # it is at work
+        killed.kill()
+    with pytest.raises(TooMuchError, match="was killed"), small_lake(settings):
+        pass
+    assert not folder.exists()
+    with small_lake(settings):
+        pass
 
 
 def test_a_failure_within_leaves_nothing_behind_either(tmp_path: Path) -> None:

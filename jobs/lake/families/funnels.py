@@ -57,10 +57,12 @@ def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterator[S
     lost = displaced(lake, work)
     is_new = work.full or work.ingest_seq_from < 0 or lost.of_things or _is_new(definitions, Ledger(lake.settings))
     if is_new or (lost.erased and _are_in_old_versions(gold, definitions, lost)):
+        lake.expect(work.all_rows)
         gold = _without_erased(gold, lost)
         yield from rebuild(silver, gold, definitions, level, lake.keep)
     else:
         touched = lake.keep(_touched(lake, work, silver, gold, lost.users, is_mixed=bool(done)))
+        lake.expect(touched)
         if done:
             yield from swap(silver, gold, definitions, touched, level, done, lake.keep)
         else:

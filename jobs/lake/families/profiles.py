@@ -43,11 +43,13 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
     kept = history.where(~lost.is_erased()) if lost.erased else history
     last_day = None if work.full or work.ingest_seq_from < 0 or lost.of_things else _last_day(lake)
     if last_day is None:
+        lake.expect(work.all_rows)
         yield from forgetting(rebuild(silver, kept, as_of_day, lake.keep), history, lost)
         return
     gold = replace(Gold(*(lake.read(table) for table in tables(Gold))), user_profiles_history=kept)
     touched = _touched(lake, work, silver, gold, lost.users)
     is_new_day = last_day != as_of_day.day
+    lake.expect(gold.user_days if is_new_day else touched.users)
     if is_new_day or not touched.users.isEmpty():
         fresh = refresh(silver, gold, touched, as_of_day, is_new_day=is_new_day, keep=lake.keep)
         yield from forgetting(fresh, history, lost)
@@ -101,6 +103,7 @@ def edges_now(lake: Lake, work: Work, silver: Silver, *, is_unsure: bool) -> Edg
     """New facts added to what is published; anew where a fact is gone again (`is_unsure`), or days are done again."""
     known, facts = lake.read(TABLE), (silver.views, silver.likes, silver.orders)
     if is_unsure or days_again(lake, work):
+        lake.expect(work.all_rows)
         return made_anew(facts, known, lake.keep)
     views, likes, orders = (rows.where(F.col("ingest_seq") > work.ingest_seq_from) for rows in facts)
     return added_to(known, (views, likes, orders), lake.keep)

@@ -23,6 +23,7 @@ def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterator[S
     """
     facts = _facts(lake, work)
     if work.full or work.ingest_seq_from < 0:
+        lake.expect(work.all_rows)
         yield from rebuild(facts)
     else:
         days, known, zone = days_again(lake, work), lake.read(TABLE), lake.settings.business_zone

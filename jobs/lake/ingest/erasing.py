@@ -24,6 +24,7 @@ from jobs.lake.ingest.refusals import IN_BRONZE
 from jobs.lake.ingest.steps import Done
 from jobs.lake.kill_points import reach
 from jobs.lake.ledger import Ledger
+from jobs.lake.small_runs import forget_the_killed
 from jobs.lake.tables import Lake
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def erase(ingest: "Ingest", asked: Asked) -> tuple[Found, Done | None]:
         while progress(ingest.ledger).is_unfinished:
             ingest.once(lease)
         lake = ingest.lake()
+        forget_the_killed(lake.settings)
         found = find(lake, asked.user)
         refuse_named(asked, found.names)
         if found.is_nothing and is_known(ingest.ledger, found, asked):

@@ -17,7 +17,7 @@ from jobs.lake.publications import Release, families, inputs_of, release_id, rel
 from jobs.lake.restating.cells import RESTATED, Change, changes
 from jobs.lake.restating.splitting import split
 from jobs.lake.restating.step import Parts, Step, rolled_back
-from jobs.lake.small_runs import are_few
+from jobs.lake.small_runs import is_small_of
 from jobs.lake.work import touched_days
 
 if TYPE_CHECKING:
@@ -76,10 +76,16 @@ def restatements(runner: "Runner", step: Step, tables: Sequence[str]) -> Iterato
 
 def _parts(runner: "Runner", step: Step, found: Sequence[Change]) -> Parts:
     """By how much each cause changed the cells; few news are looked up without Spark."""
-    inputs, until = inputs_of(runner.family, runner.settings.schemas_dir), step.after.facts.ingest_seq
-    _, rows = touched_days(runner.ledger, inputs, step.since, until)
     explain = _explain(runner.family)
-    return runner.on_engine(are_few(rows, runner.settings), lambda lake: explain(lake, step, found))
+    return runner.on_engine(_is_small(runner, step), lambda lake: explain(lake, step, found))
+
+
+def _is_small(runner: "Runner", step: Step) -> bool:
+    """Whether few rows say why the cells changed: few news, and all changed days named, or little there at all."""
+    inputs, until = inputs_of(runner.family, runner.settings.schemas_dir), step.after.facts.ingest_seq
+    news, ever = (touched_days(runner.ledger, inputs, since, until)[1] for since in (step.since, -1))
+    are_named = all(step.days(table) for table in step.after.versions if table in RESTATED)
+    return is_small_of(runner.family, news if are_named else ever, ever, runner.settings)
 
 
 def evidence(ledger: Ledger, step: Step) -> Callable[[str], str]:
@@ -116,7 +122,7 @@ def _changes(runner: "Runner", step: Step, table: str) -> Iterator[Change]:
 
 
 def _explain(family: str) -> Explain:
-    """How the causes of a family's changes are found; it takes Spark, so it is imported when there is something."""
+    """How the causes of a family's changes are found; it takes long to import, so only when there is something."""
     from jobs.lake.restating import causes
 
     return {"funnels": causes.of_funnels, "scores": causes.of_scores}[family]

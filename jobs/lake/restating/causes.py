@@ -27,7 +27,7 @@ SIGNS = {funnel_causes.BEFORE: -1, funnel_causes.AFTER: 1}
 
 
 def of_funnels(lake: Lake, step: Step, changes: Sequence[Change]) -> Parts:
-    """By how much each cause's people changed the counts of the changed rows; two Spark jobs at most."""
+    """By how much each cause's people changed the counts of the changed rows; two jobs at most."""
     from jobs.definitions.funnel.checking import read_definitions
 
     definitions = read_definitions(lake.settings.schemas_dir)

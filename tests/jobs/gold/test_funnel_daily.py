@@ -58,6 +58,12 @@ def test_staff_and_children_are_counted_beside(monday):
     assert (monday["watched"].set_aside_people_count, monday["watched"].set_aside_attempts_count) == (2, 2)
 
 
+def test_nobody_is_excluded_but_who_has_an_attempt_that_is(daily):
+    """Not those either who are set aside, and count in no other column."""
+    assert [key for key, row in daily.items() if row.excluded_people_count > row.excluded_attempts_count] == []
+    assert sum(row.set_aside_people_count for row in daily.values()) >= 2
+
+
 def test_the_median_is_kept_doubled_and_quantiles_are_exact(monday):
     row, minute = monday["paid"], 60_000_000
     assert row.decision_median_doubled_us == 2 * 9 * minute
