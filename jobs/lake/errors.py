@@ -52,6 +52,8 @@ class QueryError(UsageError):
 class TooMuchError(ReelhouseError):
     """The engine of small runs leaves a run to Spark; told in a warning, never to the caller."""
 
+    runbook = "build.md"
+
 
 class StoppedError(ReelhouseError):
     """A backfill was paused or cancelled while it was at work."""
