@@ -76,15 +76,18 @@ def test_a_torn_commit_of_a_release_is_made_again_from_what_was_staged(shop: Set
 
 
 def test_what_nothing_holds_any_more_is_left_as_it_is(shop: Settings, spark: SparkSession) -> None:
+    last = latest(Ledger(shop), "funnels")
+    assert last
     tables, staging = list(torn(shop)), Staging(shop, "funnels")
+    some = next(table for table in tables if last.tables[table].rows)  # of no rows no file is needed
     for table in tables:  # as upkeep does where somebody was erased
         vacuum(empty(staging.path(table)), timedelta(0))
     with pytest.raises(WriteError, match="what was staged for that is gone; nothing was changed"):
-        mend(shop, tables[0], "mend", lambda _: spark)
+        mend(shop, some, "mend", lambda _: spark)
     staging.clear()
     with pytest.raises(WriteError, match="what was staged for that is gone; nothing was changed"):
-        mend(shop, tables[0], "mend", lambda _: spark)
-    assert [one.kind for one in ailments_of(shop, tables[0])] == [Kind.newest_commit]
+        mend(shop, some, "mend", lambda _: spark)
+    assert [one.kind for one in ailments_of(shop, some)] == [Kind.newest_commit]
 
 
 def empty(path: str) -> DeltaTable:

@@ -19,6 +19,7 @@ from pyspark.sql import SparkSession
 
 from jobs.definitions.row_text import row_text
 from jobs.definitions.unions import together
+from jobs.drills.records import NOON
 from jobs.lake import runner as running
 from jobs.lake.digest import digest_of
 from jobs.lake.errors import ContractError, LeaseError, QualityError, TooMuchError
@@ -32,7 +33,7 @@ from jobs.lake.small_engine import MODE, SmallLake, small_lake
 from jobs.lake.small_runs import is_refusal, is_small, own_prefix
 from jobs.lake.tables import Lake
 from jobs.lake.work import Work, plan
-from tests.lake.small_shop import FUNNEL, ingest, late_view, put
+from tests.lake.small_shop import FUNNEL, ingest, publish, put, watched
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 WORK = Work("funnels", "r", False, (), 1, 2, None, None, NOW, {}, rows=299_999)
@@ -71,7 +72,8 @@ def waiting(published: Settings, spark: SparkSession, tmp_path: Path) -> Setting
     made = published.model_copy(
         update={"home": home, "schemas_dir": home / "schemas", "kafka_bootstrap_servers": f"file:{home / 'topics'}"}
     )
-    put(made, [late_view()])
+    publish(made, spark)  # whatever others left
+    put(made, [watched(7, 88, NOON + timedelta(hours=2), is_refused=False)])
     ingest(made, spark)
     return made
 

@@ -175,7 +175,8 @@ def test_a_grown_watermark_is_work_and_the_same_one_is_not(toys, monkeypatch):
 def test_our_spark_is_there_before_great_expectations_looks_for_one(toys, monkeypatch):
     opened: list[str] = []
     monkeypatch.setattr("jobs.lake.quality.Gate", lambda: opened.append("gate"))
-    runner = Runner(toys.settings, FAMILY, "run-1", session=lambda _: opened.append("session"))
+    by_spark = toys.settings.model_copy(update={"small_run_rows": 0})
+    runner = Runner(by_spark, FAMILY, "run-1", session=lambda _: opened.append("session"))
     staged = StagedTable(
         table="gold.toy_log", mode="append", slices=(), version=0, table_id="t", rows=1, removed_version=None,
         contract_version="1.0.0",
