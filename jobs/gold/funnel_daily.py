@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from jobs.definitions.balanced import joined
 from jobs.definitions.funnel.model import Definition, Key
+from jobs.definitions.json_text import json_text
 from jobs.definitions.segments import NONE
 from jobs.definitions.sketch import sketch
 
@@ -147,7 +148,7 @@ def by_breakdown(counted: DataFrame, definitions: Sequence[Definition]) -> DataF
     value = (
         F.when(F.size("parts") == 0, ALL)
         .when(F.size("parts") == 1, F.get(values, F.lit(0)))
-        .otherwise(F.to_json(values))
+        .otherwise(json_text(values))
     )
     return counted.join(named, on=["funnel", "funnel_version"], how="inner").withColumn("breakdown_value", value)
 

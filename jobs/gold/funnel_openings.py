@@ -6,6 +6,8 @@ Grain: funnel x funnel_version x entry_date x user_id x breakdown_key x set_asid
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.definitions.json_text import json_text
+
 GRAIN = ["funnel", "funnel_version", "entry_date", "user_id", "breakdown_key", "set_aside"]
 
 
@@ -15,7 +17,7 @@ def build(outcomes: DataFrame) -> DataFrame:
     `maturity_times` lists when each attempt matures, so that any watermark finds the exact number of mature ones; the
     first entry (of equal instants the later by id) is the person's best among them (rule 9a).
     """
-    opened = outcomes.where("reached <= 1").withColumn("breakdown_key", F.to_json("breakdowns"))
+    opened = outcomes.where("reached <= 1").withColumn("breakdown_key", json_text(F.col("breakdowns")))
     latest_id = F.max_by("entry_event_id", F.struct(-F.unix_micros("entry_at"), "entry_event_id"))
     return opened.groupBy(*GRAIN).agg(
         F.any_value("breakdowns").alias("breakdowns"),

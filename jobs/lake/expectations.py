@@ -160,7 +160,7 @@ def _library_number(promised: Contract, check: Check) -> str:
         return _copies(check.arguments.get("properties") or [check.column])
     wrong = _wrong(promised, check)
     if check.unit == "percent":
-        return f"COALESCE(100.0 * COUNT_IF({wrong}) / NULLIF(COUNT(*), 0), 0)"
+        return f"COALESCE(100D * COUNT_IF({wrong}) / NULLIF(COUNT(*), 0), 0)"  # a decimal has other digits elsewhere
     return f"COUNT_IF({wrong})"
 
 

@@ -31,8 +31,12 @@ def is_small(work: Work, settings: Settings) -> bool:
 
 
 def is_small_of(family: str, rows: int, all_rows: int, settings: Settings) -> bool:
-    """Whether the engine may work on so few rows, in a lake of which it was measured how much memory that takes."""
-    return family in FAMILIES and all_rows < LAKE_ROWS and are_few(rows, settings)
+    """Whether the engine may work on so few rows, in a lake of which it was measured how much memory that takes.
+
+    Funnels only while all of them ask for what was compared.
+    """
+    is_little = family in FAMILIES and all_rows < LAKE_ROWS and are_few(rows, settings)
+    return is_little and (family != "funnels" or _are_portable(settings.schemas_dir))
 
 
 def are_few(rows: int, settings: Settings) -> bool:
@@ -43,6 +47,16 @@ def are_few(rows: int, settings: Settings) -> bool:
     are_plain = all(PLAIN.fullmatch(place) for place in (settings.lake_root, str(settings.home)))
     is_here = are_plain and is_local(settings.lake_root) and not _is_cluster(settings)
     return rows < settings.small_run_rows and is_here
+
+
+def _are_portable(schemas_dir: Path) -> bool:
+    """Whether every funnel means the same on both engines; one run makes them all."""
+    from jobs.definitions.funnel.checking import read_definitions
+    from jobs.definitions.funnel.portable import is_portable
+    from jobs.definitions.funnel.vocabulary import properties
+
+    types = properties(schemas_dir)
+    return all(is_portable(one, types) for one in read_definitions(schemas_dir))
 
 
 def _is_cluster(settings: Settings) -> bool:

@@ -15,6 +15,7 @@ from jobs.definitions.balanced import joined
 from jobs.definitions.funnel import order_lines
 from jobs.definitions.funnel.model import Definition, Exclusion, Step
 from jobs.definitions.funnel.vocabulary import ACTS, DERIVED, FROM_LINES, FROM_USERS, FROM_VIDEOS, TOPIC_PREFIX
+from jobs.definitions.json_text import json_text
 from jobs.definitions.money import gross_fen
 from jobs.definitions.unions import together
 from jobs.definitions.watching import ASKED, is_completed_view, is_valid_view
@@ -160,7 +161,7 @@ def _hold(definition: Definition) -> Column:
     """The key that all steps share, as JSON; null where one of its parts is."""
     parts = {name: order_lines.product() if name == FROM_LINES else F.col(name) for name in definition.hold}
     complete = reduce(Column.__and__, [part.isNotNull() for part in parts.values()])
-    return F.when(complete, F.to_json(F.struct(*[part.alias(name) for name, part in parts.items()])))
+    return F.when(complete, json_text(F.struct(*[part.alias(name) for name, part in parts.items()])))
 
 
 def _bits(parts: Sequence[Step | Exclusion]) -> Column:

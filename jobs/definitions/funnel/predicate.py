@@ -46,6 +46,19 @@ def _duck() -> DuckDBPyConnection:
 
 def properties_of(where: str) -> set[str]:
     """The properties a predicate asks about; DefinitionError when it is none, or depends on more than the event."""
+    names: set[str] = set()
+    for part in syntax_of(where):
+        if part.get("class") in UNFIT:
+            raise DefinitionError(f"has {UNFIT[part['class']]}; ask only about the event's own properties")
+        if part.get("class") == "FUNCTION" and part["function_name"].lower() in UNSTEADY:
+            raise DefinitionError(f"calls {part['function_name']}(), which differs from run to run; remove it")
+        if part.get("class") == "COLUMN_REF":
+            names.add(part["column_names"][0])
+    return names
+
+
+def syntax_of(where: str) -> Iterator[dict[str, Any]]:
+    """Every object of a predicate's syntax tree, as DuckDB writes it; DefinitionError when it is none."""
     if not _is_text(where):
         raise DefinitionError("is no SQL predicate: it has a character that is none; see docs/funnels.md")
     text = _duck().execute("SELECT json_serialize_sql(?)", [f"SELECT ({where}\n)"]).fetchone()
@@ -57,15 +70,7 @@ def properties_of(where: str) -> set[str]:
     node = statements[0]["node"] if len(statements) == 1 else {}
     if node.get("type") != "SELECT_NODE" or len(node["select_list"]) != 1 or node["from_table"]["type"] != "EMPTY":
         raise DefinitionError("is more than one predicate; join conditions with AND")
-    names: set[str] = set()
-    for part in _parts(node["select_list"][0]):
-        if part.get("class") in UNFIT:
-            raise DefinitionError(f"has {UNFIT[part['class']]}; ask only about the event's own properties")
-        if part.get("class") == "FUNCTION" and part["function_name"].lower() in UNSTEADY:
-            raise DefinitionError(f"calls {part['function_name']}(), which differs from run to run; remove it")
-        if part.get("class") == "COLUMN_REF":
-            names.add(part["column_names"][0])
-    return names
+    return _parts(node["select_list"][0])
 
 
 def _is_text(where: str) -> bool:
