@@ -21,7 +21,7 @@ from jobs.lake.settings import Settings
 from jobs.lake.tables import Lake
 from tests.bench.harness import Contender, DifferError
 from tests.bench.incremental_peers import PEERS, check_peer, write_new_facts
-from tests.bench.places import Shelf, jvm_of, own_settings, own_spark
+from tests.bench.places import Shelf, jvm_of, own_settings, own_spark, slug
 from tests.bench.shop_days import NEW_PERCENT, TOLD_AT, Shop, take_in
 
 FACTS, DAYS, OTHER_DAYS = 3_500_000, 30, (10, 60)  # a full rebuild takes a minute
@@ -163,7 +163,7 @@ def run_of(
 
     Asked once, in the warm-up: to check, release and read back takes as long as the run, and each run does the same.
     """
-    shelf = Shelf(place.folder / name.replace(" ", "-").replace(":", ""))
+    shelf = Shelf(place.folder / slug(name))
     known: dict[str, tuple[str, ...]] = {}
 
     def prepare() -> None:
