@@ -129,8 +129,8 @@ class Leases:
 
 def holder_of(run_id: str) -> str:
     """This process, in words another process can look up: run, host, process id and its start."""
-    started = int(psutil.Process().create_time())
-    return f"{run_id} host={socket.gethostname()} pid={os.getpid()} started={started}"
+    host, pid, started = this_process()
+    return f"{run_id} host={host} pid={pid} started={started}"
 
 
 def is_held(lease: Lease, moment: datetime) -> bool:
@@ -141,13 +141,22 @@ def is_held(lease: Lease, moment: datetime) -> bool:
 def is_dead(holder: str) -> bool:
     """Whether the holder was a process of this host that is no more; of another host nobody can know."""
     facts = dict(word.split("=", 1) for word in holder.split() if "=" in word)
-    if facts.get("host") != socket.gethostname() or not facts.get("pid", "").isdigit():
+    return has_ended(*(facts.get(name, "") for name in ("host", "pid", "started")))
+
+
+def this_process() -> tuple[str, int, int]:
+    """Host, process id and the second it started: nobody else's, whatever ids are given out again."""
+    return socket.gethostname(), os.getpid(), int(psutil.Process().create_time())
+
+
+def has_ended(host: str, pid: str, started: str) -> bool:
+    """Whether that was a process of this host, and is no more."""
+    if host != socket.gethostname() or not pid.isdigit():
         return False
     try:
-        started = psutil.Process(int(facts["pid"])).create_time()
+        return str(int(psutil.Process(int(pid)).create_time())) != started
     except psutil.NoSuchProcess:
         return True
-    return str(int(started)) != facts.get("started")
 
 
 def _by_name(rows: list[dict[str, Any]]) -> dict[str, Lease]:

@@ -35,6 +35,8 @@ ON_LOOPBACK = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "12
 LOGGING = ROOT / "infra" / "spark" / "log4j2.properties"
 # Jobs of seconds on few cores: a collector that works beside them takes a tenth of the processor from them.
 COLLECTOR = "-XX:+UseParallelGC"
+# Else every column operation walks the Python stack, which costs more than building the plan.
+QUIET = {"spark.python.sql.dataFrameDebugging.enabled": "false"}
 
 
 def static_conf(settings: Settings) -> dict[str, str]:
@@ -57,24 +59,18 @@ def static_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.ui.retainedExecutions": "10",
         "spark.sql.maxPlanStringLength": "20000",
         "spark.driver.memory": f"{settings.spark_memory_mb}m",
-        **({} if _is_cluster(settings) else ON_LOOPBACK),
+        **({} if settings.is_cluster else ON_LOOPBACK),
         "spark.sql.codegen.cache.maxEntries": "1000",  # ingest alone has several hundred pieces of generated code
         "spark.sql.warehouse.dir": str(settings.home / "spark-warehouse"),
         "spark.executorEnv.PYTHONPATH": str(ROOT),
         "spark.log.level": "WARN",
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING.as_uri()} {COLLECTOR}",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
-        # Else every column operation walks the Python stack, which costs more than building the plan.
-        "spark.python.sql.dataFrameDebugging.enabled": "false",
+        **QUIET,
         "spark.databricks.delta.schema.autoMerge.enabled": "false",
         **SESSION_CONF,
         **settings.more_spark_conf,
     }
-
-
-def _is_cluster(settings: Settings) -> bool:
-    """Whether the workers of our sessions are not of this machine."""
-    return bool(settings.spark_master) and not settings.spark_master.startswith("local")
 
 
 def _refuse_silent(remote: str) -> None:
@@ -98,7 +94,7 @@ def open_session(settings: Settings, name: str = "reelhouse") -> SparkSession:
             spark.conf.set(key, value)
         return spark
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers need our packages, not the first python3 on PATH
-    if not _is_cluster(settings):
+    if not settings.is_cluster:
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     if not os.environ.get("SPARK_REMOTE"):
         os.environ.pop("SPARK_REMOTE", None)  # set but empty, it would forbid a session of our own

@@ -182,6 +182,11 @@ class Settings(BaseSettings):
         return self.key_file or self.home / "keys" / "pseudonyms.json"
 
     @property
+    def is_cluster(self) -> bool:
+        """Whether the workers of our own sessions are not of this machine."""
+        return bool(self.spark_master) and not self.spark_master.startswith("local")
+
+    @property
     def more_spark_conf(self) -> dict[str, str]:
         """What `spark_conf` says, by name; it wins over what we set."""
         return _conf(self.spark_conf) if self.spark_conf else {}

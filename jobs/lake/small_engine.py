@@ -15,7 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, cast
 
 from jobs.lake.errors import TooMuchError
-from jobs.lake.session import SESSION_CONF
+from jobs.lake.session import QUIET, SESSION_CONF
 from jobs.lake.settings import Settings
 from jobs.lake.small_runs import forget_the_killed, own_prefix, scratch_home
 from jobs.lake.tables import Lake
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 MODE = "SPARK_CONNECT_MODE_ENABLED"  # PySpark's own switch: which kind of column its functions make
-# Else every column operation walks the Python stack.
-QUIET = {"spark.python.sql.dataFrameDebugging.enabled": "false"}
 ALONE = Lock()  # the switch and the engine's settings are of the whole process
 
 

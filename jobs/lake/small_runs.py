@@ -3,16 +3,13 @@
 What the engine refuses, Spark does.
 """
 
-import os
 import re
 import shutil
-import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psutil
-
 from jobs.lake.errors import ContractError, ReelhouseError, TooMuchError
+from jobs.lake.leases import has_ended, this_process
 from jobs.lake.scanning import is_local
 from jobs.lake.settings import Settings
 from jobs.lake.work import Work
@@ -45,7 +42,7 @@ def are_few(rows: int, settings: Settings) -> bool:
     It does not find its own files where a folder has a space or a `%` in its name.
     """
     are_plain = all(PLAIN.fullmatch(place) for place in (settings.lake_root, str(settings.home)))
-    is_here = are_plain and is_local(settings.lake_root) and not _is_cluster(settings)
+    is_here = are_plain and is_local(settings.lake_root) and not _is_elsewhere(settings)
     return rows < settings.small_run_rows and is_here
 
 
@@ -59,10 +56,10 @@ def _are_portable(schemas_dir: Path) -> bool:
     return all(is_portable(one, types) for one in read_definitions(schemas_dir))
 
 
-def _is_cluster(settings: Settings) -> bool:
+def _is_elsewhere(settings: Settings) -> bool:
     """Whether jobs are meant for other machines; our own server is named to Airflow's tasks, and is none."""
     is_remote = settings.spark_remote and urlsplit(settings.spark_remote).hostname not in LOOPBACK
-    return bool(is_remote or (settings.spark_master and not settings.spark_master.startswith("local")))
+    return bool(is_remote) or settings.is_cluster
 
 
 def is_refusal(error: Exception) -> bool:
@@ -87,20 +84,13 @@ def scratch_home(settings: Settings) -> Path:
 
 
 def own_prefix() -> str:
-    """The first words of a folder's name: whose it is."""
-    return f"{NAME}{_host()}-{os.getpid()}-{int(psutil.Process().create_time())}-"
+    """The first words of a folder's name: whose it is. The host, which may have a dash in it, comes last."""
+    host, pid, started = this_process()
+    return f"{NAME}{pid}-{started}-{host}."
 
 
 def _is_left(folder: Path) -> bool:
     """Whether the process that made it was one of this machine, and is no more."""
-    host, pid, started = (*folder.name.removeprefix(NAME).split("-"), "", "", "")[:3]
-    if host != _host():
-        return False
-    try:
-        return str(int(psutil.Process(int(pid)).create_time())) != started
-    except psutil.NoSuchProcess:
-        return True
-
-
-def _host() -> str:
-    return socket.gethostname().replace("-", "_")
+    pid, _, rest = folder.name.removeprefix(NAME).partition("-")
+    started, _, named = rest.partition("-")
+    return has_ended(named.rpartition(".")[0], pid, started)

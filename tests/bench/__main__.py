@@ -34,17 +34,8 @@ MODULES = {  # benchmark → module with an arena
 ALONE = {"B5-profiles"}  # raced only when named: as long as B5
 WIDTH = 120
 RACING = (
-    "pyspark",
-    "pysail",
-    "delta-spark",
-    "deltalake",
-    "duckdb",
-    "polars",
-    "chdb",
-    "kafka-python",
-    "orjson",
-    "numba",
-)
+    "pyspark", "pysail", "delta-spark", "deltalake", "duckdb", "polars", "chdb", "kafka-python", "orjson", "numba",
+)  # fmt: skip
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 COLUMNS = {
     "contender": "left", "role": "left", "wall s": "right", "least–most": "right", "CPU s": "right",

@@ -233,8 +233,8 @@ def test_after_a_run_that_was_killed_the_next_is_left_to_spark(tmp_path: Path) -
     settings = Settings(home=tmp_path, spark_remote="", spark_master="")
     with subprocess.Popen(["sleep", "60"]) as killed:
         started = int(psutil.Process(killed.pid).create_time())
-        own = own_prefix().split("-")
-        folder = tmp_path / "tmp" / "-".join([*own[:3], str(killed.pid), str(started), "x"])
+        own = own_prefix().split("-", 4)
+        folder = tmp_path / "tmp" / "-".join([*own[:2], str(killed.pid), str(started), f"{own[4]}x"])
         (folder / "rows").mkdir(parents=True)
         with small_lake(settings):
             assert folder.exists()  # it is at work
