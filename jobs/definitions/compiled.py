@@ -56,3 +56,18 @@ def compiled(function: F) -> F:
     _use_cache_dir()
     machine_code: Any = numba.njit(cache=True, nogil=True)(function)
     return machine_code  # type: ignore[no-any-return]
+
+
+def inlined(function: F) -> F:
+    """The same for a part of a kernel that makes no array: it becomes a piece of whoever calls it.
+
+    Numba counts references to each array that a call hands on. A tuple of arrays, handed on for every field of every
+    body, costs more in that than the reading; where nothing is made, nothing needs counting (`_nrt`).
+    """
+    if is_plain:
+        return function
+    import numba
+
+    _use_cache_dir()
+    machine_code: Any = numba.njit(cache=True, nogil=True, forceinline=True, _nrt=False)(function)
+    return machine_code  # type: ignore[no-any-return]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.definitions.compiled import compiled
+from jobs.definitions.compiled import compiled, inlined
 
 Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
@@ -65,7 +65,7 @@ class Found(NamedTuple):
     stamps: Ints
 
 
-@compiled
+@inlined
 def _past_white(text: Bytes, at: int, end: int) -> int:
     """The next place that is no white space."""
     while at < end and (text[at] == SPACE or text[at] == 10 or text[at] == 13 or text[at] == 9):
@@ -73,7 +73,7 @@ def _past_white(text: Bytes, at: int, end: int) -> int:
     return at
 
 
-@compiled
+@inlined
 def _is_word(text: Bytes, at: int, end: int, word: bytes) -> bool:
     """Whether the text goes on with `word`."""
     if at + len(word) > end:
@@ -84,7 +84,7 @@ def _is_word(text: Bytes, at: int, end: int, word: bytes) -> bool:
     return True
 
 
-@compiled
+@inlined
 def _past_character(text: Bytes, at: int, end: int) -> int:
     """The place after a character of several bytes (RFC 3629: none overlong, no surrogate, none above U+10FFFF)."""
     lead = text[at]
@@ -104,13 +104,13 @@ def _past_character(text: Bytes, at: int, end: int) -> int:
     return at + size
 
 
-@compiled
+@inlined
 def _is_simple_escape(letter: int) -> bool:
     r"""Whether `\` and this letter stand for one character: all but `\u`."""
     return letter in (QUOTE, BACKSLASH, 47, 98, 102, LETTER_N, 114, LETTER_T)
 
 
-@compiled
+@inlined
 def _closing_quote(text: Bytes, at: int, end: int) -> tuple[int, int]:
     """The place of the quote that ends a string begun before `at`, and ESCAPED or 0."""
     escaped = 0
@@ -134,7 +134,7 @@ def _closing_quote(text: Bytes, at: int, end: int) -> tuple[int, int]:
     return -1, 0
 
 
-@compiled
+@inlined
 def _number(text: Bytes, at: int, end: int) -> tuple[int, int]:
     """The place after a whole number of 64 bits, and the number."""
     negative = text[at] == MINUS
@@ -154,7 +154,7 @@ def _number(text: Bytes, at: int, end: int) -> tuple[int, int]:
     return at, value if negative else -value
 
 
-@compiled
+@inlined
 def _scalar(text: Bytes, at: int, end: int, kind: int, values: Ints, sizes: Ints, slot: int, column: int) -> int:
     """Take a string, whole number, boolean or null; the place after it."""
     letter = text[at]
@@ -182,7 +182,7 @@ def _scalar(text: Bytes, at: int, end: int, kind: int, values: Ints, sizes: Ints
     return at + 4 if _is_word(text, at, end, b"null") else -1
 
 
-@compiled
+@inlined
 def _field(text: Bytes, at: int, size: int, shape: Shape, owner: int, guess: int) -> int:
     """Which field of the object has this name; they mostly come in order, so `guess` is tried first."""
     first, last = shape.first[owner], shape.first[owner + 1]
@@ -203,7 +203,7 @@ def _field(text: Bytes, at: int, size: int, shape: Shape, owner: int, guess: int
     return -1
 
 
-@compiled
+@inlined
 def _next_field(text: Bytes, at: int, end: int, shape: Shape, owner: int, guess: int) -> tuple[int, int]:
     """Read a name and its colon: the place where the value begins, and the field; an unknown one is not plain."""
     if at >= end or text[at] != QUOTE:
@@ -219,7 +219,7 @@ def _next_field(text: Bytes, at: int, end: int, shape: Shape, owner: int, guess:
     return (at, field) if at < end else (-1, -1)
 
 
-@compiled
+@inlined
 def _go_on(text: Bytes, at: int, end: int, closing: int) -> tuple[int, bool]:
     """After a value: the place after a comma, or after the closing bracket (and True)."""
     at = _past_white(text, at, end)
@@ -230,7 +230,7 @@ def _go_on(text: Bytes, at: int, end: int, closing: int) -> tuple[int, bool]:
     return -1, True
 
 
-@compiled
+@inlined
 def _flat_object(
     text: Bytes, at: int, end: int, shape: Shape, found: Found, owner: int, values: Ints, sizes: Ints, column: int
 ) -> int:
@@ -257,7 +257,7 @@ def _flat_object(
     return at
 
 
-@compiled
+@inlined
 def _repeats(text: Bytes, values: Ints, sizes: Ints, slot: int, begin: int, place: int) -> bool:
     """Whether the map's key at `place` is there before it, since `begin`."""
     for other in range(begin, place):
@@ -273,7 +273,7 @@ def _repeats(text: Bytes, values: Ints, sizes: Ints, slot: int, begin: int, plac
     return False
 
 
-@compiled
+@inlined
 def _map_entry(text: Bytes, at: int, end: int, values: Ints, sizes: Ints, slot: int, begin: int, place: int) -> int:
     """Take a key and its string; the place after them."""
     if text[at] != QUOTE or place - begin >= MOST_KEYS:
@@ -290,7 +290,7 @@ def _map_entry(text: Bytes, at: int, end: int, values: Ints, sizes: Ints, slot: 
     return _scalar(text, at, end, STRING, values, sizes, slot + 1, place)
 
 
-@compiled
+@inlined
 def _item(text: Bytes, at: int, end: int, shape: Shape, found: Found, field: int, begin: int, place: int) -> int:
     """Take one item of a list or map into column `place` of the items; the place after it."""
     values, sizes, slot, owner = found.item_values, found.item_sizes, shape.slot[field], shape.part[field]
@@ -303,7 +303,7 @@ def _item(text: Bytes, at: int, end: int, shape: Shape, found: Found, field: int
     return _flat_object(text, at, end, shape, found, owner, values, sizes, place)
 
 
-@compiled
+@inlined
 def _items(text: Bytes, at: int, end: int, shape: Shape, found: Found, field: int, row: int) -> int:
     """Take a list or map; the place after it. Beyond the room there is, items are counted only."""
     closing = CLOSE if shape.kind[field] == STRING_MAP else CLOSE_LIST
@@ -330,7 +330,7 @@ def _items(text: Bytes, at: int, end: int, shape: Shape, found: Found, field: in
     return at
 
 
-@compiled
+@inlined
 def _value(text: Bytes, at: int, end: int, shape: Shape, found: Found, field: int, row: int) -> int:
     """Take the value of one of the body's fields; the place after it."""
     kind = shape.kind[field]
@@ -344,7 +344,7 @@ def _value(text: Bytes, at: int, end: int, shape: Shape, found: Found, field: in
     return _items(text, at, end, shape, found, field, row)
 
 
-@compiled
+@inlined
 def _is_plain(text: Bytes, at: int, end: int, shape: Shape, found: Found, row: int) -> bool:
     """Take one body; what was taken of one that is not plain is left behind."""
     at = _past_white(text, at, end)
@@ -414,7 +414,7 @@ def copied(text: Bytes, starts: Ints, sizes: Ints, copy: Bytes, ends: NDArray[np
     return filled
 
 
-@compiled
+@inlined
 def _unescaped(letter: int) -> int:
     """What a letter after a backslash stands for."""
     if letter == LETTER_N:
