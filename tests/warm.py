@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.lake import runner
+from jobs.lake import small_runs
 from jobs.lake.errors import TooMuchError
 from jobs.lake.session import open_session
 from jobs.lake.settings import Settings
@@ -23,6 +23,6 @@ def warm_spark(settings: Settings) -> Iterator[SparkSession]:
     """A session, ended after its suite; what the engine of small runs gives up meanwhile, fails."""
     session = open_session(settings, "tests")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "is_refusal", lambda error: isinstance(error, TooMuchError))
+        patch.setattr(small_runs, "is_refusal", lambda error: isinstance(error, TooMuchError))
         yield session
     session.stop()

@@ -69,5 +69,6 @@ def inlined(function: F) -> F:
     import numba
 
     _use_cache_dir()
-    machine_code: Any = numba.njit(cache=True, nogil=True, forceinline=True, _nrt=False)(function)
+    how: dict[str, Any] = {"cache": True, "nogil": True, "forceinline": True, "_nrt": False}
+    machine_code: Any = numba.njit(**how)(function)
     return machine_code  # type: ignore[no-any-return]

@@ -3,7 +3,6 @@
 Each step may be killed anywhere and run again: readers see the family as it was, or as it is afterwards.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -27,7 +26,7 @@ from jobs.lake.releasing import Outcome, release_staging, roll_back
 from jobs.lake.restating.booking import restate
 from jobs.lake.settings import Settings
 from jobs.lake.settling import settle
-from jobs.lake.small_runs import are_few, is_refusal, is_small
+from jobs.lake.small_runs import are_few, is_small, on_engine
 from jobs.lake.staging import Manifest, StagedTable, Staging, Verdict, manifest_of
 from jobs.lake.work import Staged, Work, contract_versions, plan
 
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
 RUNBOOK = "docs/runbooks/red-check.md"
 SHOWN = 5
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -176,21 +174,13 @@ class Runner:
 
     def on_engine(self, is_for_few: bool, do: "Callable[[Lake], T]", lease: Lease | None = None) -> "T":
         """Little is done by the engine of small runs; all else, and what that leaves, by Spark if the lease is ours."""
-        if is_for_few:
-            try:
-                from jobs.lake.small_engine import small_lake
 
-                with small_lake(self.settings) as lake:
-                    return do(lake)
-            except Exception as refused:
-                if not is_refusal(refused):
-                    raise
-                said = next(iter(str(refused).strip().splitlines()), "")[:300]
-                log.warning("%s: left to Spark, %s: %s", self.family, type(refused).__name__, said)
-                log.debug("%s: left to Spark", self.family, exc_info=refused)
-            if lease:
+        def by_spark() -> "Lake":
+            if is_for_few and lease:
                 self.leases.check(lease)
-        return do(self.lake)
+            return self.lake
+
+        return on_engine(self.settings, self.family, is_for_few, do, by_spark)
 
     def _stage(
         self, work: Work, lease: Lease, done: "Sequence[Backfilled]" = (), *, is_progress: bool

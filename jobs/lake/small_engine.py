@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from jobs.lake.errors import TooMuchError
 from jobs.lake.session import QUIET, SESSION_CONF
@@ -44,6 +44,29 @@ class SmallLake(Lake):
     def keep(frame: "DataFrame") -> "DataFrame":
         """The same rows, worked out now: this engine knows no other way."""
         return frame.localCheckpoint(eager=True)
+
+    @staticmethod
+    def hold(frame: "DataFrame") -> "DataFrame":
+        """The same rows, worked out now."""
+        return SmallLake.keep(frame)
+
+    @property
+    def reads_kafka(self) -> bool:
+        """It has none."""
+        return False
+
+    @property
+    def keeps_readings(self) -> bool:
+        """It does not: a plan takes no time here."""
+        return False
+
+    def leave_to_spark(self, what: str) -> None:
+        """TooMuchError, which has Spark do it all."""
+        raise TooMuchError(what)
+
+    def merge(self, table: str, *_: Any, **__: Any) -> None:
+        """TooMuchError: of a table beyond what this process may look through, Spark knows how to change rows."""
+        self.leave_to_spark(f"rows of {table} are to be changed")
 
     def expect(self, rows: "int | DataFrame") -> None:
         """TooMuchError where so many are to be worked on that it is Spark's."""

@@ -3,9 +3,12 @@
 What the engine refuses, Spark does.
 """
 
+import logging
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from jobs.lake.errors import ContractError, ReelhouseError, TooMuchError
@@ -13,6 +16,12 @@ from jobs.lake.leases import has_ended, this_process
 from jobs.lake.scanning import is_local
 from jobs.lake.settings import Settings
 from jobs.lake.work import Work
+
+if TYPE_CHECKING:
+    from jobs.lake.tables import Lake
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 # Whose numbers are the same on both, to the bit: all but those with logarithms in them.
 FAMILIES = ("funnels", "profiles", "sessions")
@@ -37,13 +46,18 @@ def is_small_of(family: str, rows: int, all_rows: int, settings: Settings) -> bo
 
 
 def are_few(rows: int, settings: Settings) -> bool:
-    """Whether so many rows are for the engine: few, in a lake on this machine, and nobody named a Spark on another.
+    """Whether so many rows are for the engine: few, and where it may be used."""
+    return rows < settings.small_run_rows and may_be_used(settings)
+
+
+def may_be_used(settings: Settings) -> bool:
+    """Whether the engine is for this lake: on this machine, nobody named a Spark on another, or turned it off.
 
     It does not find its own files where a folder has a space or a `%` in its name.
     """
     are_plain = all(PLAIN.fullmatch(place) for place in (settings.lake_root, str(settings.home)))
     is_here = are_plain and is_local(settings.lake_root) and not _is_elsewhere(settings)
-    return rows < settings.small_run_rows and is_here
+    return settings.small_run_rows > 0 and is_here
 
 
 def _are_portable(schemas_dir: Path) -> bool:
@@ -60,6 +74,28 @@ def _is_elsewhere(settings: Settings) -> bool:
     """Whether jobs are meant for other machines; our own server is named to Airflow's tasks, and is none."""
     is_remote = settings.spark_remote and urlsplit(settings.spark_remote).hostname not in LOOPBACK
     return bool(is_remote) or settings.is_cluster
+
+
+def on_engine(
+    settings: Settings, whose: str, is_for_few: bool, do: "Callable[[Lake], T]", by_spark: "Callable[[], Lake]"
+) -> T:
+    """Have the engine do what is for few; all else, and what that leaves, Spark does, in the lake that `by_spark` opens.
+
+    What is left is told in a warning that names `whose` work it is. `do` may be begun twice.
+    """
+    if is_for_few:
+        try:
+            from jobs.lake.small_engine import small_lake
+
+            with small_lake(settings) as lake:
+                return do(lake)
+        except Exception as refused:
+            if not is_refusal(refused):
+                raise
+            said = next(iter(str(refused).strip().splitlines()), "")[:300]
+            log.warning("%s: left to Spark, %s: %s", whose, type(refused).__name__, said)
+            log.debug("%s: left to Spark", whose, exc_info=refused)
+    return do(by_spark())
 
 
 def is_refusal(error: Exception) -> bool:

@@ -121,8 +121,26 @@ class Lake:
         """
         return frame.localCheckpoint(eager=False)
 
+    @staticmethod
+    def hold(frame: DataFrame) -> DataFrame:
+        """The same rows, worked out once, when first needed; `unpersist` lets them go."""
+        return frame.persist()
+
     def expect(self, rows: int | DataFrame) -> None:
         """Told how many rows are to be worked on, before that begins; an engine for few may refuse."""
+
+    def leave_to_spark(self, what: str) -> None:
+        """Told of work that only Spark does: an engine for few refuses it."""
+
+    @property
+    def reads_kafka(self) -> bool:
+        """Whether the engine has a source of its own for what lies on topics."""
+        return True
+
+    @property
+    def keeps_readings(self) -> bool:
+        """Whether it takes longer to plan a reading of few records again than to keep what was read."""
+        return True
 
     def append(self, table: str, frame: DataFrame, *, app: str, version: int, metadata: str | None = None) -> None:
         """Add rows, once per (app, version)."""

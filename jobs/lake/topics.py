@@ -6,13 +6,13 @@ Facts and `control` are kept for a week; entities are compacted, but not before 
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
 
 from jobs.lake.broker import client_options, remedy
-from jobs.lake.errors import BrokerError
-from jobs.lake.file_topics import file_topics
+from jobs.lake.errors import BrokerError, TooMuchError
+from jobs.lake.file_topics import EPOCH, Row, file_topics
 from jobs.lake.settings import Settings
 
 FACTS = ("views", "likes", "orders")
@@ -25,6 +25,8 @@ TOPICS = (*FACTS, *ENTITIES, CONTROL)
 WEEK_MS = str(7 * 24 * 3600 * 1000)  # how long bronze may be away and still find every record
 CLIENT_ID = "reelhouse-admin"
 PATIENCE_MS = 15_000  # with a broker that does not answer
+# Of a consumer that reads what is named to it: where that is gone it says so, and it keeps no account of its own.
+FROM_HERE = {"auto_offset_reset": "none", "enable_auto_commit": False, "max_poll_records": 5_000}
 POLL_MS = 3_000  # a poll that brings nothing in this time: what is left holds no record, only gaps
 
 Offsets = dict[str, dict[int, int]]  # topic → partition → offset
@@ -132,6 +134,43 @@ def times_of(settings: Settings, places: Mapping[tuple[str, int], int]) -> dict[
                 found.setdefault(tuple(place), datetime.fromtimestamp(records[0].timestamp / 1000, UTC))
                 consumer.pause(place)
     return found
+
+
+def records_of(settings: Settings, ranges: Mapping[str, Mapping[int, tuple[int, int]]]) -> Iterator[Row]:
+    """The records of these ranges of offsets, as Spark's Kafka source gives them, each partition in its order.
+
+    TooMuchError when the broker is silent on the rest: only one that answers can say that it is gaps, not records.
+    """
+    from kafka import TopicPartition
+
+    ends = {
+        TopicPartition(topic, number): end
+        for topic, parts in ranges.items()
+        for number, (start, end) in parts.items()
+        if end > start
+    }
+    with _consumer(settings, isolation_level="read_committed", **FROM_HERE) as consumer:
+        consumer.assign(list(ends))
+        for place in ends:
+            consumer.seek(place, ranges[place.topic][place.partition][0])
+        while ends:
+            polled = consumer.poll(timeout_ms=POLL_MS)
+            for place, records in polled.items():
+                yield from (row_of(record) for record in records if record.offset < ends[place])
+            done = [place for place, end in ends.items() if consumer.position(place) >= end]
+            if not polled and not done:
+                silent = ", ".join(f"{place.topic}/{place.partition}" for place in ends)
+                raise TooMuchError(f"the broker says nothing of {silent} for {POLL_MS / 1000:g} s")
+            for place in done:
+                consumer.pause(place)
+                del ends[place]
+
+
+def row_of(record: Any) -> Row:
+    """A record of kafka-python in the columns of Spark's Kafka source."""
+    at = EPOCH + timedelta(milliseconds=record.timestamp)
+    headers = tuple(record.headers) or None
+    return record.key, record.value, record.topic, record.partition, record.offset, at, headers
 
 
 def _offsets(consumer: Any, topics: Iterable[str], which: str) -> Offsets:

@@ -61,7 +61,7 @@ class Log:
             for each in self.parts[name][number][start:end]
             if (name, number, each.offset) not in self.compacted
         ]
-        return lake.spark.createDataFrame(rows, landing.AS_READ)
+        return landing.frame_of(lake, rows)
 
     def installed(self, patch: pytest.MonkeyPatch) -> Log:
         """Stand in for the broker."""

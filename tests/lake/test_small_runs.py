@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 from jobs.definitions.row_text import row_text
 from jobs.definitions.unions import together
 from jobs.drills.records import NOON
-from jobs.lake import runner as running
+from jobs.lake import small_runs
 from jobs.lake.digest import digest_of
 from jobs.lake.errors import ContractError, LeaseError, QualityError, TooMuchError
 from jobs.lake.families import funnels
@@ -139,7 +139,7 @@ def test_a_whole_lake_of_few_rows_asks_no_spark_either(waiting: Settings, spark:
 def test_what_the_engine_leaves_spark_does_and_a_warning_says_so(
     failure: Exception, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(running, "is_refusal", is_refusal)  # in tests little is forgiven else
+    monkeypatch.setattr(small_runs, "is_refusal", is_refusal)  # in tests little is forgiven else
     settings, by = Settings(home=tmp_path, spark_remote="", spark_master=""), []
     runner = Runner(settings, "funnels", "r", lambda _: cast("SparkSession", None))
 
@@ -149,10 +149,10 @@ def test_what_the_engine_leaves_spark_does_and_a_warning_says_so(
             raise failure
         return "done"
 
-    with caplog.at_level(logging.WARNING, running.__name__):
+    with caplog.at_level(logging.WARNING, small_runs.__name__):
         assert runner.on_engine(True, work) == "done"
     assert by == [SmallLake, Lake]
-    [said] = [record.getMessage() for record in caplog.records if record.name == running.__name__]
+    [said] = [record.getMessage() for record in caplog.records if record.name == small_runs.__name__]
     assert said == f"funnels: left to Spark, {words}"
 
 

@@ -49,8 +49,9 @@ def reasons(form: Form) -> Column:
 
 
 def given(conditions: list[tuple[str, Column]]) -> Column:
-    """The names of the conditions that hold, as a list."""
-    return F.array_compact(F.array(*(F.when(holds, F.lit(name)) for name, holds in conditions)))
+    """The names of the conditions that hold, as a list; of a type that lists from elsewhere have, too."""
+    named = F.array_compact(F.array(*(F.when(holds, F.lit(name)) for name, holds in conditions)))
+    return named.cast("array<string>")
 
 
 def is_about_type(reason: Column) -> Column:

@@ -38,7 +38,7 @@ def opened(records: DataFrame) -> DataFrame:
         "topic",
         *places(records),
         "ingest_seq",
-        F.try_validate_utf8(F.col("key").cast("string")).alias("key"),
+        as_text(F.col("key")).alias("key"),
         *(header(name).alias(column) for column, name in HEADERS.items()),
         "value",
     )
@@ -47,7 +47,15 @@ def opened(records: DataFrame) -> DataFrame:
 def header(name: str) -> Column:
     """The first header of that name as text; null when absent."""
     place = F.array_position(F.col("headers.key"), F.lit(name)).cast("int")
-    return F.try_validate_utf8(F.get(F.col("headers.value"), place - 1).cast("string"))
+    return as_text(F.get(F.col("headers.value"), place - 1))
+
+
+def as_text(raw: Column) -> Column:
+    """Bytes as text; null for what is not UTF-8.
+
+    Spark makes a text of any bytes, which has to be looked at; an engine of Arrow's makes none of such.
+    """
+    return F.try_validate_utf8(raw.try_cast("string"))
 
 
 def with_body(opened_records: DataFrame, form: Form) -> DataFrame:

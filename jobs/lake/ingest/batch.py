@@ -103,7 +103,8 @@ class Batch:
     @property
     def is_small(self) -> bool:
         """Whether working something out once and keeping it is cheaper than planning it again."""
-        return sum(self.received.values()) + sum(each.size for each in self.retracted.values()) <= SMALL
+        size = sum(self.received.values()) + sum(each.size for each in self.retracted.values())
+        return size <= SMALL and self.lake.keeps_readings
 
     def readings(self, form: Form) -> "DataFrame":
         """The topic's records, parsed and judged; of a small batch once for all that ask."""
@@ -114,7 +115,7 @@ class Batch:
 
     def keep(self, frame: "DataFrame") -> "DataFrame":
         """A frame that several steps read, worked out once; let go at the end of the batch."""
-        self.kept.append(frame.persist())
+        self.kept.append(self.lake.hold(frame))
         return self.kept[-1]
 
     def append(self, table: str, rows: "DataFrame", *, at_most: int) -> None:

@@ -7,7 +7,9 @@ are worth it. In silver only rows inside the literal ranges of the batch's ids a
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import NamedTuple
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -19,7 +21,7 @@ from jobs.definitions.firsts import ARRIVAL, judged, without
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.counting import table_before
 from jobs.lake.ingest.forms import silver_table
-from jobs.lake.ingest.ids import Ids, within
+from jobs.lake.ingest.ids import Ids, records_with, within
 from jobs.lake.ingest.known import few_rows, rows_with
 from jobs.lake.ingest.progress import APP
 
@@ -62,18 +64,24 @@ class Contest:
 
 def contest(batch: Batch, form: Form, ids: Ids) -> Contest:
     """Judge the contested events of one topic; `ids` are the batch's."""
-    known, repeated = known_claims(batch, form, ids), ids.repeated(form.topic)
-    contested = [each.select("event_id") for each in (known, repeated) if each is not None]
-    if not contested:
+    known = known_claims(batch, form, ids)
+    if known is None and not ids.has_repeats(form.topic):
         return Contest()
-    claims = new_claims(batch, form, reduce(DataFrame.union, contested).distinct())
-    verdicts = batch.keep(judged(claims if known is None else claims.unionByName(known)))
+    claims = new_claims(contested_readings(batch, form, ids, known), form)
+    verdicts = batch.keep(judged(claims if known is None else claims.unionByName(known.claims)))
     tally = verdicts.groupBy("fate", "is_new", "kafka_partition").count().collect()
     return Contest(verdicts, Counter({(line[0], line[1], line[2]): line[3] for line in tally}))
 
 
-def known_claims(batch: Batch, form: Form, ids: Ids) -> DataFrame | None:
-    """The rows of silver that have an id of the batch, as claims; null when there are none."""
+class Known(NamedTuple):
+    """The rows of silver that have an id of the batch, as claims; their ids, where this process looked for them."""
+
+    claims: DataFrame
+    ids: pa.ChunkedArray | None
+
+
+def known_claims(batch: Batch, form: Form, ids: Ids) -> Known | None:
+    """What silver has of the batch's events; None for nothing."""
     table = silver_table(form.topic)
     before = table_before(batch.ledger, table, APP, batch.seq)
     dated = form.role == "fact"
@@ -84,13 +92,15 @@ def known_claims(batch: Batch, form: Form, ids: Ids) -> DataFrame | None:
     near = within(ranges, dated=dated, column=pc.field, value=pc.scalar)
     if form.topic in ids.at_hand and (rows := few_rows(before, near)) is not None:
         found = rows_with(rows, near, ids.at_hand[form.topic], columns_of(form))
-        return None if found is None else batch.lake.spark.createDataFrame(found).select(*claim(form))
+        if found is None:
+            return None
+        return Known(batch.lake.spark.createDataFrame(found).select(*claim(form)), found["event_id"])
     near = within(ranges, dated=dated, column=F.col, value=F.lit)
     known = batch.lake.read(table, before.version()).where(near).select(*claim(form))
     if form.topic in batch.retracted:  # what is taken back has no claim
         known = without(known, batch.retracted[form.topic].arrivals)
     kept = batch.keep(known.join(ids.frame(form.topic), on=["event_id"], how="left_semi"))
-    return kept if kept.count() else None
+    return Known(kept, None) if kept.count() else None
 
 
 def claim(form: Form) -> list[Column]:
@@ -123,14 +133,24 @@ def is_about_user(form: Form) -> bool:
     return form.role == "fact" or form.key_field == "user_id"
 
 
-def new_claims(batch: Batch, form: Form, contested: DataFrame) -> DataFrame:
-    """The batch's own acceptable records with a contested id; of a large batch only they are parsed here."""
+def contested_readings(batch: Batch, form: Form, ids: Ids, known: Known | None) -> DataFrame:
+    """The batch's own records with a contested id; only they are read, and where they can be told, only they parsed."""
+    if form.topic in ids.at_hand and (known is None or known.ids is not None):
+        repeated = ids.at_hand[form.topic].filter(pc.field("n") > 1)["event_id"]
+        wanted = pa.chunked_array([*(known.ids.chunks if known and known.ids else ()), *repeated.chunks], pa.string())
+        if (found := records_with(batch, form.topic, wanted.combine_chunks())) is not None:
+            return read(batch.lake.spark.createDataFrame(found), form)
+    contested = [ids.repeats(form.topic).select("event_id")]
+    contested += [] if known is None else [known.claims.select("event_id")]
+    named = reduce(DataFrame.union, contested).distinct()
     if batch.is_small:
-        ids = contested.withColumnRenamed("event_id", "ce_id")
-        readings = batch.readings(form).join(ids, on=["ce_id"], how="left_semi")
-    else:
-        records = batch.records(form.topic).withColumn("event_id", header("ce_id"))
-        readings = read(records.join(contested, on=["event_id"], how="left_semi"), form)
+        return batch.readings(form).join(named.withColumnRenamed("event_id", "ce_id"), on=["ce_id"], how="left_semi")
+    records = batch.records(form.topic).withColumn("event_id", header("ce_id"))
+    return read(records.join(named, on=["event_id"], how="left_semi"), form)
+
+
+def new_claims(readings: DataFrame, form: Form) -> DataFrame:
+    """Those of the readings that are acceptable, as claims."""
     rows = (taken if form.role == "fact" else changes)(readings, form, lambda raw_id: raw_id)
     nobody = [F.lit(None).cast("date").alias("day"), F.lit(None).cast("string").alias("subject")]
     return rows.select(*ARRIVAL, *nobody, F.lit(True).alias("is_new"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from jobs.definitions.events.reading import header
+from jobs.definitions.events.reading import as_text, header
 from jobs.definitions.workers import settle
 from jobs.lake.erasures import PERSONAL, erased_records, horizons, is_erased, micros
 from jobs.lake.identity import keys_at, read_keys
@@ -67,7 +67,7 @@ def mark_of_record(lake: Lake, until: Mapping[str, datetime]) -> Column:
 
 def key_of_record() -> Column:
     """Of a row of bronze the key, a raw id, as text; null where it is none."""
-    return F.try_validate_utf8(F.col("key").cast("string"))
+    return as_text(F.col("key"))
 
 
 def mark_function(path: "Path", until: Mapping[str, datetime]) -> Callable[[Column, Column, Column], Column]:

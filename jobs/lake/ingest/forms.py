@@ -4,6 +4,7 @@ from functools import cache
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
+from pyspark.sql.utils import is_remote
 
 from jobs.definitions.events.form import Form, Role
 from jobs.lake.contracts import contract
@@ -34,9 +35,14 @@ def key_field(topic: str) -> str:
     return "source" if topic == CONTROL else f"{topic.removesuffix('s')}_id"
 
 
-@cache
 def form(topic: str, settings: Settings) -> Form:
     """How the records of a topic are read; the newest version's fields hold those of the older ones."""
+    return _form(topic, settings, is_remote())
+
+
+@cache
+def _form(topic: str, settings: Settings, is_connect: bool) -> Form:
+    """The same once for each kind of column: PySpark's functions make one kind for a JVM here, one for Connect."""
     known = versions(topic, settings.schemas_dir)
     promised = {n: event_contract(topic, n, settings.schemas_dir) for n in known}
     columns = () if topic == CONTROL else contract(silver_table(topic), settings.schemas_dir).names

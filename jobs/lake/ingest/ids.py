@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ID_HEADER = "ce_id"
 ROWS_AT_ONCE = 20_000  # headers may be large, and only the ids of them are kept
+MOST_BYTES = 64 * 2**20  # of records that are worth a second look
 MANY = 60  # days of ids; beyond, one range stands for all
 
 
@@ -53,10 +54,9 @@ class Ids:
     repeats: "Callable[[str], DataFrame]"
     at_hand: Mapping[str, pa.Table] = field(default_factory=dict)
 
-    def repeated(self, topic: str) -> "DataFrame | None":
-        """The ids that occur more than once; null when there are none."""
-        has_some = any(each.records > each.ids for each in self.ranges[topic])
-        return self.repeats(topic).select("event_id") if has_some else None
+    def has_repeats(self, topic: str) -> bool:
+        """Whether an id occurs more than once."""
+        return any(each.records > each.ids for each in self.ranges[topic])
 
 
 def ids_of(batch: "Batch", topics: list[str]) -> Ids:
@@ -87,6 +87,23 @@ def _in_arrow(batch: "Batch", topics: list[str]) -> dict[str, pa.Table] | None:
         parts.append(pa.table({"topic": some["topic"].cast(pa.string()), "event_id": ids}))
     rows = pa.concat_tables(parts).filter(pc.field("event_id").is_valid())
     return {topic: _counted(rows.filter(pc.field("topic") == topic)) for topic in topics}
+
+
+def records_with(batch: "Batch", topic: str, ids: pa.Array) -> pa.Table | None:
+    """The batch's records of a topic that bear one of these ids, as they lie in bronze.
+
+    None where they are too much for this process; then Spark looks for them. For batches whose ids are at hand only.
+    """
+    wanted = (pc.field("ingest_seq") == batch.seq) & (pc.field("topic") == topic)
+    bronze = dataset_of(batch.ledger.open(BRONZE))
+    found, size = [bronze.schema.empty_table()], 0
+    for some in bronze.to_batches(filter=wanted, batch_size=ROWS_AT_ONCE):
+        with_one = some.filter(pc.is_in(header_texts(some["headers"], ID_HEADER), ids))
+        found.append(pa.Table.from_batches([with_one]))
+        size += found[-1].nbytes
+        if size > MOST_BYTES:
+            return None
+    return pa.concat_tables(found)
 
 
 def _counted(rows: pa.Table) -> pa.Table:

@@ -1,15 +1,17 @@
 """Kafka → bronze: exactly the planned offsets, in one append."""
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from jobs.bronze.events import build
 from jobs.lake.broker import source_options
-from jobs.lake.file_topics import file_topics
+from jobs.lake.file_topics import Row, file_topics
 from jobs.lake.ingest.erased import emptied_at_landing
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import APP, BRONZE
 from jobs.lake.tables import Lake
+from jobs.lake.topics import records_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -36,11 +38,16 @@ def land(lake: Lake, plan: Plan) -> None:
 
 
 def records(lake: Lake, plan: Plan) -> "DataFrame":
-    """The planned ranges as Spark's Kafka source gives them; a range the broker no longer has fails the read."""
+    """The planned ranges as Spark's Kafka source gives them; a range the broker no longer has fails the read.
+
+    An engine that has no such source is given them by kafka-python, record by record.
+    """
     if not plan.size:  # all it has to tell is what was lost
         return lake.spark.createDataFrame([], AS_READ)
     if (files := file_topics(lake.settings)) is not None:
-        return lake.spark.createDataFrame(list(files.rows(plan.ranges)), AS_READ)
+        return frame_of(lake, files.rows(plan.ranges))
+    if not lake.reads_kafka:
+        return frame_of(lake, records_of(lake.settings, plan.ranges))
     read = {topic: plan.ranges[topic] for topic in plan.topics_to_read()}
     edges = [
         {topic: {str(n): bounds[side] for n, bounds in parts.items()} for topic, parts in read.items()}
@@ -58,3 +65,9 @@ def records(lake: Lake, plan: Plan) -> "DataFrame":
         .option("failOnDataLoss", "true")
         .load()
     )
+
+
+def frame_of(lake: Lake, rows: Iterable[Row]) -> "DataFrame":
+    """Records that this process holds, as Spark's Kafka source gives them; its headers are lists."""
+    listed = [(*parts, None if headers is None else list(headers)) for *parts, headers in rows]
+    return lake.spark.createDataFrame(listed, AS_READ)

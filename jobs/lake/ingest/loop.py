@@ -7,19 +7,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobs.lake.ingest.counting import landed_plan, received
 from jobs.lake.ingest.planning import Plan, plan
 from jobs.lake.ingest.progress import progress
+from jobs.lake.ingest.small_batches import may_end, may_land
 from jobs.lake.ingest.steps import Done
 from jobs.lake.kill_points import reach
 from jobs.lake.leases import Lease, Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
+from jobs.lake.small_runs import on_engine
+
+if TYPE_CHECKING:
+    from jobs.lake.ingest.erased import Place
+    from jobs.lake.tables import Lake
 
 LEASE = "ingest"
 TRIGGER_SECONDS = 1.0
+T = TypeVar("T")
 ENDED = 143  # what a process says that SIGTERM ended
 
 INGEST_CONF = {
@@ -89,34 +96,47 @@ class Ingest:
 
     def begin(self, planned: Plan, lease: Lease) -> Done:
         """Land a batch in bronze, then take it to its end."""
-        from jobs.lake.ingest.landing import land
-
-        lake = self.lake()
-        reach("ingest.before_bronze")
-        self.leases.check(lease)
-        land(lake, planned)
+        self.on_engine(may_land(self.settings, self.ledger, planned), lambda lake: self._land(lake, planned, lease))
         reach("ingest.after_bronze")
         # What lies there under this number may be an orphan's: the server went on with what a killed run had begun,
         # and Delta then skips ours. Its plan is the one that was carried out; what is beyond it comes next.
         return self.finish(landed_plan(self.ledger, planned.ingest_seq), lease)
 
+    def _land(self, lake: "Lake", planned: Plan, lease: Lease) -> None:
+        from jobs.lake.ingest.landing import land
+
+        reach("ingest.before_bronze")
+        self.leases.check(lease)
+        land(lake, planned)
+
     def finish(self, planned: Plan, lease: Lease) -> Done:
         """Take a batch that lies in bronze to its end."""
-        from jobs.lake.identity import ensure_key_file, pseudonym_function
-        from jobs.lake.ingest.batch import Batch
+        from jobs.lake.identity import ensure_key_file
         from jobs.lake.ingest.erased import erased_of
+
+        ensure_key_file(self.settings.keys_path)
+        counts = received(self.ledger, planned.ingest_seq)
+        erased = erased_of(self.ledger, planned.ingest_seq)
+        is_for_few = not erased and may_end(self.settings, self.ledger, planned, {topic for topic, _ in counts})
+        return self.on_engine(is_for_few, lambda lake: self._end(lake, planned, counts, erased, lease))
+
+    def _end(
+        self, lake: "Lake", planned: Plan, counts: dict[tuple[str, int], int], erased: "tuple[Place, ...]", lease: Lease
+    ) -> Done:
+        from jobs.lake.identity import pseudonym_function
+        from jobs.lake.ingest.batch import Batch
         from jobs.lake.ingest.forgetting import carry_out
         from jobs.lake.ingest.steps import run_batch
 
-        ensure_key_file(self.settings.keys_path)
-        lake = self.lake()  # before any function is made: only a session says whether it is for Connect
         pseudonym = pseudonym_function(self.settings.keys_path)
-        counts = received(self.ledger, planned.ingest_seq)
-        erased = erased_of(self.ledger, planned.ingest_seq)
         batch = Batch(lake, self.ledger, planned, self.run_id, counts, pseudonym, erased=erased)
         if planned.erasure:
             return carry_out(batch, planned.erasure, self.now, lambda: self.leases.check(lease))
         return run_batch(batch, self.now, lambda: self.leases.check(lease))
+
+    def on_engine(self, is_for_few: bool, do: "Callable[[Lake], T]") -> T:
+        """Do a step of a batch without Spark where that may be (docs/adr/0026), else with it."""
+        return on_engine(self.settings, "ingest", is_for_few, do, self.lake)
 
     def lake(self) -> Any:
         """The lake with a Spark session, opened at first need; its jobs carry the run's tag."""

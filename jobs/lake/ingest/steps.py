@@ -46,7 +46,10 @@ def run_batch(batch: Batch, now: Callable[[], datetime], still_ours: Callable[[]
     """Take a landed batch to its end; `still_ours` raises when the lease was lost."""
     try:
         said = words(batch) if CONTROL in batch.topics else []
-        batch.take_back(retracted(batch, [each for each in retractions(said) if each.topic in batch.only]))
+        taken_back = [each for each in retractions(said) if each.topic in batch.only]
+        if taken_back:
+            batch.lake.leave_to_spark("a replay is taken back")
+        batch.take_back(retracted(batch, taken_back))
         contests = write_silver(batch)
         accounts = taken_in(batch, contests, Counter(line.kafka_partition for line in said))
         write_quarantine(batch, contests, missing(batch, accounts))
