@@ -79,7 +79,7 @@ def _is_elsewhere(settings: Settings) -> bool:
 def on_engine(
     settings: Settings, whose: str, is_for_few: bool, do: "Callable[[Lake], T]", by_spark: "Callable[[], Lake]"
 ) -> T:
-    """Have the engine do what is for few; all else, and what that leaves, Spark does, in the lake that `by_spark` opens.
+    """Have the engine do what is for few; all else, and what it leaves, is Spark's, in the lake that `by_spark` opens.
 
     What is left is told in a warning that names `whose` work it is. `do` may be begun twice.
     """

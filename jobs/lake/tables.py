@@ -126,6 +126,11 @@ class Lake:
         """The same rows, worked out once, when first needed; `unpersist` lets them go."""
         return frame.persist()
 
+    @staticmethod
+    def planned_apart(frame: DataFrame) -> DataFrame:
+        """The same rows; an engine to which long plans are dear does not plan them together with what follows."""
+        return frame
+
     def expect(self, rows: int | DataFrame) -> None:
         """Told how many rows are to be worked on, before that begins; an engine for few may refuse."""
 

@@ -6,12 +6,13 @@ Grain: kafka_topic_id x kafka_partition x kafka_offset.
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.definitions.events.form import Form
 from jobs.definitions.events.rows import refused
 
 
-def build(readings: DataFrame) -> DataFrame:
-    """Readings in, one row for each that was refused out, with every reason."""
-    return refused(readings)
+def build(readings: DataFrame, *, form: Form) -> DataFrame:
+    """Readings of one topic in, one row for each that was refused out, with every reason."""
+    return refused(readings, form)
 
 
 def conflicts(verdicts: DataFrame, *, topic: str, ingest_seq: int) -> DataFrame:

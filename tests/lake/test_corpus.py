@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from jobs.drills.corpus import Case, cases
 from jobs.lake.clock import now
+from jobs.lake.digest import digest_of
 from jobs.lake.ingest.loop import Ingest
 from jobs.lake.ingest.steps import Done
 from jobs.lake.reasons import reason_named
@@ -17,36 +18,45 @@ from jobs.lake.settings import Settings
 from tests.lake.logs import ALL, Log, Record
 
 CASES = cases()
+ENGINES = {"without Spark": 1, "by Spark": 0}  # and the least rows that are Spark's
+WRITTEN = ("bronze.events", "silver.quarantine", *(f"silver.{topic}" for topic in ALL if topic != "control"))
 Place = tuple[str, int, int]
+Ingested = tuple[Ingest, list[Done], dict[str, Place], Log]
 
 
 @pytest.fixture(scope="module")
-def ingested(
-    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Ingest, list[Done], dict[str, Place], Log]:
-    """All cases in one batch; where each lies, by name."""
+def both(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ingested]:
+    """All cases in one batch; where each lies, by name. Once by each engine, under one key."""
     log, places = Log(), {}
     for case in CASES:
         log.put([case.record])
         part = log.parts[case.record.topic][case.record.partition]
         places[name_of(case)] = (case.record.topic, case.record.partition, len(part) - 1)
-    settings = Settings(home=tmp_path_factory.mktemp("corpus"))
-    run = Ingest(settings, "corpus", now, lambda _: spark)
-    with pytest.MonkeyPatch.context() as patch:
-        log.installed(patch)
-        done = run.until_caught_up()
-    return run, done, places, log
+    keys, found = tmp_path_factory.mktemp("keys") / "pseudonyms.json", {}
+    for name, small_run_rows in ENGINES.items():
+        settings = Settings(home=tmp_path_factory.mktemp("corpus"), key_file=keys, small_run_rows=small_run_rows)
+        run = Ingest(settings, "corpus", now, lambda _: spark)
+        with pytest.MonkeyPatch.context() as patch:
+            log.installed(patch)
+            found[name] = (run, run.until_caught_up(), places, log)
+    return found
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def ingested(request: pytest.FixtureRequest, both: dict[str, Ingested]) -> Ingested:
+    """What one of them made of it."""
+    return both[request.param]
 
 
 @pytest.fixture(scope="module")
-def refused(ingested: tuple[Ingest, list[Done], dict[str, Place], Log]) -> dict[Place, set[str]]:
+def refused(ingested: Ingested) -> dict[Place, set[str]]:
     """Reasons by place."""
     rows = ingested[0].lake().read("silver.quarantine").collect()
     return {(row.topic, row.kafka_partition, row.kafka_offset): set(row.reasons) for row in rows}
 
 
 @pytest.fixture(scope="module")
-def taken(ingested: tuple[Ingest, list[Done], dict[str, Place], Log]) -> set[Place]:
+def taken(ingested: Ingested) -> set[Place]:
     """The places that made a silver row."""
     lake = ingested[0].lake()
     found = set()
@@ -68,7 +78,7 @@ def test_there_are_at_least_sixty_of_them_under_different_names() -> None:
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_each_record_has_the_fate_it_should(
     case: Case,
-    ingested: tuple[Ingest, list[Done], dict[str, Place], Log],
+    ingested: Ingested,
     refused: dict[Place, set[str]],
     taken: set[Place],
 ) -> None:
@@ -83,7 +93,7 @@ def test_every_reason_is_in_the_vocabulary(refused: dict[Place, set[str]]) -> No
         reason_named(reason)
 
 
-def test_the_books_balance(ingested: tuple[Ingest, list[Done], dict[str, Place], Log]) -> None:
+def test_the_books_balance(ingested: Ingested) -> None:
     totals: dict[str, int] = defaultdict(int)
     for line in (line for batch in ingested[1] for line in batch.books):
         for fate in ("received", "accepted", "duplicate", "quarantined"):
@@ -91,7 +101,7 @@ def test_the_books_balance(ingested: tuple[Ingest, list[Done], dict[str, Place],
     assert totals["received"] == len(CASES) == totals["accepted"] + totals["duplicate"] + totals["quarantined"]
 
 
-def test_bronze_keeps_every_bit(ingested: tuple[Ingest, list[Done], dict[str, Place], Log]) -> None:
+def test_bronze_keeps_every_bit(ingested: Ingested) -> None:
     run, _, places, log = ingested
     rows = run.lake().read("bronze.events").select("topic", "partition", "offset", "key", "value", "headers").collect()
     kept = {(row[0], row[1], row[2]): row for row in rows}
@@ -102,9 +112,14 @@ def test_bronze_keeps_every_bit(ingested: tuple[Ingest, list[Done], dict[str, Pl
         assert [tuple(pair) for pair in row.headers or ()] == list(sent.headers or ())
 
 
-def test_what_is_taken_says_what_was_sent(
-    ingested: tuple[Ingest, list[Done], dict[str, Place], Log], taken: set[Place]
-) -> None:
+def test_both_engines_make_the_same_of_it(both: dict[str, Ingested]) -> None:
+    lakes = [run.lake() for run, *_ in both.values()]
+    for table in WRITTEN:
+        here, there = (digest_of(lake, table) for lake in lakes)
+        assert here == there, table
+
+
+def test_what_is_taken_says_what_was_sent(ingested: Ingested, taken: set[Place]) -> None:
     """Odd letters stay what they are, and text that would like to be code stays text."""
     run, _, _, log = ingested
     columns = ("video_id", "region", "watch_ms")
@@ -117,20 +132,20 @@ def test_what_is_taken_says_what_was_sent(
     assert told == sent
 
 
-def test_unknown_fields_are_kept(ingested: tuple[Ingest, list[Done], dict[str, Place], Log]) -> None:
+def test_unknown_fields_are_kept(ingested: Ingested) -> None:
     run, _, places, _ = ingested
     offset = places["P11 a new field with structure is kept (views)"][2]
     rows = run.lake().read("silver.views").where(f"kafka_offset = {offset}").select("rest").collect()
     assert rows[0].rest == {"mood": '{"a":[1,2]}'}
 
 
-def test_a_conflict_names_its_twin(ingested: tuple[Ingest, list[Done], dict[str, Place], Log]) -> None:
+def test_a_conflict_names_its_twin(ingested: Ingested) -> None:
     run, _, places, _ = ingested
     first = places["P7 the first of three (views)"]
     row = run.lake().read("silver.quarantine").where("array_contains(reasons, 'conflict')").collect()[0]
     assert (row.twin.partition, row.twin.offset) == first[1:]
 
 
-def test_no_raw_id_is_in_silver(ingested: tuple[Ingest, list[Done], dict[str, Place], Log]) -> None:
+def test_no_raw_id_is_in_silver(ingested: Ingested) -> None:
     rows = ingested[0].lake().read("silver.views").select("user_id", "device_id").collect()
     assert all(value is None or value.startswith("k1:") for row in rows for value in row)

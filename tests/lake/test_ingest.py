@@ -76,10 +76,10 @@ def digests(ingest: Ingest) -> dict[str, str]:
 def clean(
     spark: SparkSession, key_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[dict[str, str], Ingest, Log]:
-    """One run over the whole story."""
+    """One run over the whole story, by Spark."""
     log = Log()
     log.put(story())
-    ingest = run(Settings(home=tmp_path_factory.mktemp("clean"), key_file=key_file), spark, log)
+    ingest = run(Settings(home=tmp_path_factory.mktemp("clean"), key_file=key_file, small_run_rows=0), spark, log)
     return digests(ingest), ingest, log
 
 
@@ -116,18 +116,23 @@ def test_a_second_run_finds_nothing_and_needs_no_spark(clean: tuple[dict[str, st
         assert again.until_caught_up() == []
 
 
-@pytest.mark.parametrize(
-    ("seed", "others"),
-    [
-        (1, {}),
-        (6, {"batch.SMALL": 0}),
-        (6, {"known.FEW_ROWS": -1}),
-        (6, {"batch.SMALL": 0, "ids._in_arrow": lambda batch, topics: None}),
-    ],
-    ids=["kept and read once", "as large batches are", "silver looked through by Spark", "ids found by Spark"],
-)
+BY_ENGINE = {"ids._in_arrow": lambda batch, topics: None}
+CUTS = {
+    "without Spark": (1, 1, {}),
+    "without Spark, what is contested found by its engine": (6, 1, {"ids.MOST_BYTES": -1}),
+    "without Spark, silver looked through by its engine": (6, 1, {"known.FEW_ROWS": -1}),
+    "without Spark, ids found by its engine": (6, 1, BY_ENGINE),
+    "kept and read once": (1, 0, {}),
+    "as large batches are": (6, 0, {"batch.SMALL": 0}),
+    "silver looked through by Spark": (6, 0, {"known.FEW_ROWS": -1}),
+    "ids found by Spark": (6, 0, {"batch.SMALL": 0, **BY_ENGINE}),
+}
+
+
+@pytest.mark.parametrize(("seed", "small_run_rows", "others"), CUTS.values(), ids=CUTS)
 def test_cuts_between_batches_change_nothing(
     seed: int,
+    small_run_rows: int,
     others: dict[str, object],
     settings: Settings,
     spark: SparkSession,
@@ -144,7 +149,7 @@ def test_cuts_between_batches_change_nothing(
         for topic, n, part in places:
             edges = [0, *cuts[topic, n], len(part)]
             log.put(part[edges[piece] : edges[piece + 1]])
-        ingest = run(settings, spark, log)
+        ingest = run(settings.model_copy(update={"small_run_rows": small_run_rows}), spark, log)
     assert digests(ingest) == clean[0]
 
 
@@ -182,19 +187,25 @@ def test_what_an_orphan_landed_under_our_number_is_what_the_batch_is(settings: S
     assert ingest.lake().read("silver.views").count() == 15
 
 
-@pytest.mark.parametrize("few", [FEW, 0], ids=["by this process", "by Spark"])
+@pytest.mark.parametrize(
+    ("few", "small_run_rows"),
+    [(FEW, 1), (FEW, 0), (0, 0)],
+    ids=["without Spark", "by this process", "by Spark"],
+)
 def test_a_full_disk_ends_the_run_and_the_next_one_does_the_batch(
-    few: int, settings: Settings, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+    few: int, small_run_rows: int, tmp_path: Path, key_file: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(landing, "FEW", few)
+    settings = Settings(home=tmp_path, key_file=key_file, small_run_rows=small_run_rows)
     log, this = Log(), psutil.Process()
     log.put([record("views", body_of("views", 0))])
     ingest = run(settings, spark, log)  # Spark unpacks its libraries while there is room, or never has them
     log.put(record("views", body_of("views", n, note=noise(n))) for n in range(1, 150))
     with pytest.MonkeyPatch.context() as patch:
         log.installed(patch)
-        rows = log.read(ingest.lake(), plan(settings, progress(ingest.ledger)))  # goes to Spark in a large file
-        patch.setattr(landing, "records", lambda *_: rows)
+        if not small_run_rows:
+            rows = log.read(ingest.lake(), plan(settings, progress(ingest.ledger)))  # goes to Spark in a large file
+            patch.setattr(landing, "records", lambda *_: rows)
         writers = [this] if few else this.children(recursive=True)
         with no_room(writers), pytest.raises(Exception, match="File too large"):
             ingest.until_caught_up()

@@ -6,14 +6,22 @@ from pyspark.sql import functions as F
 from jobs.definitions import clock
 from jobs.definitions.event_ids import id_date
 from jobs.definitions.events.form import Form
-from jobs.definitions.events.judging import is_taken, reasons
-from jobs.definitions.events.scanned import reading_of
+from jobs.definitions.events.judging import is_taken
+from jobs.definitions.events.scanned import Reading, columns_told
 
 PLACE = ("kafka_topic_id", "kafka_partition", "kafka_offset", "kafka_time")
 HEADERS = {
     "ce_id": "ce_id", "ce_type": "ce_type", "source_uri": "ce_source", "said_time": "ce_time",
     "declared_range": "ce_replayrange", "replay_time": "ce_replaytime",
 }  # fmt: skip
+OPENED = ", ".join(
+    [
+        "topic string, kafka_topic_id string, kafka_partition int, kafka_offset bigint, kafka_time timestamp",
+        "ingest_seq bigint, key string",
+        *(f"{name} string" for name in HEADERS),
+        "value binary",
+    ]
+)
 
 
 def places(records: DataFrame) -> list[Column]:
@@ -33,7 +41,7 @@ def read(records: DataFrame, form: Form) -> DataFrame:
 
 
 def opened(records: DataFrame) -> DataFrame:
-    """The record's parts: key and headers as text (absent when not UTF-8), the value as it is."""
+    """The record's parts, as OPENED: key and headers as text (absent when not UTF-8), the value as it is."""
     return records.select(
         "topic",
         *places(records),
@@ -60,10 +68,8 @@ def as_text(raw: Column) -> Column:
 
 def with_body(opened_records: DataFrame, form: Form) -> DataFrame:
     """Add what the text says (`body`, `rest`) and what is wrong with it (`torn`, `is_unread`), as `scanned.READING`."""
-    read_once = opened_records.select("*", reading_of(form)(F.col("value")).alias("reading"))
-    found = [F.col(f"reading.{name}") for name in ("body", "torn", "rest")]
-    unread = F.coalesce(F.col("reading.is_unread"), F.lit(False)).alias("is_unread")
-    return read_once.select("*", *found, unread).drop("reading")
+    told = f"{OPENED}, {columns_told(form.struct.simpleString())}"
+    return opened_records.mapInArrow(Reading(form.fields), told)
 
 
 def with_times(bodies: DataFrame, form: Form) -> DataFrame:
@@ -81,6 +87,5 @@ def with_times(bodies: DataFrame, form: Form) -> DataFrame:
 
 
 def with_verdict(timed: DataFrame, form: Form) -> DataFrame:
-    """Add `taken`, and for the others `reasons`."""
-    verdict = is_taken(form)
-    return timed.select("*", verdict.alias("taken"), F.when(~verdict, reasons(form)).alias("reasons"))
+    """Add `taken`; what is wrong with the others is for those who ask (`rows.refused`)."""
+    return timed.select("*", is_taken(form).alias("taken"))

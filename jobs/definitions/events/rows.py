@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from jobs.definitions.event_ids import content_hash, in_key_order
 from jobs.definitions.events.form import Form, Pseudonym
+from jobs.definitions.events.judging import reasons
 from jobs.definitions.local_time import local_date
 
 SHIFT_UNIT = 1000  # µs in a millisecond
@@ -89,7 +90,7 @@ def hashed_fields(form: Form) -> Iterator[tuple[str, Column]]:
     yield "rest", in_key_order(F.col("rest"))
 
 
-def refused(readings: DataFrame) -> DataFrame:
+def refused(readings: DataFrame, form: Form) -> DataFrame:
     """One row per refused reading with every reason, in the columns of silver.quarantine."""
     number = F.regexp_extract("ce_type", r"\.v([0-9]{1,9})\z", 1)
     return readings.where("NOT taken").select(
@@ -98,7 +99,7 @@ def refused(readings: DataFrame) -> DataFrame:
         "kafka_partition",
         "kafka_offset",
         "kafka_time",
-        "reasons",
+        reasons(form).alias("reasons"),
         F.concat(
             F.lit("value of "), F.coalesce(F.octet_length("value"), F.lit(0)).cast("string"), F.lit(" bytes")
         ).alias("detail"),

@@ -1,7 +1,8 @@
-"""Bodies as bytes → readings: an Arrow function over the kernel of `scan`, and a close look at what it leaves."""
+"""Bodies as bytes → readings: the kernel of `scan` over Arrow batches, and a close look at what it leaves."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,30 +28,40 @@ from jobs.definitions.events.shape import Layout, Slot, layout_of, shape_of
 from jobs.definitions.workers import settle
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column
-
-    from jobs.definitions.events.form import Form
     from jobs.lake.event_contracts import EventField
 
-# `torn` is null for a plain body, else all that is wrong with it, which may be nothing; `rest` are unpromised fields.
-READING = "struct<body:{body},torn:array<string>,is_unread:boolean,rest:map<string,string>>"
 REASONS, REST = pa.list_(pa.string()), pa.map_(pa.string(), pa.string())
 ITEMS_A_ROW = 4  # room for items at first; doubled until it is enough
+READING = ("body", "torn", "is_unread", "rest")
 
 
-def reading_of(form: "Form") -> "Callable[[Column], Column]":
-    """A Column function from values as bytes to READING structs."""
-    from pyspark.sql.pandas.functions import arrow_udf
+@dataclass(frozen=True)
+class Reading:
+    """For `mapInArrow`: batches with a column `value`, bodies as bytes, in; the same with the columns of READING out.
 
-    layout, fields = layout_of(form.fields), form.fields
+    `torn` is null for a plain body, else all that is wrong with it, which may be nothing; `rest` are unpromised fields.
+    A step of its own, not a function of a column: an engine that puts such a function wherever its result is named
+    would read each body many times.
+    """
 
-    def readings(values: pa.Array) -> pa.Array:
-        found = readings_of(values, layout, fields)
+    fields: "tuple[EventField, ...]"
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """One batch out for each in."""
+        layout = layout_of(self.fields)
+        for batch in batches:
+            found = readings_of(batch.column("value"), layout, self.fields)
+            columns = {name: batch.column(name) for name in batch.schema.names} | {
+                name: pc.struct_field(found, name) for name in READING
+            }
+            columns["is_unread"] = pc.fill_null(columns["is_unread"], fill_value=False)
+            yield pa.RecordBatch.from_pydict(columns)
         settle("readings")
-        return found
 
-    made = arrow_udf(readings, READING.format(body=form.struct.simpleString()))  # type: ignore[call-overload]
-    return cast("Callable[[Column], Column]", made.asNondeterministic())  # else the optimizer may have it done twice
+
+def columns_told(body: str) -> str:
+    """READING with its types, where a body has this one."""
+    return f"body {body}, torn array<string>, is_unread boolean, rest map<string,string>"
 
 
 def readings_of(values: pa.Array, layout: Layout, fields: "tuple[EventField, ...]") -> pa.Array:

@@ -35,7 +35,7 @@ def write_quarantine(batch: Batch, contests: dict[str, Contest], missing: dict[s
     for topic in batch.topics:
         how, judged = form(topic, batch.lake.settings), contests.get(topic, Contest())
         if missing.get(topic, 0) > 0:
-            parts.append(quarantine.build(left_over(batch, how, judged)))
+            parts.append(batch.lake.planned_apart(quarantine.build(left_over(batch, how, judged), form=how)))
         if judged.verdicts is not None and judged.conflicts:
             parts.append(quarantine.conflicts(judged.verdicts, topic=topic, ingest_seq=batch.seq))
         if topic in batch.retracted:

@@ -1,4 +1,4 @@
-"""Which steps of a batch do without Spark: taken by the engine of small runs (jobs/lake/small_engine.py, docs/adr/0026)."""
+"""Which steps of a batch do without Spark: those that the engine of small runs takes (docs/adr/0026)."""
 
 from collections.abc import Collection
 

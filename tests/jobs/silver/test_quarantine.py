@@ -3,6 +3,7 @@
 import pytest
 from pyspark.sql import functions as F
 
+from jobs.lake.ingest.forms import form
 from jobs.silver.quarantine import build, conflicts
 from tests.lake.logs import NOON, body_of, headers_of, record
 
@@ -25,8 +26,8 @@ RECORDS = [
 
 
 @pytest.fixture(scope="module")
-def refused(readings):
-    made = build(readings("views", RECORDS))
+def refused(readings, settings):
+    made = build(readings("views", RECORDS), form=form("views", settings))
     return {row.kafka_offset: row for row in made.collect()}
 
 
