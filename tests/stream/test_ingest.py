@@ -27,6 +27,7 @@ from jobs.produce.producer import Producer
 from tests.lake.logs import NOON, body_of, record
 
 pytestmark = pytest.mark.timeout(600)
+SMALL = "REELHOUSE_SMALL_RUN_ROWS"  # 0: everything is Spark's
 STAMPED = ("event_id", "event_time", "sent_time", "producer")
 LONGEST_SECONDS = 400
 
@@ -106,15 +107,29 @@ def send_corpus(settings: Settings) -> int:
     return Broker(settings).put(case.record for case in cases() if len(case.record.value or b"") < LARGEST)
 
 
-def test_a_killed_run_is_taken_up_and_nothing_is_lost_or_doubled(shop: Shop) -> None:
-    before = sum(sum(parts.values()) for parts in end_offsets(shop.settings).values())
+@pytest.mark.parametrize("engines", [("1", "0"), ("0", "1")], ids=["to Spark", "from Spark"])
+def test_a_killed_run_is_taken_up_by_the_other_engine_and_nothing_is_lost_or_doubled(
+    shop: Shop, engines: tuple[str, str]
+) -> None:
+    killed, next_one = ({SMALL: rows} for rows in engines)
+    received = sum(line["received"] for line in shop.books())
+    waiting = sum(sum(parts.values()) for parts in end_offsets(shop.settings).values()) - read_offsets(shop)
     sent = send_corpus(shop.settings)
     shop.send_views(200)
-    shop.run("ingest", code=-signal.SIGKILL, REELHOUSE_KILL_AT="ingest.after_views")
-    told = shop.ingest()
+    shop.run("ingest", code=-signal.SIGKILL, REELHOUSE_KILL_AT="ingest.after_views", **killed)
+    told = shop.ingest(**next_one)
     assert told["outcome"] == "done"
-    assert sum(line["received"] for line in shop.books()) == before + sent + 200
+    assert sum(line["received"] for line in shop.books()) == received + waiting + sent + 200
     assert shop.ingest()["outcome"] == "nothing_to_do"
+
+
+def read_offsets(shop: Shop) -> int:
+    """How many offsets the lake has got to, over all partitions."""
+    ends: dict[tuple[str, int], int] = {}
+    for line in shop.books():
+        place = (line["topic"], line["partition"])
+        ends[place] = max(ends.get(place, 0), line["offset_to"])
+    return sum(ends.values())
 
 
 @contextmanager
@@ -168,9 +183,20 @@ def test_what_retention_took_stops_ingest_until_somebody_books_it(shop: Shop, le
     assert shop.ingest()["outcome"] == "nothing_to_do"
 
 
-def test_offsets_without_a_record_are_not_counted(shop: Shop) -> None:
+@pytest.mark.parametrize("small_run_rows", ["1", "0"], ids=["without Spark", "by Spark"])
+def test_offsets_without_a_record_are_not_counted(shop: Shop, small_run_rows: str) -> None:
     """A transaction that was aborted, and the markers of those that were not, take offsets of their own."""
-    kept, views = "in a transaction", (body_of("views", n, NOON + timedelta(hours=1)) for n in range(9))
+    kept = f"in a transaction, {small_run_rows}"
+    at = NOON + timedelta(hours=1, minutes=int(small_run_rows))
+    send_transactions(shop, kept, (body_of("views", n, at) for n in range(9)))
+    told = shop.ingest(**{SMALL: small_run_rows})
+    lines = [line for line in shop.books() if line["ingest_seq"] in told["batches"] and line["topic"] == "views"]
+    assert sum(line["offset_to"] - line["offset_from"] for line in lines) == 9 + 3
+    assert (sum(line["received"] for line in lines), shop.views_of(kept), shop.views_of("aborted")) == (6, 6, 0)
+
+
+def send_transactions(shop: Shop, kept: str, views: Iterator[dict[str, Any]]) -> None:
+    """Three transactions of three views each, the one in the middle aborted."""
     sender = KafkaProducer(bootstrap_servers=shop.settings.bootstrap, transactional_id="app:test", acks="all")
     sender.init_transactions()
     for is_kept in (True, False, True):
@@ -184,10 +210,22 @@ def test_offsets_without_a_record_are_not_counted(shop: Shop) -> None:
             sender.flush()
             sender.abort_transaction()
     sender.close()
-    told = shop.ingest()
-    lines = [line for line in shop.books() if line["ingest_seq"] in told["batches"] and line["topic"] == "views"]
-    assert sum(line["offset_to"] - line["offset_from"] for line in lines) == 9 + 3
-    assert (sum(line["received"] for line in lines), shop.views_of(kept), shop.views_of("aborted")) == (6, 6, 0)
+
+
+def test_what_lands_is_the_same_by_either_engine(shop: Shop, tmp_path: Path) -> None:
+    """All that tests put on the topics, and a record with nothing but an empty value."""
+    send_corpus(shop.settings)
+    send_transactions(shop, "landed twice", (body_of("views", n, NOON + timedelta(hours=3)) for n in range(9)))
+    with KafkaProducer(bootstrap_servers=shop.settings.bootstrap) as sender:
+        sender.send("views", value=b"", headers=[("nothing", b""), ("nothing", b"2")], partition=0)
+    landed = []
+    for name in ("1", "0"):
+        new = Shop(shop.settings.model_copy(update={"home": tmp_path / name}), shop.spark, tmp_path)
+        assert new.ingest(**{SMALL: name})["outcome"] == "done"
+        order = [(name, "ascending") for name in ("topic", "partition", "offset")]
+        landed.append(Ledger(new.settings).read("bronze.events").sort_by(order).to_pylist())
+    assert len(landed[0]) > 150
+    assert landed[0] == landed[1]
 
 
 def test_what_a_producer_without_idempotence_sends_twice_is_taken_once(shop: Shop, broker: Broker) -> None:
