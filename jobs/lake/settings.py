@@ -82,7 +82,8 @@ class Settings(BaseSettings):
     max_records_per_batch: Count = 500_000
     small_run_rows: Annotated[int, Field(ge=0)] = Field(
         default=300_000,
-        description="what is done with fewer rows, in a lake of this machine, is done without Spark; 0: none",
+        description="what is done with fewer rows, in a lake of this machine, is done without Spark, "
+        "and so are batches of ingest; 0: nothing is",
     )
     key_file: Path | None = Field(
         default=None, description="pseudonymisation keys; default <home>/keys/pseudonyms.json"

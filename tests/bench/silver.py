@@ -24,9 +24,11 @@ from jobs.lake.ingest.counting import landed_plan, received
 from jobs.lake.ingest.loop import INGEST_CONF, Ingest
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import APP, BRONZE
+from jobs.lake.ingest.small_batches import may_end
 from jobs.lake.ingest.steps import write_silver
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
+from jobs.lake.small_runs import on_engine
 from jobs.lake.tables import Lake
 from tests.bench.harness import Contender, DifferError
 from tests.bench.places import Shelf, apart, jvm_of, own_settings, own_spark, workers_of
@@ -145,14 +147,23 @@ def by_ours(spark: SparkSession, settings: Settings, to: Path) -> None:
 
 def facts_alone(spark: SparkSession, settings: Settings, to: Path) -> None:
     """Of the same batch only what fills silver.views: who was first, and the rows."""
-    mine = settings.model_copy(update={"lake_uri": str(to)})
-    ledger = Ledger(mine)
-    pseudonym = pseudonym_function(mine.keys_path)
-    batch = Batch(Lake(mine, spark), ledger, landed_plan(ledger, 0), "bench", received(ledger, 0), pseudonym)
-    try:
-        write_silver(batch)
-    finally:
-        batch.let_go()
+    with_landed(spark, settings.model_copy(update={"lake_uri": str(to)}), write_silver)
+
+
+def with_landed(spark: SparkSession, settings: Settings, work: Callable[[Batch], Any]) -> None:
+    """Work on the landed batch, on the engine that ingest takes for it."""
+    ledger = Ledger(settings)
+    planned, counts = landed_plan(ledger, 0), received(ledger, 0)
+
+    def on_lake(lake: Lake) -> None:
+        batch = Batch(lake, ledger, planned, "bench", counts, pseudonym_function(settings.keys_path))
+        try:
+            work(batch)
+        finally:
+            batch.let_go()
+
+    is_small = may_end(settings, ledger, planned, {topic for topic, _ in counts})
+    on_engine(settings, "bench", is_small, on_lake, lambda: Lake(settings, spark))
 
 
 def parsed(spark: SparkSession, settings: Settings, bronze: str) -> DataFrame:

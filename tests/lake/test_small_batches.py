@@ -1,0 +1,149 @@
+"""Batches that are taken in without Spark: which they are, and that Spark ends what the engine gives up (ADR 0026)."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.drills.records import NOON, body_of, record
+from jobs.lake import small_runs
+from jobs.lake.clock import now
+from jobs.lake.erasures import Erasure
+from jobs.lake.errors import TooMuchError
+from jobs.lake.ingest import ids, small_batches, steps
+from jobs.lake.ingest.batch import Batch
+from jobs.lake.ingest.loop import Ingest
+from jobs.lake.ingest.planning import Plan
+from jobs.lake.ingest.small_batches import FEW, may_end, may_land
+from jobs.lake.ledger import Ledger
+from jobs.lake.settings import Settings
+from jobs.lake.small_engine import SmallLake
+from jobs.lake.small_runs import is_refusal
+from tests.lake.logs import Log
+
+PLAN = Plan(0, {"views": {0: (0, FEW)}}, {"views": "t"})
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A lake of the test's own."""
+    return Settings(home=tmp_path / "home", spark_remote="", spark_master="")
+
+
+def none_here(_: Settings) -> SparkSession:
+    raise AssertionError("Spark was opened")
+
+
+def some(count: int, *, first: int = 0) -> Log:
+    """Views, a few of them refused or sent twice, and people."""
+    log = Log()
+    views = [record("views", body_of("views", first + n, watch_ms=n - 2), partition=n % 2) for n in range(count)]
+    log.put([*views, replace(views[-1], at=NOON + timedelta(minutes=1))])
+    log.put(record("users", body_of("users", 1000 + n)) for n in range(3))
+    return log
+
+
+def ingest(settings: Settings, log: Log, open_spark: Callable[[Settings], Any]) -> Ingest:
+    """Take in what lies there."""
+    run = Ingest(settings, "test", now, open_spark)
+    with pytest.MonkeyPatch.context() as patch:
+        log.installed(patch)
+        run.until_caught_up()
+    return run
+
+
+@pytest.mark.parametrize(
+    ("planned", "setting", "lands", "ends"),
+    [
+        (PLAN, {}, True, True),
+        (replace(PLAN, ranges={"views": {0: (0, FEW + 1)}}), {}, False, True),
+        (replace(PLAN, erasure=Erasure(("m",), NOON, False, "", "", {}, {})), {}, True, False),
+        (PLAN, {"small_run_rows": 0}, False, False),
+        (PLAN, {"spark_remote": "sc://127.0.0.1:15002"}, True, True),
+        (PLAN, {"spark_master": "spark://cluster:7077"}, False, False),
+        (PLAN, {"lake_uri": "s3a://shop/lake"}, False, False),
+    ],
+    ids=["few", "many", "an erasure", "turned off", "our server", "a cluster", "an object store"],
+)
+def test_which_batches_do_without_spark(
+    planned: Plan, setting: dict[str, Any], lands: bool, ends: bool, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(small_batches, "horizons", lambda ledger: {})
+    asked = settings.model_copy(update=setting)
+    assert may_land(asked, Ledger(asked), planned) is lands
+    assert may_end(asked, Ledger(asked), planned, {"views"}) is ends
+
+
+def test_where_somebody_was_erased_spark_lands(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(small_batches, "horizons", lambda ledger: {"m": NOON})
+    assert not may_land(settings, Ledger(settings), PLAN)
+
+
+@pytest.mark.parametrize("point", ["write_facts", "close"])
+def test_what_the_engine_fails_at_spark_ends_and_nothing_is_doubled(
+    point: str,
+    settings: Settings,
+    spark: SparkSession,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(small_runs, "is_refusal", is_refusal)  # in tests little is forgiven else
+    does = getattr(steps, point)
+
+    def fails(batch: Batch, *rest: Any) -> Any:
+        done = does(batch, *rest)
+        if isinstance(batch.lake, SmallLake):
+            raise OSError(28, "No space left on device")
+        return done
+
+    monkeypatch.setattr(steps, point, fails)
+    with caplog.at_level(logging.WARNING, small_runs.__name__):
+        run = ingest(settings, some(20), lambda _: spark)
+    assert [each.getMessage() for each in caplog.records if each.name == small_runs.__name__] == [
+        "ingest: left to Spark, OSError: [Errno 28] No space left on device"
+    ]
+    lines = run.ledger.read("ops.books").to_pylist()
+    counts = {fate: sum(line[fate] for line in lines) for fate in ("received", "accepted", "duplicate", "quarantined")}
+    assert counts == {"received": 24, "accepted": 21, "duplicate": 1, "quarantined": 2}
+    assert run.ledger.read("silver.views").num_rows == 18
+    assert run.ledger.read("silver.quarantine").num_rows == 2
+
+
+def test_a_table_too_large_to_be_looked_through_is_changed_by_spark(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(settings, some(3), none_here)
+    monkeypatch.setattr("jobs.lake.small_commits.SMALL_BYTES", 0)
+    ledger = Ledger(settings)
+    assert not may_end(settings, ledger, PLAN, {"users", "views"})
+    assert may_end(settings, ledger, PLAN, {"views"}), "facts are only added"
+
+
+def test_rows_are_changed_by_spark_alone(settings: Settings) -> None:
+    with pytest.raises(TooMuchError, match=r"rows of silver\.views are to be changed"):
+        SmallLake(settings, None).merge("silver.views", None, [])  # type: ignore[arg-type]
+
+
+def test_records_worth_a_second_look_are_those_with_these_ids(settings: Settings) -> None:
+    """Whatever is asked for, and no more than may be held."""
+    log = some(40)
+    run = ingest(settings, log, none_here)
+    batch = Batch(None, run.ledger, PLAN, "r", {}, lambda column: column)  # type: ignore[arg-type]
+    every = ids._in_arrow(batch, ["views"])
+    assert every is not None
+    names = every["views"]["event_id"].to_pylist()
+    wanted = random.Random(1).sample(names, 9)
+    found = ids.records_with(batch, "views", ids.pa.array(wanted))
+    assert found is not None
+    told = {
+        pair["value"].decode() for pairs in found["headers"].to_pylist() for pair in pairs if pair["key"] == "ce_id"
+    }
+    assert told == set(wanted)
