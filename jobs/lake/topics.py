@@ -153,15 +153,15 @@ def records_of(settings: Settings, ranges: Mapping[str, Mapping[int, tuple[int, 
         consumer.assign(list(ends))
         for place in ends:
             consumer.seek(place, ranges[place.topic][place.partition][0])
+        reached: dict[Any, int] = {}
         while ends:
-            polled = consumer.poll(timeout_ms=POLL_MS)
-            for place, records in polled.items():
+            for place, records in consumer.poll(timeout_ms=POLL_MS).items():
                 yield from (row_of(record) for record in records if record.offset < ends[place])
-            done = [place for place, end in ends.items() if consumer.position(place) >= end]
-            if not polled and not done:
+            before, reached = reached, {place: consumer.position(place) for place in ends}
+            if reached == before:
                 silent = ", ".join(f"{place.topic}/{place.partition}" for place in ends)
                 raise TooMuchError(f"the broker says nothing of {silent} for {POLL_MS / 1000:g} s")
-            for place in done:
+            for place in [place for place, end in ends.items() if reached[place] >= end]:
                 consumer.pause(place)
                 del ends[place]
 
