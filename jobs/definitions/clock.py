@@ -13,7 +13,8 @@ DAY = 24 * 60 * MINUTE
 SKEW_TOLERATED = 5 * MINUTE
 AHEAD_TOLERATED = 10 * MINUTE
 AGE_BELIEVED = 366 * DAY  # of a fact from a live source
-EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999  # years 1 to 9999: no reader has other dates
+# Of these years every reader has dates, in any zone: from the second day of year 1 to the last but one of 9999.
+EARLIEST, LATEST = -62_135_596_800_000_000 + DAY, 253_402_300_799_999_999 - DAY
 REPLAY = "replay:"
 BLANKS = "".join(map(chr, range(33))) + "\x7f"  # what Spark lets stand around a number; other engines do not
 UNSEEN = r"[\x00-\x1f\x7f]"
@@ -26,7 +27,7 @@ def number(text: Column) -> Column:
 
 
 def instant(text: Column) -> Column:
-    """A text as a number of microseconds since 1970; null for one that is of no year from 1 to 9999."""
+    """A text as a number of microseconds since 1970; null beyond the years 1 to 9999."""
     return in_years(number(text))
 
 
@@ -38,7 +39,7 @@ def moment(text: Column) -> Column:
 
 
 def in_years(at: Column) -> Column:
-    """The same, null for what is of no year from 1 to 9999."""
+    """The same; null beyond the years 1 to 9999."""
     return F.when(at.between(EARLIEST, LATEST), at)
 
 

@@ -112,7 +112,21 @@ WHOLE = (  # as a header says them
     f"{GREATEST}", f"{GREATEST + 1}", f"{-GREATEST - 1}", f"{-GREATEST - 2}", f"{GREATEST}.5", f"{GREATEST}.99", f"{-GREATEST - 1}.5", "9" * 30, f"{GREATEST - 1}", f"{GREATEST - 600_000_000}",
     f"{GREATEST - 599_999_999}", f"{LAST_US}", f"{LAST_US + 1}", f"{NOON_US}1.5x", "1.5.5", "1.", "0.0", "-.5", "1.5e3", "1.٣", "12 34",
 )  # fmt: skip
-RANGES = ("{a}/{b}", "{a}", "/{b}", "{a}/", "/", "", "{a}//{b}", "{a}/{b}/", "{a}/{b}/{a}", "{a} / {b}", "{b}/{a}", "{a}\\{b}", "{a}-{b}")
+RANGES = (
+    "{a}/{b}",
+    "{a}",
+    "/{b}",
+    "{a}/",
+    "/",
+    "",
+    "{a}//{b}",
+    "{a}/{b}/",
+    "{a}/{b}/{a}",
+    "{a} / {b}",
+    "{b}/{a}",
+    "{a}\\{b}",
+    "{a}-{b}",
+)
 KINDS = (
     "{n}", "{n}.v1", "{n}.v01", "{n}.v001", "{n}.v0", "{n}.v2", "{n}.v99", "{n}.v999999999", "{n}.v9999999999", "{n}.v-1",
     "{n}.v+1", "{n}.v1.0", "{n}.v1 ", " {n}.v1", "{n}.v", "{n}.V1", "{n}.v1.v1", "{n}.v.v1", "{n}.v1\n", "{n}.v1\x00", "{n}.v١", "{n}.v１",
@@ -185,7 +199,9 @@ class Maker:
 
     def good_integer(self, field: EventField) -> int:
         least, most = field.limits.get("minimum", 0), field.limits.get("maximum", 10**6)
-        inside = [number for number in (least, least + 1, most - 1, most, 2**31, 2**32, 2**53 - 1) if least <= number <= most]
+        inside = [
+            number for number in (least, least + 1, most - 1, most, 2**31, 2**32, 2**53 - 1) if least <= number <= most
+        ]
         return self.random.choice([*inside, self.random.randint(least, most)])
 
     def good_boolean(self, _: EventField) -> bool:
@@ -216,15 +232,21 @@ class Maker:
             for value in [*beyond, *self.random.sample(NUMBERS, 7), *self.random.sample(ODD, 9)]:
                 yield self.made(f"{field.name} is {value[:60]}", self.with_value(field.name, value))
             for value in self.random.sample(TEXTS, 4):
-                yield self.made(f"{field.name} is a text {value[:40]!r}", self.with_value(field.name, json.dumps(value)))
+                yield self.made(
+                    f"{field.name} is a text {value[:40]!r}", self.with_value(field.name, json.dumps(value))
+                )
             twice = self.parts() if field.name in ("producer",) else self.parts({field.name: self.good(field)})
             yield self.made(f"{field.name} twice", [*twice, (field.name, "null")])
             odd = f"\\u{ord(field.name[0]):04x}{field.name[1:]}"
-            yield self.made(f"{field.name} in escapes", [(odd if name == field.name else name, each) for name, each in twice])
+            yield self.made(
+                f"{field.name} in escapes", [(odd if name == field.name else name, each) for name, each in twice]
+            )
             yield self.made(f"no {field.name}", [pair for pair in twice if pair[0] != field.name])
             for part in (*field.parts, *(field.item.parts if field.item else ())):
                 for value in [*self.beyond(part), *self.random.sample(NUMBERS, 4), *self.random.sample(ODD, 4)]:
-                    yield self.made(f"{field.name}.{part.name} is {value[:60]}", self.with_part(field, part.name, value))
+                    yield self.made(
+                        f"{field.name}.{part.name} is {value[:60]}", self.with_part(field, part.name, value)
+                    )
 
     def beyond(self, field: EventField) -> Iterator[str]:
         """At the bounds of what is allowed, and just beyond."""
@@ -264,7 +286,13 @@ class Maker:
 
     def of_letters(self) -> Odd:
         """Unknown fields with odd names and values, the fields in another order."""
-        names = ["".join(self.random.choices(LETTERS, k=2)) for _ in range(3)] + ["Kind", "kind ", "", "user_id2", "event"]
+        names = ["".join(self.random.choices(LETTERS, k=2)) for _ in range(3)] + [
+            "Kind",
+            "kind ",
+            "",
+            "user_id2",
+            "event",
+        ]
         unknown = [
             (json.dumps(name)[1:-1], self.random.choice((*NUMBERS, *ODD, json.dumps(self.random.choice(TEXTS)))))
             for name in self.random.sample(names, 3)
@@ -301,11 +329,15 @@ class Maker:
                 "9999-12-31")  # fmt: skip
         arrived = datetime.fromisoformat(f"{self.random.choice(days)}T15:59:59.999999+00:00")
         is_live = self.random.random() < 0.5
-        return made if is_live else replace(made, record=replace(made.record, at=arrived), name=f"{made.name}, {arrived}")
+        return (
+            made if is_live else replace(made, record=replace(made.record, at=arrived), name=f"{made.name}, {arrived}")
+        )
 
     def times(self) -> dict[str, int]:
         """Of the other fields that are times."""
-        return {each.name: self.good_integer(each) for each in self.fields if each.is_time and each.name not in ENVELOPE}
+        return {
+            each.name: self.good_integer(each) for each in self.fields if each.is_time and each.name not in ENVELOPE
+        }
 
     def of_replays(self) -> Odd:
         """What a replay says of itself."""
@@ -338,7 +370,9 @@ class Maker:
         }  # fmt: skip
         kinds = [kind.format(n=self.type_name.rpartition(".v")[0]).encode() for kind in KINDS]
         if self.random.random() < 0.6:
-            name, text = self.random.choice((("ce_type", self.random.choice(kinds)), ("ce_source", self.random.choice(SOURCES).encode())))
+            name, text = self.random.choice(
+                (("ce_type", self.random.choice(kinds)), ("ce_source", self.random.choice(SOURCES).encode()))
+            )
             ways = {"is": (*[pair for pair in pairs if pair[0] != name], (name, text))}
         way, headers = self.random.choice([*ways.items()])
         return replace(made, headers=headers, name=f"header {name} {way} {text!r:.60}")
@@ -346,7 +380,9 @@ class Maker:
     def of_keys(self) -> Odd:
         """A key that is not what the body says, or is, and is odd."""
         made = self.made("", self.parts())
-        key = self.random.choice((None, *RAW, *(text.encode() for text in self.random.sample(TEXTS, 3)), (made.record.key or b"") + b" "))
+        key = self.random.choice(
+            (None, *RAW, *(text.encode() for text in self.random.sample(TEXTS, 3)), (made.record.key or b"") + b" ")
+        )
         return replace(made, record=replace(made.record, key=key), name=f"key {key!r:.60}")
 
     def gone(self) -> Odd:
@@ -358,7 +394,15 @@ class Maker:
     def again(self) -> Odd:
         """A body that came before, or nearly so, at another time."""
         number = self.random.randrange(7)
-        odd = self.random.choice(((), (), (("more", "1"),), (("more", '{"b":1,"a":2}'), ("less", "[]")), (("less", "[]"), ("more", '{"b":1,"a":2}'))))
+        odd = self.random.choice(
+            (
+                (),
+                (),
+                (("more", "1"),),
+                (("more", '{"b":1,"a":2}'), ("less", "[]")),
+                (("less", "[]"), ("more", '{"b":1,"a":2}')),
+            )
+        )
         sent = NOON_US + self.random.choice((0, 5, 10**6))
         body = body_of(self.topic, 10**9 + number) | {"sent_time": sent}
         parts = [(name, json.dumps(value)) for name, value in body.items()]
