@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ColumnChunkMetaData, FileMetaData
 
 LONGEST = 32  # characters of a text in the log, as Delta cuts them
+LAST_LETTER = chr(0x10FFFF)  # no letter is greater
 TOLD = (int, str, date)  # decimals and floats are no sure bounds once they are JSON; an instant is a date, too
 NESTED = ("array", "map", "struct")
 
@@ -109,7 +110,7 @@ def added(file: Path, folder: Path, partition_values: Mapping[str, str | None], 
         partition_values=dict(partition_values),
         modification_time=status.st_mtime_ns // 1_000_000,
         data_change=True,
-        stats=json.dumps(stats),
+        stats=json.dumps(stats, ensure_ascii=False),  # delta-rs takes letters such as U+20BB7, in escapes, for others
     )
 
 
@@ -140,11 +141,13 @@ def _chunks(footer: "FileMetaData") -> "Iterator[tuple[str, list[ColumnChunkMeta
 def _as_told(value: Any, *, is_greatest: bool) -> Any:
     """A value as JSON; of a long text what is no greater (or no less) than it."""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, str) and len(value) > LONGEST:
-        return value[:LONGEST] + (chr(0x10FFFF) if is_greatest else "")
+        cut = value[LONGEST:]
+        last = len(cut) - len(cut.lstrip(LAST_LETTER)) + 1
+        return value[:LONGEST] + LAST_LETTER * last * is_greatest
     return value
 
 

@@ -6,6 +6,7 @@ from functools import cache
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from jobs.definitions import clock
 from jobs.definitions.event_ids import content_hash, in_key_order
 from jobs.definitions.events.form import Form, Pseudonym
 from jobs.definitions.events.judging import reasons
@@ -48,8 +49,8 @@ def changes(readings: DataFrame, form: Form, pseudonym: Pseudonym) -> DataFrame:
 
 def said_at() -> Column:
     """When a tombstone became true: by its own word, else by a replay's clock, else by the broker's."""
-    replayed = F.timestamp_micros(F.col("replay_time").try_cast("bigint"))
-    return F.coalesce(F.try_to_timestamp("said_time"), replayed, F.col("kafka_time"))
+    told = F.coalesce(clock.moment(F.col("said_time")), clock.instant(F.col("replay_time")))
+    return F.coalesce(F.timestamp_micros(told), F.col("kafka_time"))
 
 
 def body_columns(form: Form, pseudonym: Pseudonym) -> dict[str, Column]:

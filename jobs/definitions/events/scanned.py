@@ -69,7 +69,7 @@ def readings_of(values: pa.Array, layout: Layout, fields: "tuple[EventField, ...
     plain = bodies_of(values, layout)
     odd = np.flatnonzero(np.asarray(pc.and_(values.is_valid(), plain.is_null())))
     looks = [look(raw, fields) for raw in values.take(pa.array(odd)).to_pylist()]
-    bodies = _together(plain, pa.array([each.body for each in looks], plain.type), odd)
+    bodies = _together(plain, _null_inside(pa.array([each.body for each in looks], plain.type)), odd)
     reasons = _together(pa.nulls(len(values), REASONS), pa.array([each.reasons for each in looks], REASONS), odd)
     unread = _together(pa.nulls(len(values), pa.bool_()), pa.array([each.is_unread for each in looks], pa.bool_()), odd)
     told = [None if each.rest is None else list(each.rest.items()) for each in looks]
@@ -84,6 +84,16 @@ def _together(plain: pa.Array, closely: pa.Array, odd: Ints) -> pa.Array:
     places = np.arange(len(plain))
     places[odd] = len(plain) + np.arange(odd.size)
     return pa.concat_arrays([plain, closely]).take(pa.array(places))
+
+
+def _null_inside(found: pa.Array) -> pa.Array:
+    """The same, with nulls for the fields of what is null: Arrow has zeros there, and not every engine looks further."""
+    if pa.types.is_struct(found.type):
+        parts = [_null_inside(part) for part in found.flatten()]
+        return pa.StructArray.from_arrays(parts, fields=[*found.type], mask=found.is_null())
+    if pa.types.is_list(found.type):
+        return pa.ListArray.from_arrays(found.offsets, _null_inside(found.values), found.type, mask=found.is_null())
+    return found
 
 
 def bodies_of(values: pa.Array, layout: Layout) -> pa.Array:
