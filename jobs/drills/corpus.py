@@ -209,6 +209,11 @@ def wrong_clocks(make: Maker) -> Iterator[Case]:
     yield Case("P6", "a replay inside its range", _told(record("views", old), told))
     outside = _told(record("views", make.body(event_time=micros(make.noon))), told)
     yield Case("P6", "a replay outside its range", outside, ("outside_declared_range",))
+    endless = {"ce_source": b"replay:test", "ce_replayrange": f"0/{2**63 - 1}".encode()}
+    at_the_end = endless | {"ce_replaytime": str(2**63 - 1).encode()}
+    yield Case("P6", "a replay that arrives at the end of all time", _told(record("views", make.body()), at_the_end))
+    last = _told(record("views", make.body(event_time=253_402_300_799_999_999)), endless)
+    yield Case("P6", "a replay of the last day that has a date", last, ("future_time",))
     silent = _told(record("views", make.body()), {"ce_source": b"replay:test"})
     yield Case("P6", "a replay without a range", silent, ("bad_header:ce_replayrange",))
 

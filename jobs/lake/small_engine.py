@@ -65,7 +65,7 @@ class SmallLake(Lake):
         raise TooMuchError(what)
 
     def _write(self, table: str, *_: Any, **__: Any) -> None:
-        """TooMuchError: this engine's own commits to Delta do not say whose they are, so a repeat would add them again."""
+        """TooMuchError: this engine's own commits do not say whose they are; a repeat would add the rows again."""
         self.leave_to_spark(f"rows of {table} are more than delta-rs is given, or replace others")
 
     def merge(self, table: str, *_: Any, **__: Any) -> None:

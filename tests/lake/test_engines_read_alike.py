@@ -147,7 +147,7 @@ def differences(one: pa.Table, other: pa.Table) -> list[tuple[Any, ...]]:
     """What differs, by record and column: (record, column, the one, the other); types and numbers of rows, too."""
     if one.schema.names != other.schema.names or one.schema.types != other.schema.types:
         return [("schema", str(one.schema), str(other.schema))]
-    named = [place for place in zip(one["kafka_topic_id"].to_pylist(), one["kafka_offset"].to_pylist(), strict=True)]
+    named = [*zip(one["kafka_topic_id"].to_pylist(), one["kafka_offset"].to_pylist(), strict=True)]
     if one.num_rows != other.num_rows:
         there = [*zip(other["kafka_topic_id"].to_pylist(), other["kafka_offset"].to_pylist(), strict=True)]
         return [(name_of(*place), place in named, place in there) for place in sorted({*named} ^ {*there})]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
@@ -141,3 +142,9 @@ def test_what_a_footer_tells_is_told_as_delta_tells_it(
     assert found["numRecords"] == len(values)
     assert found["nullCount"] == {"it": values.count(None)}
     assert (found["minValues"].get("it"), found["maxValues"].get("it")) == (least, greatest)
+
+
+@pytest.mark.parametrize("text", ["𠮷", "\U0010ffff" * 40, "\U0010ffff\uffff", "x" * 31 + "😀y"])
+def test_rows_are_found_by_letters_of_any_plane(toys: Toys, text: str) -> None:
+    delta = appended(toys.lake, PLAYS, plays(toys, (text, "ann")))
+    assert delta.to_pyarrow_dataset().count_rows(filter=pc.field("play_id") == text) == 1

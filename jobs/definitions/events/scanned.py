@@ -87,7 +87,7 @@ def _together(plain: pa.Array, closely: pa.Array, odd: Ints) -> pa.Array:
 
 
 def _null_inside(found: pa.Array) -> pa.Array:
-    """The same, with nulls for the fields of what is null: Arrow has zeros there, and not every engine looks further."""
+    """The same, with nulls for the fields of what is null: Arrow has zeros there, which Sail takes for values."""
     if pa.types.is_struct(found.type):
         parts = [_null_inside(part) for part in found.flatten()]
         return pa.StructArray.from_arrays(parts, fields=[*found.type], mask=found.is_null())
