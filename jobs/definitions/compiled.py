@@ -21,6 +21,7 @@ KERNELS = (
         "order", "linear", "gapped", "matching", "nodes", "search", "signs", "smallest", "unordered", "optional",
         "attempts", "repeats")),
     "events/scan.py",
+    "compiled.py",  # how they are compiled
 )  # fmt: skip
 
 

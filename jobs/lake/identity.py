@@ -106,6 +106,7 @@ def pseudonym_function(path: Path) -> "Callable[[Column], Column]":
     """A Column function from raw ids to pseudonyms; null stays null. Only the path travels to the workers."""
     import pyarrow as pa
     from pyspark.sql.pandas.functions import arrow_udf
+    from pyspark.sql.types import StringType  # a type by its name would be asked of whichever session is active
 
     place = str(path)
 
@@ -114,7 +115,7 @@ def pseudonym_function(path: Path) -> "Callable[[Column], Column]":
         settle("pseudonyms")
         return found
 
-    return cast("Callable[[Column], Column]", arrow_udf(pseudonyms, "string"))  # type: ignore[call-overload]
+    return cast("Callable[[Column], Column]", arrow_udf(pseudonyms, StringType()))  # type: ignore[call-overload]
 
 
 def pseudonyms_of(ids: Any, place: str) -> Any:

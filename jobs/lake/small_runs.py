@@ -1,5 +1,7 @@
 """Which runs are small: done by an engine that needs no JVM (jobs/lake/small_engine.py, docs/adr/0025).
 
+Which batches of ingest are, `jobs/lake/ingest/small_batches.py` says.
+
 What the engine refuses, Spark does.
 """
 
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from jobs.lake.errors import ContractError, ReelhouseError, TooMuchError
+from jobs.lake.errors import ContractError, ReelhouseError, TooMuchError, WriteError
 from jobs.lake.leases import has_ended, this_process
 from jobs.lake.scanning import is_local
 from jobs.lake.settings import Settings
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 
 # Whose numbers are the same on both, to the bit: all but those with logarithms in them.
 FAMILIES = ("funnels", "profiles", "sessions")
+INGEST = "ingest"  # whose work deals with what was sent, raw ids in it
 LAKE_ROWS = 10_000_000
 NAME = "small-run-"  # of the folder where a run keeps things; then comes whose it is
 PLAIN = re.compile(r"[A-Za-z0-9._/~+=@,-]+")  # names of folders
@@ -92,8 +95,7 @@ def on_engine(
         except Exception as refused:
             if not is_refusal(refused):
                 raise
-            said = next(iter(str(refused).strip().splitlines()), "")[:300]
-            log.warning("%s: left to Spark, %s: %s", whose, type(refused).__name__, said)
+            log.warning("%s: left to Spark, %s%s", whose, type(refused).__name__, _said(refused, whose))
             log.debug("%s: left to Spark", whose, exc_info=refused)
     return do(by_spark())
 
@@ -101,9 +103,16 @@ def on_engine(
 def is_refusal(error: Exception) -> bool:
     """Whether Spark may do what the engine did not: all but our own errors, which it would raise again.
 
-    Of ours these: too much to do, and a contract that cannot be evaluated, for Spark may be able to.
+    Of ours these: too much to do, a contract that cannot be evaluated, for Spark may be able to, and rows that do not
+    fit their table, for they may be the engine's fault; nothing of that table is committed then.
     """
-    return not isinstance(error, ReelhouseError) or isinstance(error, TooMuchError | ContractError)
+    return not isinstance(error, ReelhouseError) or isinstance(error, TooMuchError | ContractError | WriteError)
+
+
+def _said(refused: Exception, whose: str) -> str:
+    """The first line of an error; of what the engine says of a batch nothing, for it may quote somebody's id."""
+    is_quoted = whose != INGEST or isinstance(refused, ReelhouseError | OSError)
+    return f": {next(iter(str(refused).strip().splitlines()), '')[:300]}" if is_quoted else ""
 
 
 def forget_the_killed(settings: Settings) -> bool:

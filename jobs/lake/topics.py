@@ -27,7 +27,8 @@ CLIENT_ID = "reelhouse-admin"
 PATIENCE_MS = 15_000  # with a broker that does not answer
 # Of a consumer that reads what is named to it: where that is gone it says so, and it keeps no account of its own.
 FROM_HERE = {"auto_offset_reset": "none", "enable_auto_commit": False, "max_poll_records": 5_000}
-POLL_MS = 3_000  # a poll that brings nothing in this time: what is left holds no record, only gaps
+POLL_MS = 3_000  # how long a poll waits for the broker's answer
+MOST_BYTES = 64 * 2**20  # of records that one process reads by itself
 
 Offsets = dict[str, dict[int, int]]  # topic → partition → offset
 
@@ -102,7 +103,7 @@ def extents(settings: Settings, *groups: Iterable[str]) -> tuple[Offsets, Offset
     every, ends = list(chain(*groups)), Offsets()
     if (files := file_topics(settings)) is not None:
         return files.begins(every), files.ends(every)
-    with _consumer(settings) as consumer:
+    with _consumer(settings, isolation_level="read_committed") as consumer:  # what is not ended yet is not there yet
         for group in groups:
             ends |= _offsets(consumer, group, "end_offsets")
         return _offsets(consumer, every, "beginning_offsets"), ends
@@ -139,9 +140,11 @@ def times_of(settings: Settings, places: Mapping[tuple[str, int], int]) -> dict[
 def records_of(settings: Settings, ranges: Mapping[str, Mapping[int, tuple[int, int]]]) -> Iterator[Row]:
     """The records of these ranges of offsets, as Spark's Kafka source gives them, each partition in its order.
 
-    TooMuchError when the broker is silent on the rest: only one that answers can say that it is gaps, not records.
+    TooMuchError for what is better left to Spark: a broker that is silent on the rest (only one that answers can say
+    that it is gaps, not records), more bytes than this process should hold, or what this client cannot read.
     """
     from kafka import TopicPartition
+    from kafka.errors import KafkaError
 
     ends = {
         TopicPartition(topic, number): end
@@ -154,9 +157,18 @@ def records_of(settings: Settings, ranges: Mapping[str, Mapping[int, tuple[int, 
         for place in ends:
             consumer.seek(place, ranges[place.topic][place.partition][0])
         reached: dict[Any, int] = {}
+        size = 0
         while ends:
-            for place, records in consumer.poll(timeout_ms=POLL_MS).items():
-                yield from (row_of(record) for record in records if record.offset < ends[place])
+            try:
+                polled = consumer.poll(timeout_ms=POLL_MS)
+            except KafkaError as unread:  # such as a codec that Java's client has and this one has not
+                raise TooMuchError(f"kafka-python cannot read it: {type(unread).__name__}") from unread
+            for place, records in polled.items():
+                planned = [record for record in records if record.offset < ends[place]]
+                yield from map(row_of, planned)
+                size += sum(map(size_of, planned))
+            if size > MOST_BYTES:
+                raise TooMuchError(f"its records have more than {MOST_BYTES:,} bytes")
             before, reached = reached, {place: consumer.position(place) for place in ends}
             if reached == before:
                 silent = ", ".join(f"{place.topic}/{place.partition}" for place in ends)
@@ -164,6 +176,11 @@ def records_of(settings: Settings, ranges: Mapping[str, Mapping[int, tuple[int, 
             for place in [place for place, end in ends.items() if reached[place] >= end]:
                 consumer.pause(place)
                 del ends[place]
+
+
+def size_of(record: Any) -> int:
+    """Bytes of a record of kafka-python."""
+    return sum(len(part or b"") for part in (record.key, record.value, *(value for _, value in record.headers)))
 
 
 def row_of(record: Any) -> Row:

@@ -24,7 +24,7 @@ from jobs.lake.ingest.counting import landed_plan, received
 from jobs.lake.ingest.loop import INGEST_CONF, Ingest
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import APP, BRONZE
-from jobs.lake.ingest.small_batches import may_end
+from jobs.lake.ingest.small_batches import by_topic, may_end
 from jobs.lake.ingest.steps import write_silver
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
@@ -162,7 +162,7 @@ def with_landed(spark: SparkSession, settings: Settings, work: Callable[[Batch],
         finally:
             batch.let_go()
 
-    is_small = may_end(settings, ledger, planned, {topic for topic, _ in counts})
+    is_small = may_end(settings, ledger, planned, by_topic(counts))
     on_engine(settings, "bench", is_small, on_lake, lambda: Lake(settings, spark))
 
 

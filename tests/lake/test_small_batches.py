@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from jobs.drills.records import NOON, body_of, record
@@ -19,7 +20,7 @@ from jobs.lake.clock import now
 from jobs.lake.erasures import Erasure
 from jobs.lake.errors import TooMuchError
 from jobs.lake.ingest import ids, small_batches, steps
-from jobs.lake.ingest.batch import Batch
+from jobs.lake.ingest.batch import SMALL, Batch
 from jobs.lake.ingest.loop import Ingest
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.small_batches import FEW, may_end, may_land
@@ -79,7 +80,7 @@ def test_which_batches_do_without_spark(
     monkeypatch.setattr(small_batches, "horizons", lambda ledger: {})
     asked = settings.model_copy(update=setting)
     assert may_land(asked, Ledger(asked), planned) is lands
-    assert may_end(asked, Ledger(asked), planned, {"views"}) is ends
+    assert may_end(asked, Ledger(asked), planned, {"views": FEW}) is ends
 
 
 def test_where_somebody_was_erased_spark_lands(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,9 +88,22 @@ def test_where_somebody_was_erased_spark_lands(settings: Settings, monkeypatch: 
     assert not may_land(settings, Ledger(settings), PLAN)
 
 
-@pytest.mark.parametrize("point", ["write_facts", "close"])
+FULL = OSError(28, "No space left on device")
+TOLD = "ingest: left to Spark, "
+
+
+@pytest.mark.parametrize(
+    ("point", "failure", "said"),
+    [
+        ("write_facts", FULL, f"{TOLD}OSError: [Errno 28] No space left on device"),
+        ("close", PySparkException("cannot cast u00000042"), f"{TOLD}PySparkException"),
+    ],
+    ids=["a full disk", "an error that quotes an id"],
+)
 def test_what_the_engine_fails_at_spark_ends_and_nothing_is_doubled(
     point: str,
+    failure: Exception,
+    said: str,
     settings: Settings,
     spark: SparkSession,
     monkeypatch: pytest.MonkeyPatch,
@@ -101,15 +115,13 @@ def test_what_the_engine_fails_at_spark_ends_and_nothing_is_doubled(
     def fails(batch: Batch, *rest: Any) -> Any:
         done = does(batch, *rest)
         if isinstance(batch.lake, SmallLake):
-            raise OSError(28, "No space left on device")
+            raise failure
         return done
 
     monkeypatch.setattr(steps, point, fails)
     with caplog.at_level(logging.WARNING, small_runs.__name__):
         run = ingest(settings, some(20), lambda _: spark)
-    assert [each.getMessage() for each in caplog.records if each.name == small_runs.__name__] == [
-        "ingest: left to Spark, OSError: [Errno 28] No space left on device"
-    ]
+    assert [each.getMessage() for each in caplog.records if each.name == small_runs.__name__] == [said]
     lines = run.ledger.read("ops.books").to_pylist()
     counts = {fate: sum(line[fate] for line in lines) for fate in ("received", "accepted", "duplicate", "quarantined")}
     assert counts == {"received": 24, "accepted": 21, "duplicate": 1, "quarantined": 2}
@@ -120,11 +132,14 @@ def test_what_the_engine_fails_at_spark_ends_and_nothing_is_doubled(
 def test_a_table_too_large_to_be_looked_through_is_changed_by_spark(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ingest(settings, some(3), none_here)
-    monkeypatch.setattr("jobs.lake.small_commits.SMALL_BYTES", 0)
     ledger = Ledger(settings)
-    assert not may_end(settings, ledger, PLAN, {"users", "views"})
-    assert may_end(settings, ledger, PLAN, {"views"}), "facts are only added"
+    assert may_end(settings, ledger, PLAN, {"users": SMALL + 1}), "nothing is there to change"
+    ingest(settings, some(3), none_here)
+    assert may_end(settings, ledger, PLAN, {"users": SMALL})
+    assert not may_end(settings, ledger, PLAN, {"users": SMALL + 1})
+    monkeypatch.setattr("jobs.lake.small_commits.SMALL_BYTES", 0)
+    assert not may_end(settings, ledger, PLAN, {"users": 1, "views": 1})
+    assert may_end(settings, ledger, PLAN, {"views": SMALL + 1}), "facts are only added"
 
 
 def test_rows_are_changed_by_spark_alone(settings: Settings) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 REASONS, REST = pa.list_(pa.string()), pa.map_(pa.string(), pa.string())
 ITEMS_A_ROW = 4  # room for items at first; doubled until it is enough
+MOST_BYTES = 64 * 2**20  # of bodies that are read at once
 READING = ("body", "torn", "is_unread", "rest")
 
 
@@ -47,9 +48,9 @@ class Reading:
     fields: "tuple[EventField, ...]"
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """One batch out for each in."""
+        """One batch out for each in, or more, none of them too large."""
         layout = layout_of(self.fields)
-        for batch in batches:
+        for batch in (piece for each in batches for piece in pieces(each)):
             found = readings_of(batch.column("value"), layout, self.fields)
             columns = {name: batch.column(name) for name in batch.schema.names} | {
                 name: pc.struct_field(found, name) for name in READING
@@ -57,6 +58,13 @@ class Reading:
             columns["is_unread"] = pc.fill_null(columns["is_unread"], fill_value=False)
             yield pa.RecordBatch.from_pydict(columns)
         settle("readings")
+
+
+def pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The batch, cut where it holds much: it is counted in rows, and a body may have a megabyte."""
+    count = max(1, -(-batch.column("value").nbytes // MOST_BYTES))
+    rows = max(1, -(-batch.num_rows // count))
+    yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
 
 
 def columns_told(body: str) -> str:

@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from pyspark.errors import PySparkException
 
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.reading import read
@@ -126,4 +129,5 @@ class Batch:
     def let_go(self) -> None:
         """Free what was kept."""
         while self.kept:
-            self.kept.pop().unpersist()
+            with suppress(PySparkException):  # of an engine that is gone, which must not hide why
+                self.kept.pop().unpersist()

@@ -74,6 +74,7 @@ def mark_function(path: "Path", until: Mapping[str, datetime]) -> Callable[[Colu
     """A function: raw id, µs of happening and arrival → the mark by which the record is erased, or null."""
     import pyarrow as pa
     from pyspark.sql.pandas.functions import arrow_udf
+    from pyspark.sql.types import StringType  # a type by its name would be asked of whichever session is active
 
     place, limits = str(path), {mark: micros(at) for mark, at in until.items()}
 
@@ -82,7 +83,7 @@ def mark_function(path: "Path", until: Mapping[str, datetime]) -> Callable[[Colu
         settle("marks")
         return found
 
-    made: Any = arrow_udf(marks, "string")  # type: ignore[call-overload]
+    made: Any = arrow_udf(marks, StringType())  # type: ignore[call-overload]
     return cast("Callable[[Column, Column, Column], Column]", made)
 
 

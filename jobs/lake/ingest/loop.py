@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jobs.lake.ingest.counting import landed_plan, received
 from jobs.lake.ingest.planning import Plan, plan
 from jobs.lake.ingest.progress import progress
-from jobs.lake.ingest.small_batches import may_end, may_land
+from jobs.lake.ingest.small_batches import by_topic, may_end, may_land
 from jobs.lake.ingest.steps import Done
 from jobs.lake.kill_points import reach
 from jobs.lake.leases import Lease, Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
-from jobs.lake.small_runs import on_engine
+from jobs.lake.small_runs import INGEST, on_engine
 
 if TYPE_CHECKING:
     from jobs.lake.ingest.erased import Place
@@ -39,7 +39,7 @@ INGEST_CONF = {
 
 @dataclass
 class Ingest:
-    """One run of ingest over one lake; Spark is opened with the first batch that has something in it."""
+    """One run of ingest over one lake; Spark is opened with the first batch that needs it."""
 
     settings: Settings
     run_id: str
@@ -96,7 +96,8 @@ class Ingest:
 
     def begin(self, planned: Plan, lease: Lease) -> Done:
         """Land a batch in bronze, then take it to its end."""
-        self.on_engine(may_land(self.settings, self.ledger, planned), lambda lake: self._land(lake, planned, lease))
+        is_for_few = may_land(self.settings, self.ledger, planned)
+        self.on_engine(is_for_few, lambda lake: self._land(lake, planned, lease), lease)
         reach("ingest.after_bronze")
         # What lies there under this number may be an orphan's: the server went on with what a killed run had begun,
         # and Delta then skips ours. Its plan is the one that was carried out; what is beyond it comes next.
@@ -117,8 +118,8 @@ class Ingest:
         ensure_key_file(self.settings.keys_path)
         counts = received(self.ledger, planned.ingest_seq)
         erased = erased_of(self.ledger, planned.ingest_seq)
-        is_for_few = not erased and may_end(self.settings, self.ledger, planned, {topic for topic, _ in counts})
-        return self.on_engine(is_for_few, lambda lake: self._end(lake, planned, counts, erased, lease))
+        is_for_few = not erased and may_end(self.settings, self.ledger, planned, by_topic(counts))
+        return self.on_engine(is_for_few, lambda lake: self._end(lake, planned, counts, erased, lease), lease)
 
     def _end(
         self, lake: "Lake", planned: Plan, counts: dict[tuple[str, int], int], erased: "tuple[Place, ...]", lease: Lease
@@ -134,9 +135,15 @@ class Ingest:
             return carry_out(batch, planned.erasure, self.now, lambda: self.leases.check(lease))
         return run_batch(batch, self.now, lambda: self.leases.check(lease))
 
-    def on_engine(self, is_for_few: bool, do: "Callable[[Lake], T]") -> T:
-        """Do a step of a batch without Spark where that may be (docs/adr/0026), else with it."""
-        return on_engine(self.settings, "ingest", is_for_few, do, self.lake)
+    def on_engine(self, is_for_few: bool, do: "Callable[[Lake], T]", lease: Lease) -> T:
+        """Do a step of a batch without Spark where that may be (docs/adr/0026), else with it, if the lease is ours."""
+
+        def by_spark() -> "Lake":
+            self.leases.check(lease)
+            lake: Lake = self.lake()
+            return lake
+
+        return on_engine(self.settings, INGEST, is_for_few, do, by_spark)
 
     def lake(self) -> Any:
         """The lake with a Spark session, opened at first need; its jobs carry the run's tag."""

@@ -1,8 +1,10 @@
 """Which steps of a batch do without Spark: those that the engine of small runs takes (docs/adr/0026)."""
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Mapping
 
 from jobs.lake.erasures import horizons
+from jobs.lake.ingest.batch import SMALL
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
@@ -18,12 +20,23 @@ def may_land(settings: Settings, ledger: Ledger, planned: Plan) -> bool:
     return planned.size <= FEW and may_be_used(settings) and not horizons(ledger)
 
 
-def may_end(settings: Settings, ledger: Ledger, planned: Plan, topics: Collection[str]) -> bool:
-    """Whether a batch with records of these topics is taken from bronze to its end without Spark.
+def may_end(settings: Settings, ledger: Ledger, planned: Plan, counts: Mapping[str, int]) -> bool:
+    """Whether a batch with so many records by topic is taken from bronze to its end without Spark.
 
-    Never one that takes rows away, nor one that changes a table too large to be looked through. How many records it has
-    does not matter: they are read in pieces, and their ids are in this process's memory on either engine.
+    Never one that takes rows away, nor one that changes many rows of a table, or one too large to be looked through.
+    How many facts it has does not matter: they are read in pieces, and their ids are in memory on either engine.
     """
-    changed = [f"silver.{topic}" for topic in ENTITIES if topic in topics]
-    are_small = all(is_small(ledger.open(table)) for table in changed if ledger.exists(table))
-    return planned.erasure is None and are_small and may_be_used(settings)
+    are_few = all(_are_few_changes(ledger, f"silver.{topic}", counts[topic]) for topic in ENTITIES if topic in counts)
+    return planned.erasure is None and are_few and may_be_used(settings)
+
+
+def _are_few_changes(ledger: Ledger, table: str, records: int) -> bool:
+    return not ledger.exists(table) or (records <= SMALL and is_small(ledger.open(table)))
+
+
+def by_topic(received: Mapping[tuple[str, int], int]) -> dict[str, int]:
+    """Records by topic, of those by topic and partition."""
+    sums: Counter[str] = Counter()
+    for (topic, _), records in received.items():
+        sums[topic] += records
+    return dict(sums)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka import TopicPartition
+from kafka.errors import UnsupportedCodecError
 
 from jobs.lake import topics
 from jobs.lake.errors import TooMuchError
@@ -111,6 +112,24 @@ def test_a_silent_broker_is_no_gap() -> None:
         installed(Broker(held, {("views", 0): 10}, iter([5] * 1000), silent_from=4)),
         pytest.raises(TooMuchError, match="says nothing of views/0 for 3 s"),
     ):
+        list(records_of(SETTINGS, {"views": {0: (0, 10)}}))
+
+
+def test_what_this_client_cannot_read_is_left_to_spark(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = Broker({("views", 0): frozenset(range(10))}, {("views", 0): 10}, iter([5] * 9))
+
+    def poll(timeout_ms: int) -> None:
+        raise UnsupportedCodecError("Libraries for snappy compression codec not found")
+
+    monkeypatch.setattr(broker, "poll", poll)
+    with installed(broker), pytest.raises(TooMuchError, match="UnsupportedCodecError"):
+        list(records_of(SETTINGS, {"views": {0: (0, 10)}}))
+
+
+def test_no_more_than_a_process_should_hold_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topics, "MOST_BYTES", 10)
+    broker = Broker({("views", 0): frozenset(range(10))}, {("views", 0): 10}, iter([6] * 9))
+    with installed(broker), pytest.raises(TooMuchError, match="more than 10 bytes"):
         list(records_of(SETTINGS, {"views": {0: (0, 10)}}))
 
 
