@@ -1,7 +1,7 @@
 """What ids a batch has: each with how often it occurs, and the ranges they lie in.
 
-The ids of one batch fit into memory, so they are found in Arrow; Spark finds them where the batch is not what lies in
-bronze (something of it is erased or taken back), or where one of them is no text.
+The ids of one batch fit into memory, so they are found in Arrow; the batch's engine finds them where the batch is not
+what lies in bronze (something of it is erased or taken back), or where one of them is no text.
 """
 
 from collections.abc import Callable, Mapping
@@ -64,7 +64,7 @@ def ids_of(batch: "Batch", topics: list[str]) -> Ids:
     is_as_landed = not batch.erased and not batch.retracted
     told = _in_arrow(batch, topics) if is_as_landed else None
     if told is None:
-        return _in_spark(batch, topics)
+        return _by_engine(batch, topics)
     ranges, frame_of = {topic: _ranges(table) for topic, table in told.items()}, batch.lake.spark.createDataFrame
     return Ids(
         ranges,
@@ -92,7 +92,7 @@ def _in_arrow(batch: "Batch", topics: list[str]) -> dict[str, pa.Table] | None:
 def records_with(batch: "Batch", topic: str, ids: pa.Array) -> pa.Table | None:
     """The batch's records of a topic that bear one of these ids, as they lie in bronze.
 
-    None where they are too much for this process; then Spark looks for them. For batches whose ids are at hand only.
+    None where they are too much for this process; then the engine looks for them. For batches with ids at hand only.
     """
     wanted = (pc.field("ingest_seq") == batch.seq) & (pc.field("topic") == topic)
     bronze = dataset_of(batch.ledger.open(BRONZE))
@@ -119,8 +119,8 @@ def _ranges(told: pa.Table) -> list[IdRange]:
     return [IdRange(*line.values()) for line in lines.select(names).to_pylist()]
 
 
-def _in_spark(batch: "Batch", topics: list[str]) -> Ids:
-    """The same by Spark, worked out once for all that ask."""
+def _by_engine(batch: "Batch", topics: list[str]) -> Ids:
+    """The same by frames, worked out once for all that ask."""
     ids = batch.records(*topics).select("topic", header(ID_HEADER).alias("event_id")).where("event_id IS NOT NULL")
     told = batch.keep(ids.groupBy("topic", "event_id").agg(F.count("*").alias("n")))
     lines = told.groupBy("topic", id_date(F.col("event_id")).alias("day")).agg(
