@@ -79,8 +79,8 @@ def verdict(medians: Mapping[str, float]) -> str:
     times = {share: medians[ours(share)] / medians[LIMIT] for share in THOUSANDTHS if ours(share) in medians}
     met = "Met" if all(each <= 1.1 for share, each in times.items() if share in MUST) else "Missed"
     told = ", ".join(f"{each:.2f} × at {share(thousandths)}" for thousandths, each in times.items())
-    own = medians[OWN_LIMIT] / medians[ours(MUST[-1])]
-    return f"{met}: {told} an append alone by Spark; of ours the append is {own:.0%}, the rest is the look."
+    own = medians[OWN_LIMIT] / medians[ours(next(iter(times)))]
+    return f"{met}: {told} an append alone by Spark; of ours the append takes {own:.0%}, the rest is the look."
 
 
 @contextmanager
