@@ -50,13 +50,7 @@ def _use_cache_dir() -> None:
 
 def compiled(function: F) -> F:
     """The function as machine code, cached on disk, free of Python's lock while it runs; or as it stands."""
-    if is_plain:
-        return function
-    import numba
-
-    _use_cache_dir()
-    machine_code: Any = numba.njit(cache=True, nogil=True)(function)
-    return machine_code  # type: ignore[no-any-return]
+    return _as_machine_code(function, {})
 
 
 def inlined(function: F) -> F:
@@ -65,11 +59,14 @@ def inlined(function: F) -> F:
     Numba counts references to each array that a call hands on. A tuple of arrays, handed on for every field of every
     body, costs more in that than the reading; where nothing is made, nothing needs counting (`_nrt`).
     """
+    return _as_machine_code(function, {"forceinline": True, "_nrt": False})
+
+
+def _as_machine_code(function: F, how: dict[str, Any]) -> F:
     if is_plain:
         return function
     import numba
 
     _use_cache_dir()
-    how: dict[str, Any] = {"cache": True, "nogil": True, "forceinline": True, "_nrt": False}
-    machine_code: Any = numba.njit(**how)(function)
+    machine_code: Any = numba.njit(cache=True, nogil=True, **how)(function)
     return machine_code  # type: ignore[no-any-return]
