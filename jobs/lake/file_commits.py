@@ -16,7 +16,7 @@ from uuid import uuid4
 from jobs.lake.contracts import Contract
 from jobs.lake.errors import WriteError
 from jobs.lake.scanning import is_local
-from jobs.lake.small_commits import commit_few, is_committed
+from jobs.lake.small_commits import commit_few, is_committed, refuse_number
 from jobs.lake.table_properties import measured
 
 if TYPE_CHECKING:
@@ -31,13 +31,17 @@ NESTED = ("array", "map", "struct")
 
 @dataclass(frozen=True)
 class FileCommit:
-    """One append to a table at a path, once per (app, version); `metadata` is what the commit notes."""
+    """One append to a table at a path, once per (app, version); `metadata` is what the commit notes.
+
+    Of rows that are not `exactly` as many as were handed over, none is committed.
+    """
 
     promised: Contract
     path: str
     app: str
     version: int
     metadata: str | None
+    exactly: int | None = None
 
     @property
     def is_possible(self) -> bool:
@@ -63,6 +67,7 @@ class FileCommit:
             footers = {file: read_metadata(file) for file in sorted(home.rglob("*.parquet"))}
             for file, footer in footers.items():
                 self._refuse_nulls(file, footer)
+            refuse_number(self.promised.name, sum(footer.num_rows for footer in footers.values()), self.exactly)
             files = [self._put(file, home, footer) for file, footer in footers.items()]
         finally:
             shutil.rmtree(home, ignore_errors=True)

@@ -128,6 +128,12 @@ def is_committed(delta: "DeltaTable", app: str, version: int) -> bool:
     return done is not None and done >= version
 
 
+def refuse_number(table: str, rows: int, exactly: int | None) -> None:
+    """WriteError for other than `exactly` so many rows, where it is known how many there are."""
+    if exactly is not None and rows != exactly:
+        raise WriteError(f"{table}: {exactly:,} rows were handed over and {rows:,} were to be written; none of them is")
+
+
 def commit_few(
     table: str, path: str, app: str, version: int, metadata: str | None, write: "Callable[[SmallCommit], None]",
     looked_up_by: str | None = None,

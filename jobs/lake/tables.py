@@ -20,7 +20,7 @@ from jobs.lake.file_commits import FileCommit
 from jobs.lake.look_ups import laid_out
 from jobs.lake.plain_scan import PlainScan
 from jobs.lake.settings import Settings
-from jobs.lake.small_commits import SmallCommit, commit_few, is_small
+from jobs.lake.small_commits import SmallCommit, commit_few, is_small, refuse_number
 from jobs.lake.table_properties import properties
 
 if TYPE_CHECKING:
@@ -147,10 +147,15 @@ class Lake:
         """Whether it takes longer to plan a reading of few records again than to keep what was read."""
         return True
 
-    def append(self, table: str, frame: DataFrame, *, app: str, version: int, metadata: str | None = None) -> None:
-        """Add rows, once per (app, version)."""
-        commit = FileCommit(self.contract(table), self.path(table), app, version, metadata)
+    def append(
+        self, table: str, frame: DataFrame, *, app: str, version: int, metadata: str | None = None,
+        exactly: int | None = None,
+    ) -> None:  # fmt: skip
+        """Add rows, once per (app, version); WriteError, and nothing is added, if they are not `exactly` so many."""
+        commit = FileCommit(self.contract(table), self.path(table), app, version, metadata, exactly)
         if not commit.is_possible:
+            if exactly is not None:
+                refuse_number(table, frame.count(), exactly)
             self._write(table, frame, "append", app, version, {}, metadata)
             return
         self._claim(table, app, version)
@@ -160,10 +165,13 @@ class Lake:
         with laid_out(self.spark, commit.promised):
             commit.make(lambda folder: rows.write.partitionBy(*days).parquet(folder))
 
-    def append_few(self, table: str, frame: DataFrame, *, app: str, version: int, metadata: str) -> None:
+    def append_few(
+        self, table: str, frame: DataFrame, *, app: str, version: int, metadata: str, exactly: int | None = None
+    ) -> None:
         """The same for so few rows that this process may hold them."""
         self._claim(table, app, version)
         rows = self.conform(table, frame).toArrow()
+        refuse_number(table, rows.num_rows, exactly)
         self.ensure(table)
         self._commit_few(table, app, version, metadata, lambda commit: commit.append(rows))
 

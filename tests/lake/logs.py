@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from pyspark.sql import DataFrame
 
 from jobs.drills.records import ALL, LINE, NOON, Record, body_of, headers_of, micros, record, uuid7
 from jobs.lake import topics
+from jobs.lake.file_topics import Row
 from jobs.lake.ingest import landing
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.tables import Lake
@@ -52,21 +52,20 @@ class Log:
         """As `topics.topic_ids`."""
         return {name: self.ids[name] for name in names if name in self.ids}
 
-    def read(self, lake: Lake, plan: Plan) -> DataFrame:
-        """As `landing.records`."""
-        rows = [
+    def read(self, _: Lake, plan: Plan) -> list[Row]:
+        """As `landing.read_here`."""
+        return [
             (each.key, each.value, name, number, each.offset, each.at, each.headers)
             for name, parts in plan.ranges.items()
             for number, (start, end) in parts.items()
             for each in self.parts[name][number][start:end]
             if (name, number, each.offset) not in self.compacted
         ]
-        return landing.frame_of(lake, rows)
 
     def installed(self, patch: pytest.MonkeyPatch) -> Log:
         """Stand in for the broker."""
         patch.setattr(topics, "end_offsets", self.ends)
         patch.setattr(topics, "extents", self.extents)
         patch.setattr(topics, "topic_ids", self.topic_ids)
-        patch.setattr(landing, "records", self.read)
+        patch.setattr(landing, "read_here", self.read)
         return self

@@ -204,8 +204,8 @@ def test_a_full_disk_ends_the_run_and_the_next_one_does_the_batch(
     with pytest.MonkeyPatch.context() as patch:
         log.installed(patch)
         if not small_run_rows:
-            rows = log.read(ingest.lake(), plan(settings, progress(ingest.ledger)))  # goes to Spark in a large file
-            patch.setattr(landing, "records", lambda *_: rows)
+            spare = landing.records(ingest.lake(), plan(settings, progress(ingest.ledger)))  # in a large file
+            patch.setattr(landing, "frame_of", lambda *_: spare)
         writers = [this] if few else this.children(recursive=True)
         with no_room(writers), pytest.raises(Exception, match="File too large"):
             ingest.until_caught_up()

@@ -14,12 +14,13 @@ import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from jobs.bronze.events import build
 from jobs.drills.records import NOON, body_of, record
 from jobs.lake import small_runs
 from jobs.lake.clock import now
 from jobs.lake.erasures import Erasure
-from jobs.lake.errors import TooMuchError
-from jobs.lake.ingest import ids, small_batches, steps
+from jobs.lake.errors import TooMuchError, WriteError
+from jobs.lake.ingest import ids, landing, small_batches, steps
 from jobs.lake.ingest.batch import SMALL, Batch
 from jobs.lake.ingest.loop import Ingest
 from jobs.lake.ingest.planning import Plan
@@ -127,6 +128,34 @@ def test_what_the_engine_fails_at_spark_ends_and_nothing_is_doubled(
     assert counts == {"received": 24, "accepted": 21, "duplicate": 1, "quarantined": 2}
     assert run.ledger.read("silver.views").num_rows == 18
     assert run.ledger.read("silver.quarantine").num_rows == 2
+
+
+@pytest.mark.parametrize("few", [landing.FEW, 0], ids=["by this process", "by Spark's files"])
+@pytest.mark.parametrize("spoil", [lambda rows: rows.limit(9), lambda rows: rows.union(rows)], ids=["lost", "doubled"])
+def test_what_does_not_land_as_it_was_read_does_not_land_at_all(
+    spoil: Callable[[Any], Any], few: int, settings: Settings, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that loses rows at landing, or doubles them; the next run lands them."""
+    log = some(20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(landing, "FEW", few)
+        patch.setattr(landing, "build", lambda *what, **more: spoil(build(*what, **more)))
+        with pytest.raises(WriteError, match=r"24 rows were handed over and (9|48) were to be written"):
+            ingest(settings.model_copy(update={"small_run_rows": 0}), log, lambda _: spark)
+    assert not Ledger(settings).exists("bronze.events") or not Ledger(settings).read("bronze.events").num_rows
+    run = ingest(settings, log, lambda _: spark)
+    assert run.ledger.read("bronze.events").num_rows == 24
+
+
+def test_what_an_engine_loses_at_landing_spark_lands(
+    settings: Settings, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(small_runs, "is_refusal", is_refusal)
+    made = SmallLake.conform
+    loses = lambda lake, table, frame: made(lake, table, frame).limit(9 if table == "bronze.events" else 99)  # noqa: E731
+    monkeypatch.setattr(SmallLake, "conform", loses)
+    run = ingest(settings, some(20), lambda _: spark)
+    assert sum(line["received"] for line in run.ledger.read("ops.books").to_pylist()) == 24
 
 
 def test_a_table_too_large_to_be_looked_through_is_changed_by_spark(

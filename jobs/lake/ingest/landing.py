@@ -29,25 +29,37 @@ FEW = 10_000  # records as they came, of which each may be as large as the broke
 
 def land(lake: Lake, plan: Plan) -> None:
     """Read what the plan names and append it as batch `plan.ingest_seq`; what is of erased people lands empty."""
-    rows = build(records(lake, plan), topic_ids=plan.topic_ids, ingest_seq=plan.ingest_seq)
+    held = read_here(lake, plan)
+    read = from_kafka(lake, plan) if held is None else frame_of(lake, held)
+    rows = build(read, topic_ids=plan.topic_ids, ingest_seq=plan.ingest_seq)
     rows = emptied_at_landing(lake, rows, plan.ingest_seq)
     append = lake.append_few if plan.size <= FEW else lake.append
     if plan.size <= NO_BACKLOG:  # few tasks and few files; a large batch keeps one for each partition
         rows = rows.coalesce(lake.settings.spark_cores)
-    append(BRONZE, rows, app=APP, version=plan.ingest_seq, metadata=json.dumps(plan.note(), separators=(",", ":")))
+    note = json.dumps(plan.note(), separators=(",", ":"))
+    append(BRONZE, rows, app=APP, version=plan.ingest_seq, metadata=note, exactly=None if held is None else len(held))
 
 
 def records(lake: Lake, plan: Plan) -> "DataFrame":
-    """The planned ranges as Spark's Kafka source gives them; a range the broker no longer has fails the read.
+    """The planned ranges as Spark's Kafka source gives them; a range the broker no longer has fails the read."""
+    held = read_here(lake, plan)
+    return from_kafka(lake, plan) if held is None else frame_of(lake, held)
 
-    An engine that has no such source is given them by kafka-python, record by record.
+
+def read_here(lake: Lake, plan: Plan) -> list[Row] | None:
+    """The planned records where this process reads them one by one: so it knows how many; None where Spark reads.
+
+    kafka-python gives them to an engine that has no source for topics.
     """
     if not plan.size:  # all it has to tell is what was lost
-        return lake.spark.createDataFrame([], AS_READ)
+        return []
     if (files := file_topics(lake.settings)) is not None:
-        return frame_of(lake, files.rows(plan.ranges))
-    if not lake.reads_kafka:
-        return frame_of(lake, records_of(lake.settings, plan.ranges))
+        return list(files.rows(plan.ranges))
+    return None if lake.reads_kafka else list(records_of(lake.settings, plan.ranges))
+
+
+def from_kafka(lake: Lake, plan: Plan) -> "DataFrame":
+    """The planned ranges by Spark's Kafka source."""
     read = {topic: plan.ranges[topic] for topic in plan.topics_to_read()}
     edges = [
         {topic: {str(n): bounds[side] for n, bounds in parts.items()} for topic, parts in read.items()}
