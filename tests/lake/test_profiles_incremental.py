@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.lake.backfills.slices import UsersSlice
 from jobs.lake.contracts import contract
-from jobs.lake.families import sessions
+from jobs.lake.families import profiles, sessions
 from jobs.lake.families.backfilled import Backfilled, is_of
 from jobs.lake.ledger import Ledger
 from jobs.lake.runner import Runner
@@ -39,6 +39,7 @@ EXACT = (
 )
 HISTORY, SEGMENTS = "gold.user_profiles_history", "gold.segment_daily"
 SESSIONS, HALF = "silver.sessions", UsersSlice(1, 2)
+REMADE = (SESSIONS, "gold.user_days", "gold.user_interest_days")  # slice by slice
 FACTS = ("views", "likes", "orders")
 NIGHT = datetime(2026, 11, 1, tzinfo=UTC)
 FILLED = {
@@ -57,7 +58,7 @@ class Shop:
 
     settings: Settings
     spark: SparkSession
-    versions: dict[str, int] = field(default_factory=dict)  # of the facts, before any was taken away
+    versions: dict[int, dict[str, int]] = field(default_factory=dict)  # of all tables, after each step's release
 
     @property
     def ledger(self) -> Ledger:
@@ -129,10 +130,20 @@ class Shop:
 
     def _complete(self, step: int) -> None:
         """The source says that the day of the step is over."""
-        until = datetime.combine(AS_OF[step] + timedelta(days=1), time(), ZONE).astimezone(UTC)
-        said = {"ingest_seq": step, "source": "tests", "complete_until": until, "is_final": False, "recorded_at": NIGHT}
+        said = {
+            "ingest_seq": step,
+            "source": "tests",
+            "complete_until": day_end(step),
+            "is_final": False,
+            "recorded_at": NIGHT,
+        }
         lines = [said | {"topic": topic, "offsets_reached": True} for topic in FACTS]
         self.ledger.append("ops.watermarks", lines)
+
+
+def day_end(step: int) -> datetime:
+    """When the day of a step is over."""
+    return datetime.combine(AS_OF[step] + timedelta(days=1), time(), ZONE).astimezone(UTC)
 
 
 @pytest.fixture(scope="module")
@@ -143,18 +154,28 @@ def shop(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Shop:
     for step in STEPS:
         shop.take_in(histories, step, since=step - 1)
         shop.release(step, FAMILIES if step == STEPS[0] else GROWING)
-    shop.versions = input_versions(shop.ledger, shop.settings, "sessions")
+        named = {*EXACT, HISTORY} - {"gold.user_scores"}
+        read = {
+            name: seen
+            for family in GROWING
+            for name, seen in input_versions(shop.ledger, shop.settings, family).items()
+        }
+        shop.versions[step] = read | {name: shop.ledger.version(name) for name in named}
     shop.displace(40)
     shop.release(DISPLACED)
     return shop
 
 
 class WithoutHalf(Lake):
-    """The lake with the sessions of half of the users lost."""
+    """The lake as it was after the release of a step, with what is made anew of half of the users lost."""
+
+    def __init__(self, shop: Shop, released: int | None = None) -> None:
+        super().__init__(shop.settings, shop.spark)
+        self.versions = shop.versions[released] if released else {}
 
     def read(self, table: str, version: int | None = None) -> DataFrame:
-        rows = super().read(table, version)
-        return rows.where(~is_of(HALF)) if table == SESSIONS else rows
+        rows = super().read(table, self.versions.get(table) if version is None else version)
+        return rows.where(~is_of(HALF)) if table in REMADE else rows
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +202,8 @@ def test_a_backfill_of_sessions_made_before_the_last_batches_ends_in_what_they_a
     def work(seq_from: int, seq_to: int, versions: dict[str, int]) -> Work:
         return Work("sessions", "backfill", False, (), seq_from, seq_to, None, None, NIGHT, versions)
 
-    lake, early = WithoutHalf(shop.settings, shop.spark), STEPS[1]
-    stale = sessions.stage_slice(lake, work(-1, early, shop.versions), HALF)
+    lake, early = WithoutHalf(shop), STEPS[1]
+    stale = sessions.stage_slice(lake, work(-1, early, shop.versions[STEPS[-1]]), HALF)
     made = {staged.table: lake.keep(staged.frame) for staged in stale}
     now = input_versions(shop.ledger, shop.settings, "sessions")
     (staged,) = sessions.stage(lake, work(early, DISPLACED, now), [Backfilled(HALF, made)])
@@ -191,6 +212,31 @@ def test_a_backfill_of_sessions_made_before_the_last_batches_ends_in_what_they_a
     assert staged.mode == "replace_all"
     assert sorted(map(repr, staged.frame.select(*columns).collect())) == sorted(map(repr, public.collect()))
     assert sorted(map(repr, mine)) != sorted(map(repr, public.where(is_of(HALF)).collect()))
+
+
+def test_a_backfill_of_profiles_made_before_the_last_batches_ends_in_what_they_are_now(shop: Shop) -> None:
+    """Slices of the facts of the first step, beside a live run that has released another since."""
+    first, released, last = STEPS
+    lake = WithoutHalf(shop, released)
+    until, at = day_end(last), NIGHT + timedelta(hours=20)
+    before = Work("profiles", "b", True, (), -1, first, until, None, at, shop.versions[first])
+    made = {staged.table: lake.keep(staged.frame) for staged in profiles.stage_slice(lake, before, HALF)}
+    now = Work("profiles", "b", False, (), min(first, released), last, until, None, at, shop.versions[last])
+    found = {staged.table: staged for staged in profiles.stage(lake, now, [Backfilled(HALF, made)])}
+    assert {table: staged.mode for table, staged in found.items() if staged.mode != "replace_all"} == {
+        HISTORY: "append"
+    }
+    public = Lake(shop.settings, shop.spark)
+    for table in ("silver.identity_edges", *REMADE[1:], "gold.user_interests", "gold.user_profiles"):
+        columns = public.contract(table).names
+        as_released = public.read(table, shop.versions[last][table]).select(*columns).collect()
+        assert sorted(map(repr, found[table].frame.select(*columns).collect())) == sorted(map(repr, as_released)), table
+    for table, rows in made.items():
+        columns = public.contract(table).names
+        theirs = public.read(table, shop.versions[last][table]).where(is_of(HALF))
+        assert sorted(map(repr, rows.select(*columns).collect())) != sorted(
+            map(repr, theirs.select(*columns).collect())
+        )
 
 
 def test_every_step_leaves_its_mark_in_the_history(grown: dict[str, list[Row]]) -> None:

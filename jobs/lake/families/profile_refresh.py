@@ -5,7 +5,7 @@ entity, and when a device is tied to them, or no more. Tiles are rebuilt for the
 interests for the touched users, or for all of them from the tiles when the business day has moved on.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 
@@ -21,6 +21,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 USER, PAIR = ["user_id"], ["user_id", "day"]
+DAYS, TOPICS = "gold.user_days", "gold.user_interest_days"  # the tiles
 Keep = Callable[[DataFrame], DataFrame]
 
 
@@ -43,6 +44,10 @@ class Silver:
     def of_people(self, tied: DataFrame) -> "Silver":
         """Anonymous views and likes under the name of whom ties say they are; others of them left out."""
         return replace(self, views=of_people(self.views, tied), likes=of_people(self.likes, tied))
+
+    def acts_by(self, some: Callable[[DataFrame], DataFrame]) -> "Silver":
+        """What some did, as `some` picks their rows; of entities everything."""
+        return replace(self, views=some(self.views), likes=some(self.likes), orders=some(self.orders))
 
 
 @dataclass(frozen=True)
@@ -83,13 +88,19 @@ def rebuild(silver: Silver, history: DataFrame, as_of_day: AsOf, keep: Keep = Da
     """Everything from silver; only the history is added to. `keep` makes a frame that is used again cheap."""
     edges = keep(identity_edges.build(silver.views, silver.likes, silver.orders))
     yield Staged(identity_refresh.TABLE, edges, "replace_all")
-    silver = silver.of_people(ties(edges))
-    days = user_days.build(silver.views, silver.likes, silver.orders, silver.videos, zone=as_of_day.zone)
-    topics = user_interest_days.build(silver.views, silver.likes, silver.orders, silver.videos, silver.products)
-    days, topics = keep(days), keep(topics)
-    yield Staged("gold.user_days", days, "replace_all")
-    yield Staged("gold.user_interest_days", topics, "replace_all")
-    yield from _all_users(silver, history, days, topics, as_of_day, keep)
+    made = {table: keep(rows) for table, rows in tiles(silver.of_people(ties(edges)), as_of_day.zone).items()}
+    for table, rows in made.items():
+        yield Staged(table, rows, "replace_all")
+    yield from of_everybody(silver, history, made, as_of_day, keep)
+
+
+def tiles(silver: Silver, zone: str) -> dict[str, DataFrame]:
+    """What people did, by day, and by topic and day."""
+    views, likes, orders = silver.views, silver.likes, silver.orders
+    return {
+        DAYS: user_days.build(views, likes, orders, silver.videos, zone=zone),
+        TOPICS: user_interest_days.build(views, likes, orders, silver.videos, silver.products),
+    }
 
 
 def refresh(
@@ -101,12 +112,13 @@ def refresh(
     days, topics = keep(_fresh_days(silver, touched, as_of_day.zone)), keep(_fresh_topics(silver, touched))
     old_days = gold.user_days.join(touched.pairs, on=PAIR, how="left_semi")
     old_topics = _in_scope(gold.user_interest_days, touched, how="left_semi")
-    yield _merged("gold.user_days", days, old_days, PAIR)
-    yield _merged("gold.user_interest_days", topics, old_topics, user_interest_days.GRAIN)
+    yield _merged(DAYS, days, old_days, PAIR)
+    yield _merged(TOPICS, topics, old_topics, user_interest_days.GRAIN)
     days_now = gold.user_days.join(touched.pairs, on=PAIR, how="left_anti").unionByName(days)
     topics_now = _in_scope(gold.user_interest_days, touched, how="left_anti").unionByName(topics)
     if is_new_day:
-        yield from _all_users(silver, gold.user_profiles_history, days_now, topics_now, as_of_day, keep)
+        now = {DAYS: days_now, TOPICS: topics_now}
+        yield from of_everybody(silver, gold.user_profiles_history, now, as_of_day, keep)
     else:
         yield from _some_users(silver, gold, days_now, topics_now, touched.users, as_of_day, keep)
 
@@ -142,10 +154,11 @@ def _in_scope(topics: DataFrame, touched: Touched, *, how: str) -> DataFrame:
     return seen.unionByName(topics.where(~from_views).join(touched.users, on=USER, how=how))
 
 
-def _all_users(
-    silver: Silver, history: DataFrame, days: DataFrame, topics: DataFrame, as_of_day: AsOf, keep: Keep
+def of_everybody(
+    silver: Silver, history: DataFrame, of_days: Mapping[str, DataFrame], as_of_day: AsOf, keep: Keep
 ) -> Iterator[Staged]:
-    """Interests, profiles and their changes, of everybody."""
+    """Interests, profiles and their changes, of everybody; `of_days`: all tiles."""
+    days, topics = of_days[DAYS], of_days[TOPICS]
     people = as_of(silver.users, last_instant(as_of_day.day, as_of_day.zone))
     interests = keep(user_interests.build(topics, people, day=as_of_day.day))
     profiles = keep(_profiles(silver.orders, days, topics, interests, people, as_of_day))

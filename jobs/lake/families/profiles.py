@@ -1,13 +1,16 @@
 """The family `profiles`: what a run reads and stages. What it means is in `profile_refresh`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 
 from jobs.definitions.identity import ties
 from jobs.definitions.local_time import last_complete_day
+from jobs.lake.backfills.slices import Slice
+from jobs.lake.families.backfilled import Backfilled
 from jobs.lake.families.identity_refresh import TABLE, Edges, added_to, days_of, made_anew
 from jobs.lake.families.inputs import Displaced, days_again, displaced, emptied, names_at_hand, only_day, pinned
+from jobs.lake.families.profile_backfill import news_of, remade, swap
 from jobs.lake.families.profile_refresh import AsOf, Gold, Silver, Touched, rebuild, refresh, tables
 from jobs.lake.families.profile_touched import (
     acts_of_days,
@@ -22,16 +25,18 @@ from jobs.lake.families.profile_touched import (
 )
 from jobs.lake.tables import Lake
 from jobs.lake.work import Staged, Work
+from jobs.silver import identity_edges
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 HISTORY = "gold.user_profiles_history"
 
 
-def stage(lake: Lake, work: Work) -> Iterator[Staged]:
+def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterator[Staged]:
     """The tables of the family, one after the other; write each before asking for the next: it feeds the next.
 
     Nothing is staged when no user was touched on the same business day; without any fact there is nothing in them.
+    `done`: what a backfill made.
     """
     silver = Silver(*pinned(lake, work, tables(Silver)))
     as_of_day, lost, history = _as_of(lake, work, silver), displaced(lake, work), lake.read(HISTORY)
@@ -41,18 +46,32 @@ def stage(lake: Lake, work: Work) -> Iterator[Staged]:
             yield from forgetting(iter([Staged(HISTORY, lake.nothing(HISTORY), "append")]), history, lost)
         return
     kept = history.where(~lost.is_erased()) if lost.erased else history
-    last_day = None if work.full or work.ingest_seq_from < 0 or lost.of_things else _last_day(lake)
+    # Whose facts were taken away is told; what slices made of them, and of ties that are no more, is not.
+    is_anew = work.full or work.ingest_seq_from < 0 or lost.of_things or bool(done and lost.users is not None)
+    last_day = None if is_anew else _last_day(lake)
     if last_day is None:
         lake.expect(work.all_rows)
         yield from forgetting(rebuild(silver, kept, as_of_day, lake.keep), history, lost)
         return
     gold = replace(Gold(*(lake.read(table) for table in tables(Gold))), user_profiles_history=kept)
+    if done:
+        edges = lake.keep(identity_edges.build(silver.views, silver.likes, silver.orders))
+        since, zone = work.ingest_seq_from, lake.settings.business_zone
+        first_day = only_day(first_redescribed_day(silver, since, zone))
+        users = names_at_hand(lake, news_of(silver, edges, since, zone, redescribed_from=first_day))
+        yield from forgetting(swap(silver, gold, edges, users, as_of_day, done, lake.keep), history, lost)
+        return
     touched = _touched(lake, work, silver, gold, lost.users)
     is_new_day = last_day != as_of_day.day
     lake.expect(gold.user_days if is_new_day else touched.users)
     if is_new_day or not touched.users.isEmpty():
         fresh = refresh(silver, gold, touched, as_of_day, is_new_day=is_new_day, keep=lake.keep)
         yield from forgetting(fresh, history, lost)
+
+
+def stage_slice(lake: Lake, work: Work, one: Slice) -> Iterator[Staged]:
+    """All tiles of the slice's users, from silver alone."""
+    yield from remade(Silver(*pinned(lake, work, tables(Silver))), one, lake.settings.business_zone)
 
 
 def forgetting(made: Iterator[Staged], history: DataFrame, lost: Displaced) -> Iterator[Staged]:

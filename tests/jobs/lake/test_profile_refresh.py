@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -15,9 +16,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.definitions.identity import ties
+from jobs.lake.backfills.slices import UsersSlice
 from jobs.lake.contracts import contract
+from jobs.lake.families.backfilled import Backfilled
 from jobs.lake.families.identity_refresh import TABLE as EDGES
 from jobs.lake.families.identity_refresh import added_to, days_of
+from jobs.lake.families.profile_backfill import news_of, remade, swap
 from jobs.lake.families.profile_refresh import AsOf, Gold, Keep, Silver, Touched, rebuild, refresh, tables
 from jobs.lake.families.profile_touched import (
     first_redescribed_day,
@@ -30,6 +34,7 @@ from jobs.lake.settings import Settings
 from jobs.lake.small_engine import small_lake
 from jobs.lake.tables import Lake
 from jobs.lake.work import Staged
+from jobs.silver import identity_edges
 from tests.jobs.conftest import maker
 from tests.jobs.lake import profile_oracle as oracle
 from tests.jobs.lake.profile_histories import AS_OF, STEPS, Histories
@@ -101,6 +106,25 @@ def test_piece_by_piece_equals_at_once(name: str, at_once: State, piece_by_piece
     assert len(built) > COUNT / 2
     assert {key: row for key, row in refreshed.items() if built.get(key) != row} == {}
     assert built.keys() - refreshed.keys() == set()
+
+
+def test_a_backfill_of_what_was_known_at_first_equals_at_once(at_once: State, table: TableMaker) -> None:
+    """Slices of the first step; then some log in on phones of people of whom nothing else is new."""
+    told = Histories(COUNT, SEED)
+    for fact in told.facts:  # of every second person, and of phones, nothing comes later
+        fact["ingest_seq"] = 1 if fact["user_id"][-1] in "02468" or fact["user_id"][0] == "d" else fact["ingest_seq"]
+    silver = _silver(table, told, STEPS[-1])
+    first = replace(
+        _silver(table, told, 1), videos=silver.videos, products=silver.products
+    )  # nor is a thing redescribed
+    made = {one: remade(first, one, ZONE) for one in (UsersSlice(1, 2), UsersSlice(2, 2))}
+    done = [Backfilled(one, {staged.table: Lake.keep(staged.frame) for staged in tiles}) for one, tiles in made.items()]
+    edges = Lake.keep(identity_edges.build(silver.views, silver.likes, silver.orders))
+    users = Lake.keep(news_of(silver, edges, 1, ZONE, redescribed_from=None))
+    assert COUNT / 4 < users.count() < COUNT
+    swapped = _applied({}, swap(silver, _gold(table, {}), edges, users, _as_of(STEPS[-1]), done, Lake.keep))
+    for name in KEYS:
+        assert _by_key(name, swapped) == _by_key(name, at_once), name
 
 
 def test_what_users_do_is_what_plain_python_counts(histories: Histories, at_once: State) -> None:
