@@ -113,6 +113,17 @@ def small_lake(settings: Settings) -> Iterator[SmallLake]:
             server.stop()
 
 
+@contextmanager
+def set_aside() -> Iterator[None]:
+    """PySpark speaks to Spark for a while, though this process is at a small run: for what happens meanwhile."""
+    mode = os.environ.pop(MODE, None)
+    try:
+        yield
+    finally:
+        if mode is not None:
+            os.environ[MODE] = mode
+
+
 def _engine_settings(settings: Settings, scratch: Path) -> dict[str, str]:
     """As environment variables, which is where the engine looks: what it keeps and spills lies in `scratch`."""
     return {

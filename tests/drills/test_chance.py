@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -26,6 +27,7 @@ from jobs.drills.chance.verdict import Counts, compare, judge, settle_up
 from jobs.drills.report import Report
 from jobs.lake.errors import UsageError
 from jobs.lake.file_topics import Entry, FileTopics
+from jobs.lake.kill_points import reach
 from jobs.lake.tables import Lake
 from tests.lake.logs import NOON
 
@@ -45,7 +47,7 @@ FIXED = {
         "ingest@ingest.before_books ingest@ingest.after_books"
     ),
     "a process truly killed": "send=4~1 other=3~1 sigkill@ingest.after_views",
-    "stands still until another did its work": "gap=3~1 send=3~2 stalled@ingest.after_bronze",
+    "stands still until another did its work": "gap=3~1 send=3~2 stalled@ingest.after_views",
     "released, and killed on the way": "publish late=2~9 ingest publish@release.before_publications",
     "a build truly killed": "earlier=3~5 ingest sigkill@build.staged",
     "overtaken by another run": "skew=2~77 respool=3~2 second@ingest.after_bronze overtaken@release.before",
@@ -142,6 +144,25 @@ def test_without_a_remedy_the_driver_is_red_and_finds_the_steps(
     assert not row["is_passed"]
     assert row["smallest"] == "send=3~1 ingest@ingest.after_views"
     assert said[-1].endswith("random --family sessions --steps 'send=3~1 ingest@ingest.after_views'")
+
+
+def test_what_fails_meanwhile_is_raised_though_the_run_in_whose_middle_it_happens_goes_on(
+    tmp_path: Path, spark: SparkSession
+) -> None:
+    """A small run leaves to Spark what fails in it; what is not its own would look as if it had lost its lease."""
+
+    def goes_on() -> None:
+        with suppress(KeyError):
+            reach("ingest.before_books")
+
+    def fails() -> None:
+        raise KeyError("of another")
+
+    box = Sandbox(tmp_path, spark)
+    with pytest.raises(KeyError, match="of another"):
+        box.at("ingest.before_books", fails, goes_on)
+    assert box.at("ingest.before_books", lambda: None, goes_on)
+    assert not box.at("ingest.after_books", fails, goes_on)
 
 
 def test_a_seed_is_a_schedule_and_its_words_are_too() -> None:

@@ -22,6 +22,7 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.releasing import Outcome
 from jobs.lake.runner import Runner
 from jobs.lake.settings import Settings
+from jobs.lake.small_engine import set_aside
 from jobs.serve.tables import published_version
 from jobs.upkeep.files import KEEP_DAYS
 from jobs.upkeep.rounds import Round
@@ -123,14 +124,27 @@ class Sandbox:
         return found
 
     def at(self, point: str, act: Callable[[], None], work: Callable[[], None]) -> bool:
-        """Do `work`; when it first passes `point`, do `act` there. Whether it came by."""
+        """Do `work`; when it first passes `point`, do `act` there, as another process would. Whether it came by.
+
+        What `act` fails with is raised whatever `work` makes of it: as another process, it is not the engine's failure.
+        """
         passed: list[str] = []
+        failed: list[Exception] = []
 
         def hear(name: str) -> None:
             if name == point and not passed:
                 passed.append(name)
-                act()
+                try:
+                    with set_aside():
+                        act()
+                except Exception as failure:
+                    failed.append(failure)
+                    raise
 
         with heard(hear):
-            work()
+            try:
+                work()
+            finally:
+                if failed:
+                    raise failed[0]
         return bool(passed)
