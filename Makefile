@@ -65,15 +65,14 @@ check: setup ## format, lint, import borders, types, contracts, docs in step: wh
 	@.venv/bin/mypy --python-executable .venv-airflow/bin/python dags infra/airflow/start.py
 	@$(REELHOUSE) contracts check
 
-# Suites in the order in which a mistake is cheapest to find. Airflow's run first, apart: they need its environment.
-SUITES := tests/schemas tests/jobs tests/lake tests/drills
-# With services of their own; each in a process of its own, so that no JVM outlives the suite it serves.
-SERVED := tests/stream tests/whole
+# Each suite is a process with a Spark of its own, which keeps one core and a half busy: two at a time, the longest
+# first. What a suite prints comes when it ends. The last one starts every service there is, and runs alone.
+SUITES := test-lake test-jobs test-stream test-drills test-schemas test-dags
 
-test: setup ## the suites that guard main, in both environments
-	@failed=0; $(PYTEST_AIRFLOW) tests/dags || failed=1; \
-		$(PYTEST) $(SUITES) || failed=1; \
-		for suite in $(SERVED); do $(PYTEST) $$suite || failed=1; done; exit $$failed
+test: setup ## the suites that guard main, in both environments, two at a time
+	@failed=0; echo "two suites at a time; each is printed when it ends: $(SUITES:test-%=%), then whole"; \
+		$(MAKE) -o setup --jobs=2 --keep-going --output-sync=target $(SUITES) || failed=1; \
+		$(MAKE) test-whole || failed=1; exit $$failed
 
 test-schemas: setup ## contracts, names, glossary
 	@$(PYTEST) tests/schemas
