@@ -19,12 +19,14 @@ from jobs.drills.records import NOON, body_of, record
 from jobs.lake import small_runs
 from jobs.lake.clock import now
 from jobs.lake.erasures import Erasure
-from jobs.lake.errors import TooMuchError, WriteError
+from jobs.lake.errors import LeaseError, TooMuchError, WriteError
 from jobs.lake.ingest import ids, landing, small_batches, steps
 from jobs.lake.ingest.batch import SMALL, Batch
-from jobs.lake.ingest.loop import Ingest
+from jobs.lake.ingest.loop import LEASE, Ingest
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.small_batches import FEW, may_end, may_land
+from jobs.lake.leases import TABLE as LEASES
+from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.lake.small_engine import SmallLake
@@ -156,6 +158,39 @@ def test_what_an_engine_loses_at_landing_spark_lands(
     monkeypatch.setattr(SmallLake, "conform", loses)
     run = ingest(settings, some(20), lambda _: spark)
     assert sum(line["received"] for line in run.ledger.read("ops.books").to_pylist()) == 24
+
+
+def test_many_refusals_are_written_by_spark(
+    settings: Settings, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The engine's own commits do not say whose they are: a batch that is done again would add its rows again."""
+    monkeypatch.setattr("jobs.lake.ingest.batch.SMALL", 0)
+    with caplog.at_level(logging.WARNING, small_runs.__name__):
+        run = ingest(settings, some(20), lambda _: spark)
+    told = [each.getMessage() for each in caplog.records if each.name == small_runs.__name__]
+    assert told == [f"{TOLD}TooMuchError: rows of silver.quarantine are more than delta-rs is given, or replace others"]
+    assert run.ledger.read("silver.quarantine").num_rows == 2
+    assert run.ledger.open("silver.quarantine").transaction_version("ingest") == 0
+
+
+def test_spark_does_not_go_on_for_whom_another_has_replaced(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine fails at a step in the middle of which the lease is taken over."""
+    monkeypatch.setattr(small_runs, "is_refusal", is_refusal)
+    does = steps.write_facts
+
+    def fails(batch: Batch, *rest: Any) -> Any:
+        does(batch, *rest)
+        held, version = batch.ledger.read_versioned(LEASES)
+        gone = [line | {"expires_at": line["acquired_at"]} for line in held.to_pylist()]
+        batch.ledger.replace(LEASES, gone, on_version=version)
+        Leases(batch.ledger).acquire(LEASE, "another")
+        raise FULL
+
+    monkeypatch.setattr(steps, "write_facts", fails)
+    with pytest.raises(LeaseError, match="another .* took it"):
+        ingest(settings, some(20), none_here)
 
 
 def test_a_table_too_large_to_be_looked_through_is_changed_by_spark(

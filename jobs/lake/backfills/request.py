@@ -125,4 +125,4 @@ def _instead(request: Request, schemas_dir: Path) -> str:
     for table in families(schemas_dir)[family]:
         if contract(table, schemas_dir).backfill:
             return f"it follows {table}: write table: {table}"
-    return f"its family is made anew as a whole with every run: `reelhouse build {family}`"
+    return f"its family is made anew as a whole: `reelhouse build {family} --full`"
