@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,10 +62,14 @@ class Reading:
 
 
 def pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """The batch, cut where it holds much: it is counted in rows, and a body may have a megabyte."""
-    count = max(1, -(-batch.column("value").nbytes // MOST_BYTES))
-    rows = max(1, -(-batch.num_rows // count))
-    yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
+    """The batch, cut where it holds much: it is counted in rows, and a body may have a megabyte.
+
+    No piece has more than MOST_BYTES of bodies and one body.
+    """
+    sizes = pc.fill_null(pc.binary_length(batch.column("value")), 0).cast(pa.int64())
+    full = np.cumsum(sizes.to_numpy(zero_copy_only=False)) // MOST_BYTES
+    cuts = [0, *(np.flatnonzero(np.diff(full)) + 1).tolist(), batch.num_rows]
+    yield from (batch.slice(start, end - start) for start, end in pairwise(cuts) if end > start)
 
 
 def columns_told(body: str) -> str:

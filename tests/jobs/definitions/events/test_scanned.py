@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.definitions.events.scanned import bodies_of
+from jobs.definitions.events import scanned
+from jobs.definitions.events.scanned import bodies_of, pieces
 from jobs.definitions.events.shape import layout_of
 from jobs.lake.event_contracts import EventField
 
@@ -239,3 +240,16 @@ def test_fields_have_slots_of_their_own() -> None:
     )
     assert all(first + width == following for (first, width), (following, _) in pairwise(items))
     assert np.sum([width for _, width in items]) == LAYOUT.item_slots
+
+
+@given(st.lists(st.none() | st.binary(max_size=40), max_size=60), st.integers(1, 50))
+def test_no_piece_holds_more_than_it_may_wherever_the_large_bodies_lie(values: list[bytes | None], most: int) -> None:
+    batch = pa.RecordBatch.from_pydict({"value": pa.array(values, pa.binary()), "n": pa.array(range(len(values)))})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scanned, "MOST_BYTES", most)
+        found = list(pieces(batch))
+    assert [row for piece in found for row in piece.to_pylist()] == batch.to_pylist()
+    assert all(piece.num_rows for piece in found)
+    held = [[len(row["value"] or b"") for row in piece.to_pylist()] for piece in found]
+    assert all(sum(sizes) - max(sizes) <= most for sizes in held)
+    assert len(found) <= 1 + sum(map(sum, held)) // most
