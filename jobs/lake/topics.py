@@ -27,7 +27,9 @@ CLIENT_ID = "reelhouse-admin"
 PATIENCE_MS = 15_000  # with a broker that does not answer
 # Of a consumer that reads what is named to it: where that is gone it says so, and it keeps no account of its own.
 FROM_HERE = {"auto_offset_reset": "none", "enable_auto_commit": False, "max_poll_records": 5_000}
-POLL_MS = 3_000  # how long a poll waits for the broker's answer
+# A poll waits so long for records. Where there are none, as at the end of a transaction, it moves on without a word.
+POLL_MS = 100
+SILENT_POLLS = 30  # that move nothing, and the broker is taken to be silent
 MOST_BYTES = 64 * 2**20  # of records that one process reads by itself
 
 Offsets = dict[str, dict[int, int]]  # topic → partition → offset
@@ -157,7 +159,7 @@ def records_of(settings: Settings, ranges: Mapping[str, Mapping[int, tuple[int, 
         for place in ends:
             consumer.seek(place, ranges[place.topic][place.partition][0])
         reached: dict[Any, int] = {}
-        size = 0
+        size = silent = 0
         while ends:
             try:
                 polled = consumer.poll(timeout_ms=POLL_MS)
@@ -170,9 +172,10 @@ def records_of(settings: Settings, ranges: Mapping[str, Mapping[int, tuple[int, 
             if size > MOST_BYTES:
                 raise TooMuchError(f"its records have more than {MOST_BYTES:,} bytes")
             before, reached = reached, {place: consumer.position(place) for place in ends}
-            if reached == before:
-                silent = ", ".join(f"{place.topic}/{place.partition}" for place in ends)
-                raise TooMuchError(f"the broker says nothing of {silent} for {POLL_MS / 1000:g} s")
+            silent = silent + 1 if reached == before else 0
+            if silent == SILENT_POLLS:
+                left = ", ".join(f"{place.topic}/{place.partition}" for place in ends)
+                raise TooMuchError(f"the broker says nothing of {left} for {POLL_MS * SILENT_POLLS / 1000:g} s")
             for place in [place for place, end in ends.items() if reached[place] >= end]:
                 consumer.pause(place)
                 del ends[place]

@@ -24,7 +24,7 @@ from jobs.lake.ingest import ids, landing, small_batches, steps
 from jobs.lake.ingest.batch import SMALL, Batch
 from jobs.lake.ingest.loop import LEASE, Ingest
 from jobs.lake.ingest.planning import Plan
-from jobs.lake.ingest.small_batches import FEW, may_end, may_land
+from jobs.lake.ingest.small_batches import FEW_OFFSETS, may_end, may_land
 from jobs.lake.leases import TABLE as LEASES
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
@@ -33,7 +33,7 @@ from jobs.lake.small_engine import SmallLake
 from jobs.lake.small_runs import is_refusal
 from tests.lake.logs import Log
 
-PLAN = Plan(0, {"views": {0: (0, FEW)}}, {"views": "t"})
+PLAN = Plan(0, {"views": {0: (0, FEW_OFFSETS)}}, {"views": "t"})
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def ingest(settings: Settings, log: Log, open_spark: Callable[[Settings], Any]) 
     ("planned", "setting", "lands", "ends"),
     [
         (PLAN, {}, True, True),
-        (replace(PLAN, ranges={"views": {0: (0, FEW + 1)}}), {}, False, True),
+        (replace(PLAN, ranges={"views": {0: (0, FEW_OFFSETS + 1)}}), {}, False, True),
         (replace(PLAN, erasure=Erasure(("m",), NOON, False, "", "", {}, {})), {}, True, False),
         (PLAN, {"small_run_rows": 0}, False, False),
         (PLAN, {"spark_remote": "sc://127.0.0.1:15002"}, True, True),
@@ -83,7 +83,7 @@ def test_which_batches_do_without_spark(
     monkeypatch.setattr(small_batches, "horizons", lambda ledger: {})
     asked = settings.model_copy(update=setting)
     assert may_land(asked, Ledger(asked), planned) is lands
-    assert may_end(asked, Ledger(asked), planned, {"views": FEW}) is ends
+    assert may_end(asked, Ledger(asked), planned, {"views": FEW_OFFSETS}) is ends
 
 
 def test_where_somebody_was_erased_spark_lands(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

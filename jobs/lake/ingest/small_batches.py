@@ -12,12 +12,14 @@ from jobs.lake.small_commits import is_small
 from jobs.lake.small_runs import may_be_used
 from jobs.lake.topics import ENTITIES
 
-FEW = 20_000  # records that kafka-python hands over one by one, in about the time that a job of Spark takes to begin
+FEW_OFFSETS = (
+    20_000  # records that kafka-python hands over one by one, in about the time that a job of Spark takes to begin
+)
 
 
 def may_land(settings: Settings, ledger: Ledger, planned: Plan) -> bool:
     """Whether a batch is read from its topics without Spark; not where records of erased people must land empty."""
-    return planned.size <= FEW and may_be_used(settings) and not horizons(ledger)
+    return planned.size <= FEW_OFFSETS and may_be_used(settings) and not horizons(ledger)
 
 
 def may_end(settings: Settings, ledger: Ledger, planned: Plan, counts: Mapping[str, int]) -> bool:

@@ -35,6 +35,8 @@ class Broker:
     ends: dict[tuple[str, int], int]
     pieces: Iterator[int]
     silent_from: int | None = None
+    pauses: int = 0  # polls that bring nothing, after each that does
+    polls: int = 0
     at: dict[TopicPartition, int] = field(default_factory=dict)
     paused: set[TopicPartition] = field(default_factory=set)
 
@@ -56,6 +58,9 @@ class Broker:
 
     def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
         """Some of what comes next of each, beyond what was planned too."""
+        self.polls += 1
+        if self.polls % (1 + self.pauses):
+            return {}
         found = defaultdict(list)
         for place, start in self.at.items():
             if place in self.paused:
@@ -113,6 +118,13 @@ def test_a_silent_broker_is_no_gap() -> None:
         pytest.raises(TooMuchError, match="says nothing of views/0 for 3 s"),
     ):
         list(records_of(SETTINGS, {"views": {0: (0, 10)}}))
+
+
+def test_a_broker_that_takes_its_time_is_waited_for() -> None:
+    held = {("views", 0): frozenset(range(10))}
+    with installed(Broker(held, {("views", 0): 10}, iter([5] * 1000), pauses=topics.SILENT_POLLS - 1)):
+        rows = list(records_of(SETTINGS, {"views": {0: (0, 10)}}))
+    assert [row[4] for row in rows] == list(range(10))
 
 
 def test_what_this_client_cannot_read_is_left_to_spark(monkeypatch: pytest.MonkeyPatch) -> None:
