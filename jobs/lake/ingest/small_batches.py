@@ -12,9 +12,8 @@ from jobs.lake.small_commits import is_small
 from jobs.lake.small_runs import may_be_used
 from jobs.lake.topics import ENTITIES
 
-FEW_OFFSETS = (
-    20_000  # records that kafka-python hands over one by one, in about the time that a job of Spark takes to begin
-)
+# So many records kafka-python hands over one by one in about the time that a job of Spark takes to begin.
+FEW_OFFSETS = 20_000
 
 
 def may_land(settings: Settings, ledger: Ledger, planned: Plan) -> bool:
