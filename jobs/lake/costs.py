@@ -1,5 +1,6 @@
 """What work cost, noted when it is done: seconds, rows, and the files that its commits wrote, as their logs tell."""
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.lake.ingest.progress import BRONZE, QUARANTINE
 from jobs.lake.ledger import Ledger
+from jobs.lake.scanning import folder_of, is_local
 from jobs.lake.small_commits import note_of
 from jobs.lake.staging import Manifest, Staging
 from jobs.ops.costs import BATCH, BUILD, Work, Written, build
@@ -53,14 +55,26 @@ def _of_batch(ledger: Ledger, table: str, seq: int) -> Iterator[Written]:
 
 
 def _written(path: str, commit: Mapping[str, Any]) -> Written:
-    """What Spark noted of its commit; delta-rs notes no bytes, so of its (small) ones the log is asked."""
+    """What Spark noted of its commit; delta-rs notes no bytes, so of its own the log is asked."""
     metrics, version = commit.get("operationMetrics") or {}, int(commit["version"])
     files, size = (next((int(metrics[name]) for name in names if name in metrics), None) for names in (FILES, BYTES))
     if files is not None and size is not None:
         return Written(files, size)
-    before, after = _sizes(path, version - 1), _sizes(path, version)
-    new = [size for name, size in after.items() if name not in before]
+    new = _added(path, version)
     return Written(len(new), sum(new))
+
+
+def _added(path: str, version: int) -> list[int]:
+    """Bytes of each file that a commit added.
+
+    On a local disk by the commit itself: to open two versions costs a batch of few records a tenth of its time.
+    """
+    if is_local(path):
+        file = folder_of(path) / "_delta_log" / f"{version:020d}.json"
+        actions = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+        return [int(action["add"]["size"]) for action in actions if "add" in action]
+    before, after = _sizes(path, version - 1), _sizes(path, version)
+    return [size for name, size in after.items() if name not in before]
 
 
 def _staged(path: str, version: int) -> Written:

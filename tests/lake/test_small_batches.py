@@ -19,7 +19,7 @@ from jobs.drills.records import NOON, body_of, record
 from jobs.lake import small_runs
 from jobs.lake.clock import now
 from jobs.lake.erasures import Erasure
-from jobs.lake.errors import LeaseError, TooMuchError, WriteError
+from jobs.lake.errors import DamageError, LeaseError, TooMuchError, WriteError
 from jobs.lake.ingest import ids, landing, small_batches, steps
 from jobs.lake.ingest.batch import SMALL, Batch
 from jobs.lake.ingest.loop import LEASE, Ingest
@@ -28,6 +28,7 @@ from jobs.lake.ingest.small_batches import FEW_OFFSETS, may_end, may_land
 from jobs.lake.leases import TABLE as LEASES
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
+from jobs.lake.mending import newest_of_log
 from jobs.lake.settings import Settings
 from jobs.lake.small_engine import SmallLake
 from jobs.lake.small_runs import is_refusal
@@ -158,6 +159,18 @@ def test_what_an_engine_loses_at_landing_spark_lands(
     monkeypatch.setattr(SmallLake, "conform", loses)
     run = ingest(settings, some(20), lambda _: spark)
     assert sum(line["received"] for line in run.ledger.read("ops.books").to_pylist()) == 24
+
+
+def test_a_batch_is_not_judged_again_against_what_upkeep_has_removed(settings: Settings) -> None:
+    """Its line in the books is lost, long after it was done."""
+    log = some(20)
+    ingest(settings, log, none_here)
+    log.put([record("users", body_of("users", 2000, at=NOON + timedelta(hours=1)))])
+    ledger = ingest(settings, log, none_here).ledger
+    newest_of_log(ledger, "ops.books").unlink()
+    ledger.open("silver.users").vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    with pytest.raises(DamageError, match=r"silver.users: batch 1 is to be done again, and of version 1, .* 1 files"):
+        ingest(settings, log, none_here)
 
 
 def test_many_refusals_are_written_by_spark(

@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from jobs.lake.errors import DamageError
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import BRONZE, progress
 from jobs.lake.ledger import Ledger
+from jobs.lake.scanning import folder_of, is_local
 from jobs.lake.small_commits import note_of
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def version_before(ledger: Ledger, table: str, app: str, ingest_seq: int) -> int
 
 
 def table_before(ledger: Ledger, table: str, app: str, ingest_seq: int) -> "DeltaTable | None":
-    """The table, opened at that version; None for no table."""
+    """The table, opened at that version; None for no table, DamageError where upkeep has removed files of it."""
     if not ledger.exists(table):
         return None
     delta = ledger.open(table)
@@ -73,5 +75,21 @@ def table_before(ledger: Ledger, table: str, app: str, ingest_seq: int) -> "Delt
     for commit in delta.history(LOOK_BACK):
         if note_of(commit).get("ingest_seq") == ingest_seq:
             delta.load_as_version(int(commit["version"]) - 1)
+            _refuse_vacuumed(table, delta, ingest_seq)
             return delta
     raise LookupError(f"{table}: no commit of batch {ingest_seq} among the last {LOOK_BACK}")
+
+
+def _refuse_vacuumed(table: str, delta: "DeltaTable", ingest_seq: int) -> None:
+    import pyarrow as pa
+
+    if not is_local(delta.table_uri):
+        return
+    folder = folder_of(delta.table_uri)
+    gone = [path for path in pa.table(delta.get_add_actions())["path"].to_pylist() if not (folder / path).exists()]
+    if gone:
+        raise DamageError(
+            f"{table}: batch {ingest_seq} is to be done again, and of version {delta.version()}, which it is judged "
+            f"against, upkeep has removed {len(gone)} files; nothing was written. Put ops.books back from a copy: "
+            "it says that the batch is done (docs/runbooks/lake.md)"
+        )
