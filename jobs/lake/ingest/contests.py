@@ -22,7 +22,7 @@ from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.counting import table_before
 from jobs.lake.ingest.forms import silver_table
 from jobs.lake.ingest.ids import Ids, records_with, within
-from jobs.lake.ingest.known import few_rows, rows_with
+from jobs.lake.ingest.known import near_rows
 from jobs.lake.ingest.progress import APP
 
 
@@ -90,8 +90,8 @@ def known_claims(batch: Batch, form: Form, ids: Ids) -> Known | None:
     if before is None or before.version() < 1 or not ranges:  # version 0 is the empty table
         return None
     near = within(ranges, dated=dated, column=pc.field, value=pc.scalar)
-    if form.topic in ids.at_hand and (rows := few_rows(before, near)) is not None:
-        found = rows_with(rows, near, ids.at_hand[form.topic], columns_of(form))
+    if form.topic in ids.at_hand and (rows := near_rows(before, near)) is not None:
+        found = rows.rows_with(ids.at_hand[form.topic], columns_of(form))
         if found is None:
             return None
         return Known(batch.lake.spark.createDataFrame(found).select(*claim(form)), found["event_id"])

@@ -1,8 +1,12 @@
 """What silver holds of a batch's ids, looked up in Arrow where few rows lie in their ranges.
 
 As a rule silver holds none of them, and a Spark job that says so takes longer than all else of the look.
+A file never changes, so the ids of small ones are remembered: between two compactions each batch adds a file to what
+the next one looks through, and to open it again takes longer than to look through its ids.
 """
 
+from collections import OrderedDict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,19 +20,83 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 FEW_ROWS = 2_000_000  # ids of 36 letters: some 100 MB
+SMALL_FILE = 50_000  # rows
+MOST_REMEMBERED = 128 * 2**20  # bytes of ids
+ID = "event_id"
 
 
-def few_rows(delta: "DeltaTable", near: pc.Expression) -> "ds.Dataset | None":
-    """The rows of an opened table, if so few of them may be `near` that this process looks at them itself."""
+@dataclass
+class Remembered:
+    """Ids by table and file, of those asked for last; no more than so many bytes."""
+
+    most: int
+    size: int = 0
+    ids: "OrderedDict[tuple[str, str], pa.Array]" = field(default_factory=OrderedDict)
+
+    def of(self, table: str, file: "ds.Fragment", schema: pa.Schema) -> pa.Array:
+        """All ids of a file."""
+        key = (table, file.path)
+        if key in self.ids:
+            self.ids.move_to_end(key)
+            return self.ids[key]
+        found = file.to_table(schema=schema, columns=[ID])[ID].combine_chunks()
+        self.ids[key] = found
+        self.size += found.nbytes
+        while self.size > self.most and len(self.ids) > 1:
+            self.size -= self.ids.popitem(last=False)[1].nbytes
+        return found
+
+
+REMEMBERED = Remembered(MOST_REMEMBERED)
+
+
+@dataclass(frozen=True)
+class Near:
+    """The files of a table that may hold rows for which a condition is true; how many rows each has, by its log."""
+
+    table: str
+    schema: pa.Schema
+    where: pc.Expression
+    files: "tuple[tuple[ds.Fragment, int], ...]"
+
+    def rows_with(self, ids: pa.Table, columns: list[str]) -> pa.Table | None:
+        """The rows, for all of which the condition is true, that have one of the ids; null when there are none."""
+        wanted = ids[ID].combine_chunks()
+        held = ((file, self._among(file, rows, wanted)) for file, rows in self.files)
+        parts = [
+            file.to_table(schema=self.schema, columns=columns, filter=self.where & pc.field(ID).isin(known))
+            for file, known in held
+            if len(known)
+        ]
+        return pa.concat_tables(parts) if parts else None
+
+    def _among(self, file: "ds.Fragment", rows: int, wanted: pa.Array) -> pa.Array:
+        """Which of the ids the file has."""
+        if rows <= SMALL_FILE:
+            told = REMEMBERED.of(self.table, file, self.schema)
+        else:
+            told = file.to_table(schema=self.schema, columns=[ID], filter=self.where)[ID].combine_chunks()
+        return told.filter(pc.is_in(told, wanted))
+
+
+def near_rows(delta: "DeltaTable", where: pc.Expression) -> Near | None:
+    """What of an opened table is near, if so few rows are that this process looks at them itself.
+
+    Small files are counted whole, by the log; of large ones the pieces that may be near.
+    """
     if not PlainScan(delta.table_uri, delta).is_safe:
         return None
-    dataset = dataset_of(delta)
-    groups = (group for each in dataset.get_fragments(near) for group in each.subset(near).row_groups)
-    return dataset if sum(group.num_rows for group in groups) <= FEW_ROWS else None
-
-
-def rows_with(dataset: "ds.Dataset", near: pc.Expression, ids: pa.Table, columns: list[str]) -> pa.Table | None:
-    """The rows, all of them `near`, that have one of the ids; null when there are none."""
-    told = dataset.to_table(columns=["event_id"], filter=near)["event_id"]
-    known = told.filter(pc.is_in(told, ids["event_id"].combine_chunks())).combine_chunks()
-    return dataset.to_table(columns=columns, filter=near & pc.field("event_id").isin(known)) if len(known) else None
+    dataset, told = dataset_of(delta), pa.table(delta.get_add_actions())
+    rows = dict(zip(told["path"].to_pylist(), told["num_records"].to_pylist(), strict=True))
+    files, count = [], 0
+    for file in dataset.get_fragments(where):
+        held = rows.get(file.path)
+        if held is None or held > SMALL_FILE:
+            held = SMALL_FILE + 1
+            count += sum(group.num_rows for group in file.subset(where).row_groups)
+        else:
+            count += held
+        if count > FEW_ROWS:
+            break
+        files.append((file, held))
+    return Near(delta.table_uri, dataset.schema, where, tuple(files)) if count <= FEW_ROWS else None
