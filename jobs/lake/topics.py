@@ -27,9 +27,10 @@ CLIENT_ID = "reelhouse-admin"
 PATIENCE_MS = 15_000  # with a broker that does not answer
 # Of a consumer that reads what is named to it: where that is gone it says so, and it keeps no account of its own.
 FROM_HERE = {"auto_offset_reset": "none", "enable_auto_commit": False, "max_poll_records": 5_000}
-# A poll waits so long for records. Where there are none, as at the end of a transaction, it moves on without a word.
-POLL_MS = 100
-SILENT_POLLS = 30  # that move nothing, and the broker is taken to be silent
+ANSWER_MS = 3_000  # how long a poll waits for the broker's answer
+# Of polls after each other: where there are no records, as at the end of a transaction, one moves on without a word.
+STEP_MS = 100
+SILENT_STEPS = 50  # that move nothing, and the broker is taken to be silent
 MOST_BYTES = 64 * 2**20  # of records that one process reads by itself
 
 Offsets = dict[str, dict[int, int]]  # topic → partition → offset
@@ -130,7 +131,7 @@ def times_of(settings: Settings, places: Mapping[tuple[str, int], int]) -> dict[
             consumer.seek(place, offset)
         patience = time.monotonic() + PATIENCE_MS / 1000
         while len(found) < len(wanted) and time.monotonic() < patience:
-            polled = consumer.poll(timeout_ms=POLL_MS)
+            polled = consumer.poll(timeout_ms=ANSWER_MS)
             if not polled:
                 break
             for place, records in polled.items():
@@ -162,7 +163,7 @@ def records_of(settings: Settings, ranges: Mapping[str, Mapping[int, tuple[int, 
         size = silent = 0
         while ends:
             try:
-                polled = consumer.poll(timeout_ms=POLL_MS)
+                polled = consumer.poll(timeout_ms=STEP_MS)
             except KafkaError as unread:  # such as a codec that Java's client has and this one has not
                 raise TooMuchError(f"kafka-python cannot read it: {type(unread).__name__}") from unread
             for place, records in polled.items():
@@ -173,9 +174,9 @@ def records_of(settings: Settings, ranges: Mapping[str, Mapping[int, tuple[int, 
                 raise TooMuchError(f"its records have more than {MOST_BYTES:,} bytes")
             before, reached = reached, {place: consumer.position(place) for place in ends}
             silent = silent + 1 if reached == before else 0
-            if silent == SILENT_POLLS:
+            if silent == SILENT_STEPS:
                 left = ", ".join(f"{place.topic}/{place.partition}" for place in ends)
-                raise TooMuchError(f"the broker says nothing of {left} for {POLL_MS * SILENT_POLLS / 1000:g} s")
+                raise TooMuchError(f"the broker says nothing of {left} for {STEP_MS * SILENT_STEPS / 1000:g} s")
             for place in [place for place, end in ends.items() if reached[place] >= end]:
                 consumer.pause(place)
                 del ends[place]
