@@ -30,6 +30,14 @@ def folder_of(uri: str) -> Path:
     return Path(unquote(parts.path) if parts.scheme else uri)
 
 
+def local_files(delta: "DeltaTable") -> list[Path]:
+    """Where the files of an opened table lie on a local disk; `file_uris` of delta-rs spells a blank as `%20`."""
+    import pyarrow as pa
+
+    folder = folder_of(delta.table_uri)
+    return [folder / path for path in pa.table(delta.get_add_actions())["path"].to_pylist()]
+
+
 def file_system_at(uri: str) -> "FileSystem | None":
     """Arrow's file system with the table as its root; None (delta-rs's own) for a store that Arrow does not know."""
     from pyarrow.fs import FileSystem, LocalFileSystem, SubTreeFileSystem

@@ -7,7 +7,7 @@ from jobs.lake.errors import DamageError
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import BRONZE, progress
 from jobs.lake.ledger import Ledger
-from jobs.lake.scanning import folder_of, is_local
+from jobs.lake.scanning import is_local, local_files
 from jobs.lake.small_commits import note_of
 
 if TYPE_CHECKING:
@@ -81,12 +81,7 @@ def table_before(ledger: Ledger, table: str, app: str, ingest_seq: int) -> "Delt
 
 
 def _refuse_vacuumed(table: str, delta: "DeltaTable", ingest_seq: int) -> None:
-    import pyarrow as pa
-
-    if not is_local(delta.table_uri):
-        return
-    folder = folder_of(delta.table_uri)
-    gone = [path for path in pa.table(delta.get_add_actions())["path"].to_pylist() if not (folder / path).exists()]
+    gone = [file for file in local_files(delta) if not file.exists()] if is_local(delta.table_uri) else []
     if gone:
         raise DamageError(
             f"{table}: batch {ingest_seq} is to be done again, and of version {delta.version()}, which it is judged "

@@ -52,17 +52,17 @@ REMEMBERED = Remembered(MOST_REMEMBERED)
 
 @dataclass(frozen=True)
 class Near:
-    """The files of a table that may hold rows for which a condition is true; how many rows each has, by its log."""
+    """The files of a table that may hold rows for which a condition is true, and whether each is a small one."""
 
     table: str
     schema: pa.Schema
     where: pc.Expression
-    files: "tuple[tuple[ds.Fragment, int], ...]"
+    files: "tuple[tuple[ds.Fragment, bool], ...]"
 
     def rows_with(self, ids: pa.Table, columns: list[str]) -> pa.Table | None:
         """The rows, for all of which the condition is true, that have one of the ids; null when there are none."""
         wanted = ids[ID].combine_chunks()
-        held = ((file, self._among(file, rows, wanted)) for file, rows in self.files)
+        held = ((file, self._among(file, wanted, is_small=is_small)) for file, is_small in self.files)
         parts = [
             file.to_table(schema=self.schema, columns=columns, filter=self.where & pc.field(ID).isin(known))
             for file, known in held
@@ -70,9 +70,9 @@ class Near:
         ]
         return pa.concat_tables(parts) if parts else None
 
-    def _among(self, file: "ds.Fragment", rows: int, wanted: pa.Array) -> pa.Array:
+    def _among(self, file: "ds.Fragment", wanted: pa.Array, *, is_small: bool) -> pa.Array:
         """Which of the ids the file has."""
-        if rows <= SMALL_FILE:
+        if is_small:
             told = REMEMBERED.of(self.table, file, self.schema)
         else:
             told = file.to_table(schema=self.schema, columns=[ID], filter=self.where)[ID].combine_chunks()
@@ -91,12 +91,9 @@ def near_rows(delta: "DeltaTable", where: pc.Expression) -> Near | None:
     files, count = [], 0
     for file in dataset.get_fragments(where):
         held = rows.get(file.path)
-        if held is None or held > SMALL_FILE:
-            held = SMALL_FILE + 1
-            count += sum(group.num_rows for group in file.subset(where).row_groups)
-        else:
-            count += held
+        is_small = held is not None and held <= SMALL_FILE
+        count += rows[file.path] if is_small else sum(group.num_rows for group in file.subset(where).row_groups)
         if count > FEW_ROWS:
             break
-        files.append((file, held))
+        files.append((file, is_small))
     return Near(delta.table_uri, dataset.schema, where, tuple(files)) if count <= FEW_ROWS else None

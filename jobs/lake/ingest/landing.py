@@ -30,8 +30,7 @@ FEW = 10_000  # records as they came, of which each may be as large as the broke
 def land(lake: Lake, plan: Plan) -> None:
     """Read what the plan names and append it as batch `plan.ingest_seq`; what is of erased people lands empty."""
     held = read_here(lake, plan)
-    read = from_kafka(lake, plan) if held is None else frame_of(lake, held)
-    rows = build(read, topic_ids=plan.topic_ids, ingest_seq=plan.ingest_seq)
+    rows = build(frame_read(lake, plan, held), topic_ids=plan.topic_ids, ingest_seq=plan.ingest_seq)
     rows = emptied_at_landing(lake, rows, plan.ingest_seq)
     append = lake.append_few if plan.size <= FEW else lake.append
     if plan.size <= NO_BACKLOG:  # few tasks and few files; a large batch keeps one for each partition
@@ -42,8 +41,7 @@ def land(lake: Lake, plan: Plan) -> None:
 
 def records(lake: Lake, plan: Plan) -> "DataFrame":
     """The planned ranges as Spark's Kafka source gives them; a range the broker no longer has fails the read."""
-    held = read_here(lake, plan)
-    return from_kafka(lake, plan) if held is None else frame_of(lake, held)
+    return frame_read(lake, plan, read_here(lake, plan))
 
 
 def read_here(lake: Lake, plan: Plan) -> list[Row] | None:
@@ -58,8 +56,10 @@ def read_here(lake: Lake, plan: Plan) -> list[Row] | None:
     return None if lake.reads_kafka else list(records_of(lake.settings, plan.ranges))
 
 
-def from_kafka(lake: Lake, plan: Plan) -> "DataFrame":
-    """The planned ranges by Spark's Kafka source."""
+def frame_read(lake: Lake, plan: Plan, held: list[Row] | None) -> "DataFrame":
+    """The planned records: those that this process holds or, where it holds none of them, by Spark's Kafka source."""
+    if held is not None:
+        return frame_of(lake, held)
     read = {topic: plan.ranges[topic] for topic in plan.topics_to_read()}
     edges = [
         {topic: {str(n): bounds[side] for n, bounds in parts.items()} for topic, parts in read.items()}

@@ -4,7 +4,6 @@ What was staged for a release stays until the next build, so the very rows are c
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from jobs.lake.ailments import Ailment
@@ -18,6 +17,7 @@ from jobs.lake.mending import paths, proven, taken_out
 from jobs.lake.publications import Release, releases
 from jobs.lake.releasing import commit_staged, unfinished
 from jobs.lake.runner import Runner, lease_name, runner_of
+from jobs.lake.scanning import local_files
 from jobs.lake.settings import Settings
 from jobs.lake.staging import StagedTable
 
@@ -77,7 +77,7 @@ def is_there(runner: Runner, staged: StagedTable) -> bool:
     from deltalake import DeltaTable
 
     path = runner.staging.path(staged.table)
-    return all(Path(file).exists() for file in DeltaTable(path, version=staged.version).file_uris())
+    return all(file.exists() for file in local_files(DeltaTable(path, version=staged.version)))
 
 
 def of_upkeep(ledger: Ledger, table: str, told: list[Release]) -> bool:
