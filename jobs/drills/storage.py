@@ -10,6 +10,7 @@ from jobs.lake.ailments import ailments
 from jobs.lake.ledger import Ledger
 from jobs.lake.mending import newest_of_log
 from jobs.lake.repairing import mend
+from jobs.lake.scanning import LOG
 
 HURT = ("silver.likes", "silver.views")
 
@@ -45,7 +46,7 @@ def checkpoint_of(stage: Stage, table: str) -> Path:
 
     path = stage.settings.table_path(table)
     DeltaTable(path).create_checkpoint()
-    return max((Path(path) / "_delta_log").glob("*.checkpoint*.parquet"))
+    return max((Path(path) / LOG).glob("*.checkpoint*.parquet"))
 
 
 def tear(file: Path) -> None:

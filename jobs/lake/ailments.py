@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from jobs.lake.contracts import all_tables, contract
+from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.progress import BOOKS, BRONZE, QUARANTINE, TOUCHED
-from jobs.lake.scanning import folder_of, is_local
+from jobs.lake.scanning import LOG, folder_of, is_local
 from jobs.lake.settings import Settings
 from jobs.lake.topics import CONTROL, ENTITIES, FACTS
 
@@ -71,8 +72,8 @@ class Ailment:
     def is_mendable(self) -> bool:
         """Whether a repair may mend the table: the file is a copy, or what it held comes from elsewhere."""
         if self.kind is Kind.data:
-            return self.table in (*BY_BATCH, LANDED, HISTORY)
-        is_known = self.table in (*BY_BATCH, LANDED) or bool(self.family)
+            return self.table in (*BY_BATCH, LANDED, LANDINGS, HISTORY)
+        is_known = self.table in (*BY_BATCH, LANDED, LANDINGS) or bool(self.family)
         return self.kind in (Kind.hint, Kind.checkpoint) or (self.kind in UNDONE and is_known)
 
 
@@ -85,7 +86,7 @@ def ailments_of(settings: Settings, table: str) -> list[Ailment]:
     """What is wrong with one table: its log first; its data only when the log can be read."""
     if not is_local(settings.lake_root):
         return []
-    log = folder_of(settings.table_path(table)) / "_delta_log"
+    log = folder_of(settings.table_path(table)) / LOG
     if not log.is_dir():
         return []
     family = contract(table, settings.schemas_dir).family or ""

@@ -9,10 +9,9 @@ from pathlib import Path
 import psutil
 
 from jobs.lake.errors import UsageError
-from jobs.lake.scanning import folder_of, is_local
+from jobs.lake.scanning import LOG, folder_of, is_local
 from jobs.lake.settings import Settings
 
-LOG = "_delta_log"
 COPIES = "copies"  # under REELHOUSE_HOME
 LAYERS = ("bronze", "silver", "gold", "ops")
 LEFT_OUT = ("ops/leases",)  # who is at work there is not at work here

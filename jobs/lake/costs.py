@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.lake.ingest.progress import BRONZE, QUARANTINE
 from jobs.lake.ledger import Ledger
-from jobs.lake.scanning import folder_of, is_local
+from jobs.lake.scanning import LOG, folder_of, is_local
 from jobs.lake.small_commits import note_of
 from jobs.lake.staging import Manifest, Staging
 from jobs.ops.costs import BATCH, BUILD, Work, Written, build
@@ -70,7 +70,7 @@ def _added(path: str, version: int) -> list[int]:
     On a local disk by the commit itself: to open two versions costs a batch of few records a tenth of its time.
     """
     if is_local(path):
-        file = folder_of(path) / "_delta_log" / f"{version:020d}.json"
+        file = folder_of(path) / LOG / f"{version:020d}.json"
         actions = map(json.loads, file.read_text(encoding="utf-8").splitlines())
         return [int(action["add"]["size"]) for action in actions if "add" in action]
     before, after = _sizes(path, version - 1), _sizes(path, version)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jobs.lake.contracts import contract
 from jobs.lake.damage import damage_told, distance_told
 from jobs.lake.errors import ContractError, SettingsError, WriteError
-from jobs.lake.scanning import dataset_of
+from jobs.lake.scanning import AnyOf, dataset_of, is_any_of, is_table
 from jobs.lake.settings import Settings
 from jobs.lake.small_commits import commit_few, is_committed, retrying
 from jobs.lake.table_properties import properties
@@ -41,10 +41,8 @@ class Ledger:
 
     def exists(self, table: str) -> bool:
         """Whether anything was ever written to the table."""
-        from deltalake import DeltaTable
-
         with distance_told(table, self.path(table)):
-            return DeltaTable.is_deltatable(self.path(table))
+            return is_table(self.path(table))
 
     def version(self, table: str) -> int:
         """The table's newest version; -1 for a table not made yet."""
@@ -61,8 +59,13 @@ class Ledger:
         except TableNotFoundError:
             return self._create(table)
 
-    def read(self, table: str, columns: Sequence[str] | None = None, filter: "Expression | None" = None) -> "pa.Table":
-        """The rows of a table, typed by its contract; a table not made yet has none."""
+    def read(
+        self, table: str, columns: Sequence[str] | None = None, filter: "Expression | AnyOf | None" = None
+    ) -> "pa.Table":
+        """The rows of a table, typed by its contract; a table not made yet has none.
+
+        By an `AnyOf` files are left out first by the log's statistics, which pays where they are many.
+        """
         schema = self.schema(table)
         if not self.exists(table):
             return schema.empty_table().select(columns or schema.names)
@@ -176,12 +179,13 @@ class Ledger:
         delta: "DeltaTable",
         schema: "pa.Schema",
         columns: Sequence[str] | None,
-        filter: "Expression | None",
+        filter: "Expression | AnyOf | None",
     ) -> "pa.Table":
         import pyarrow as pa
 
-        names, dataset = list(columns or schema.names), dataset_of(delta)
-        rows = dataset.to_table(columns=[name for name in names if name in dataset.schema.names], filter=filter)
+        near, where = (filter, is_any_of(filter)) if isinstance(filter, list) else (None, filter)
+        names, dataset = list(columns or schema.names), dataset_of(delta, near)
+        rows = dataset.to_table(columns=[name for name in names if name in dataset.schema.names], filter=where)
         for name in (each for each in names if each not in rows.column_names):  # its contract has got it since
             rows = rows.append_column(schema.field(name), pa.nulls(rows.num_rows, schema.field(name).type))
         return rows.select(names).cast(pa.schema([schema.field(name) for name in names]))

@@ -9,7 +9,7 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.mending import lacks_newest_batch
 from jobs.lake.publications import TABLE as PUBLICATIONS
 from jobs.lake.publications import family_of, published
-from jobs.lake.scanning import is_local
+from jobs.lake.scanning import LOG, is_local
 from jobs.lake.settings import Settings
 
 
@@ -26,7 +26,7 @@ def lost_commit_of(settings: Settings, table: str) -> list[Ailment]:
     if ailments_of(settings, by) or not _is_known_younger(ledger, table):
         return []
     family = family_of(table, settings.schemas_dir) if by == PUBLICATIONS else ""
-    lost = Path(ledger.path(table)) / "_delta_log" / f"{ledger.version(table) + 1:020}.json"
+    lost = Path(ledger.path(table)) / LOG / f"{ledger.version(table) + 1:020}.json"
     return [Ailment(table, Kind.lost_commit, lost, f"is not there, though {by} knows of it", family)]
 
 

@@ -18,6 +18,7 @@ from jobs.lake.ingest.progress import BOOKS, QUARANTINE, TOUCHED, committed, pro
 from jobs.lake.leases import TABLE as LEASES
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
+from jobs.lake.scanning import LOG
 from jobs.lake.settings import Settings
 from jobs.lake.topics import CONTROL
 
@@ -129,4 +130,4 @@ def took_rows(ledger: Ledger, table: str) -> set[int]:
 
 def newest_of_log(ledger: Ledger, table: str) -> Path:
     """The file of a table's newest commit."""
-    return max((Path(ledger.path(table)) / "_delta_log").glob("*.json"))
+    return max((Path(ledger.path(table)) / LOG).glob("*.json"))

@@ -5,6 +5,7 @@ from typing import Any
 
 from jobs.lake.ailments import HISTORY, LANDED, UNDONE, Ailment, Kind, ailments_of
 from jobs.lake.aside import Mended
+from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.lost_commits import lost_commit_of
 from jobs.lake.mending import mend_log, refuse_the_rest
 from jobs.lake.settings import Settings
@@ -46,12 +47,15 @@ def tidy(settings: Settings, run_id: str) -> None:
 
 def mend_data(settings: Settings, table: str, run_id: str, open_spark: Opener, *, accept_loss: bool) -> Mended:
     """Put the rows of hurt data files back from where they came from."""
+    from jobs.lake.remaking.from_books import keep_again
     from jobs.lake.remaking.from_bronze import remake
     from jobs.lake.remaking.from_topics import reland
     from jobs.lake.remaking.from_versions import recall
 
     if table == LANDED:
         return reland(settings, run_id, open_spark, accept_loss=accept_loss)
+    if table == LANDINGS:
+        return keep_again(settings, run_id, open_spark)
     if table == HISTORY:
         return recall(settings, run_id, open_spark, accept_loss=accept_loss)
     return remake(settings, table, run_id, open_spark, accept_loss=accept_loss)
@@ -59,10 +63,13 @@ def mend_data(settings: Settings, table: str, run_id: str, open_spark: Opener, *
 
 def mend_commits(settings: Settings, table: str, found: list[Ailment], run_id: str, open_spark: Opener) -> Mended:
     """Set bad files of a log aside; a newest commit among them is made again."""
+    from jobs.lake.remaking.from_books import undo_and_keep_again
     from jobs.lake.remaking.landed import land_again
     from jobs.lake.remaking.released import release_again
 
     undone = [each for each in found if each.kind in UNDONE]
+    if undone and table == LANDINGS:
+        return undo_and_keep_again(settings, found, run_id)
     if undone and table == LANDED:
         return land_again(settings, found, run_id, open_spark)
     if undone and undone[0].family:

@@ -4,24 +4,75 @@ delta-rs would hand Arrow's threads a file system made of Python objects. Such a
 file while the interpreter ends, and then takes the whole process down (one `reelhouse pending` in seven ended so).
 """
 
+import os
+import re
+from collections.abc import Iterator
+from functools import reduce
+from operator import and_
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
     from deltalake import DeltaTable
+    from pyarrow.compute import Expression
     from pyarrow.fs import FileSystem
 
+# (column, operator, value), of which all of one list must be true; no value is an empty text, to delta-rs that is null.
+AnyOf = list[list[tuple[str, str, Any]]]
+LOG = "_delta_log"
+LOGGED = re.compile(r"\d{20}\.(json|checkpoint.*\.parquet)")  # a commit, or all of them until then
 
-def dataset_of(delta: "DeltaTable") -> "ds.Dataset":
-    """The rows of an opened table, of the version it was opened at; nothing is read yet."""
-    return delta.to_pyarrow_dataset(filesystem=file_system_at(delta.table_uri))
+
+def dataset_of(delta: "DeltaTable", near: "AnyOf | None" = None) -> "ds.Dataset":
+    """The rows of an opened table, of the version it was opened at; nothing is read yet.
+
+    With `near`, of those files alone that may have such rows by the log's statistics: of each file that is not left out
+    the statistics of all columns become conditions of Arrow, a millisecond's work.
+    """
+    return delta.to_pyarrow_dataset(filesystem=file_system_at(delta.table_uri), file_pruning_predicate=near)
+
+
+def fragments_of(delta: "DeltaTable", near: "AnyOf") -> "Iterator[tuple[ds.Fragment, int | None]]":
+    """The files that may have such rows, each with its count of rows where the log tells it; for plain names only.
+
+    Of a file nothing but the values it is partitioned by is told to Arrow, so many are no work.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.dataset as ds
+
+    names = {uri.rsplit("/", 1)[-1] for uri in delta.file_uris(file_pruning_predicate=near)}
+    parts, place = delta.metadata().partition_columns, file_system_at(delta.table_uri)
+    for file in pa.table(delta.get_add_actions(flatten=True)).to_pylist():
+        if file["path"].rsplit("/", 1)[-1] in names:
+            values = [(pc.field(part), file[f"partition.{part}"]) for part in parts]
+            told = [part.is_null() if value is None else part == value for part, value in values]
+            place_told = reduce(and_, told) if told else None
+            yield ds.ParquetFileFormat().make_fragment(file["path"], place, place_told), file["num_records"]
+
+
+def is_any_of(near: "AnyOf") -> "Expression":
+    """The condition as Arrow's."""
+    import pyarrow.parquet as pq
+
+    return pq.filters_to_expression(near)
 
 
 def is_local(uri: str) -> bool:
     """Whether it lies on a disk of this machine, and in no object store."""
     return urlsplit(uri).scheme in ("", "file")
+
+
+def is_table(uri: str) -> bool:
+    """Whether a Delta table lies there; on a local disk one file of its log tells, where delta-rs lists them all."""
+    from deltalake import DeltaTable
+
+    if not is_local(uri):
+        return DeltaTable.is_deltatable(uri)
+    log = folder_of(uri) / LOG
+    return log.is_dir() and any(LOGGED.fullmatch(file.name) for file in os.scandir(log))
 
 
 def folder_of(uri: str) -> Path:

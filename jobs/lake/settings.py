@@ -80,6 +80,11 @@ class Settings(BaseSettings):
     airflow_port: Port = 18080
 
     max_records_per_batch: Count = 500_000
+    log_hours: Count = Field(
+        default=2,
+        description="of tables that are written all day, on a disk of this machine, so many hours of versions stay "
+        "readable, and as long a reader of their changes may be behind; of other tables 30 days",
+    )
     small_run_rows: Annotated[int, Field(ge=0)] = Field(
         default=300_000,
         description="what is done with fewer rows, in a lake of this machine, is done without Spark, "

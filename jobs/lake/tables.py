@@ -19,6 +19,7 @@ from jobs.lake.extents import Ends, found_ends, told_ends
 from jobs.lake.file_commits import FileCommit
 from jobs.lake.look_ups import laid_out
 from jobs.lake.plain_scan import PlainScan
+from jobs.lake.scanning import is_table
 from jobs.lake.settings import Settings
 from jobs.lake.small_commits import SmallCommit, commit_few, is_small, refuse_number
 from jobs.lake.table_properties import properties
@@ -50,10 +51,8 @@ class Lake:
 
     def exists(self, table: str) -> bool:
         """Whether the table was made; costs no Spark job."""
-        from deltalake import DeltaTable
-
         with distance_told(table, self.path(table)):
-            return table in self._there or DeltaTable.is_deltatable(self.path(table))
+            return table in self._there or is_table(self.path(table))
 
     def version(self, table: str) -> int:
         """The newest version, -1 for a table not made yet."""

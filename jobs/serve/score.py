@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.lake.errors import UsageError
-from jobs.lake.scanning import dataset_of
+from jobs.lake.scanning import dataset_of, is_table
 from jobs.lake.settings import Settings
 from jobs.serve.score_checks import Check
 from jobs.serve.score_figures import Figure, figures
@@ -95,7 +95,7 @@ def _register(lake: "DuckDBPyConnection", settings: Settings, tables: set[str]) 
     from deltalake import DeltaTable
 
     for table in sorted(tables):
-        if not DeltaTable.is_deltatable(settings.table_path(table)):
+        if not is_table(settings.table_path(table)):
             yield table
             continue
         lake.register(table.replace(".", "_"), dataset_of(DeltaTable(settings.table_path(table))))

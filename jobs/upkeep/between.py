@@ -1,7 +1,8 @@
 """Upkeep for an ingest that goes on for ever: it never gives up its lease, so it tidies its own tables itself.
 
-Small files are written together every few minutes, or each batch would have more to open than the one before. What
-lists whole tables (files that nobody needs any more, expired logs) is done once a day, as the DAG `upkeep` does.
+Small files are written together, and logs cut, every few minutes, or each batch would have more to open than the one
+before. What lists whole tables (files that nobody needs any more, expired logs) is done once a day, as the DAG `upkeep`
+does. Batches wait for one table at a time.
 """
 
 from collections.abc import Callable
@@ -25,20 +26,30 @@ class Between:
     told: Callable[[str], None]
     _compacted: datetime = field(init=False)
     _swept: datetime = field(init=False)
+    _is_sweep: bool = False
+    _waiting: list[str] = field(default_factory=list)
+    _files: int = 0
 
     def __post_init__(self) -> None:
         self._compacted = self._swept = self.now()
 
     def __call__(self) -> None:
-        """Compact the tables that ingest and the ledger write; once a day remove what nobody needs any more."""
+        """Of the tables that ingest and the ledger write, tidy those that come next, up to one with small files."""
         at = self.now()
         turn = Round(self.settings, self.run_id, timedelta(days=KEEP_DAYS), at, self.told)
-        if at - self._swept >= SWEEP_EVERY:
-            self._told(sum(one.compacted for one in turn.of_held_ingest()))
-            self._compacted = self._swept = at
-        elif at - self._compacted >= COMPACT_EVERY:
-            self._told(turn.compact_held_ingest())
-            self._compacted = at
+        if not self._waiting:
+            self._begin(turn, at)
+        written = 0
+        while self._waiting and not written:
+            table = self._waiting.pop(0)
+            written = turn.tidy_held(table) if self._is_sweep else turn.compact_held(table)
+            self._files += written
+            if not self._waiting:
+                self.told(f"upkeep: {self._files} small files written together")
 
-    def _told(self, files: int) -> None:
-        self.told(f"upkeep: {files} small files written together")
+    def _begin(self, turn: Round, at: datetime) -> None:
+        """Begin a round when it is time for one; once a day it is one that also sweeps."""
+        self._is_sweep = at - self._swept >= SWEEP_EVERY
+        if self._is_sweep or at - self._compacted >= COMPACT_EVERY:
+            self._compacted, self._swept = at, at if self._is_sweep else self._swept
+            self._waiting, self._files = turn.of_held_ingest(), 0

@@ -15,7 +15,7 @@ from jobs.lake.identity import PSEUDONYM, read_keys
 from jobs.lake.ingest.finding import names_of, quoted
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import published
-from jobs.lake.scanning import folder_of, is_local
+from jobs.lake.scanning import LOG, folder_of, is_local
 from jobs.lake.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("table", "column", "values", "where")
 LIVE, OLD = "live", "old files"
-LOG = "_delta_log"
 
 
 @dataclass(frozen=True)

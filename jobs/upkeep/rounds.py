@@ -21,12 +21,14 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Release, families, latest, releases
 from jobs.lake.releasing import is_released, republish, unfinished
 from jobs.lake.runner import lease_name
+from jobs.lake.scanning import is_table
 from jobs.lake.settings import Settings
 from jobs.lake.settling import settle
 from jobs.lake.small_runs import forget_the_killed
 from jobs.lake.staging import Staging
 from jobs.upkeep.files import MANY_SMALL, Tidied, compact, refresh_log, refuse_too_young, statistics, vacuum
 from jobs.upkeep.forgetting import forget_names
+from jobs.upkeep.logs import WORTH, cut, is_long
 
 SILVER, LEDGER = "silver", "ledger"
 LEASES = "ops.leases"  # overwritten at every heartbeat: one file to read, many to throw away
@@ -43,6 +45,8 @@ class Round:
     now: datetime
     told: Callable[[str], None]
     many: int = MANY_SMALL  # small files of a table that are worth a commit
+    log_kept: timedelta | None = None  # of logs that are cut; by default as the settings say
+    log_from: int = WORTH  # files of a log that are worth a cut
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -69,19 +73,23 @@ class Round:
                 done += self._group(group, chosen)
         return done
 
-    def of_held_ingest(self) -> list[Tidied]:
-        """Tidy what ingest writes, and the ledger, for an ingest between two batches that holds its lease itself."""
-        refuse_too_young(self.keep, self._oldest(but=lease_of(SILVER)), self.now)
-        forget_names(self.ledger)
-        return [self._plain(table) for table in self._of_ingest()]
-
-    def compact_held_ingest(self) -> int:
-        """Only write the small files of these tables together; how many there were."""
-        return sum(self._compact(table) for table in self._of_ingest())
-
-    def _of_ingest(self) -> list[str]:
+    def of_held_ingest(self) -> list[str]:
+        """The tables that an ingest which goes on for ever tidies itself, for it never gives up its lease."""
         known = groups(self.settings)
         return [table for group in (LEDGER, SILVER) for table in known[group] if self.ledger.exists(table)]
+
+    def tidy_held(self, table: str) -> int:
+        """Tidy one of them between two batches; how many files went into larger ones."""
+        refuse_too_young(self.keep, self._oldest(but=lease_of(SILVER)), self.now)
+        if table == TOUCHED:
+            forget_names(self.ledger)
+        return self._plain(table, but=lease_of(SILVER)).compacted
+
+    def compact_held(self, table: str) -> int:
+        """Only write its small files together, and cut its log; how many files there were."""
+        compacted = self._compact(table)
+        self._cut(table, but=lease_of(SILVER))
+        return compacted
 
     def _oldest(self, but: str | None = None) -> datetime | None:
         """Since when the run is at work that began first; None when none is."""
@@ -98,13 +106,22 @@ class Round:
             else:
                 yield from self._family(group, tables)
 
-    def _plain(self, table: str) -> Tidied:
+    def _plain(self, table: str, but: str | None = None) -> Tidied:
         """A table whose newest version is what readers see. Appends do not collide with a compaction."""
         compacted = self._compact(table)
         keep = KEEP_LEASES if table == LEASES else self.keep
         gone = vacuum(self.ledger.open(table), keep)
         refresh_log(self.ledger, table)
+        self._cut(table, but)
         return statistics(self.ledger, table, compacted, gone)
+
+    def _cut(self, table: str, but: str | None = None) -> int:
+        """Cut its log, as far as no run at work (but ours), and no batch that is to be ended, may look back."""
+        if not is_long(self.ledger, table, self.log_from):
+            return 0
+        kept = self.log_kept if self.log_kept is not None else timedelta(hours=self.settings.log_hours)
+        at_work = [since for since in (self._oldest(but), begun_at(self.ledger)) if since]
+        return cut(self.ledger, table, min([self.now - kept, *at_work]), self.log_from)
 
     def _compact(self, table: str) -> int:
         return 0 if table == LEASES else compact(self.ledger, table, self.many)
@@ -145,7 +162,7 @@ class Round:
         is_emptied = newest_seq(self.ledger) >= 0 and is_released(staging, last)
         for table in last.tables:
             for path in (staging.path(table), staging.removed_path(table)):
-                if DeltaTable.is_deltatable(path):
+                if is_table(path):
                     if is_emptied:
                         DeltaTable(path).delete()
                     vacuum(DeltaTable(path), timedelta(0))

@@ -25,6 +25,7 @@ from jobs.lake.settings import Settings
 from jobs.lake.small_engine import set_aside
 from jobs.serve.tables import published_version
 from jobs.upkeep.files import KEEP_DAYS
+from jobs.upkeep.logs import YOUNGER
 from jobs.upkeep.rounds import Round
 
 MEMORY_MB = 1024  # of the Spark of a process that is killed
@@ -99,10 +100,26 @@ class Sandbox:
         return self.runner().retry(now())
 
     def upkeep(self) -> None:
-        """A round over every table that leaves no small files; it keeps as many days as the command does."""
-        keep = timedelta(days=KEEP_DAYS)
-        turn = Round(self.settings, self.run_id("upkeep"), keep, now(), lambda words: None, COMPACTED_FROM)
-        turn.tidy(all_tables(self.settings.schemas_dir))
+        """A round over every table that leaves no small files, and of a log no more than runs at work may need.
+
+        Data files it keeps as many days as the command does.
+        """
+        keep, tables = timedelta(days=KEEP_DAYS), all_tables(self.settings.schemas_dir)
+        for table in (table for table in tables if self.ledger.exists(table)):
+            self._with_checkpoints(table)
+        turn = Round(
+            self.settings, self.run_id("upkeep"), keep, now(), lambda words: None, COMPACTED_FROM,
+            log_kept=timedelta(0), log_from=1,
+        )  # fmt: skip
+        turn.tidy(tables)
+
+    def _with_checkpoints(self, table: str) -> None:
+        """Make checkpoints as if each of the newest commits were the twentieth, or so few would never be cut."""
+        delta = self.ledger.open(table)
+        newest = delta.version()
+        for version in range(max(1, newest - YOUNGER), newest + 1):
+            delta.load_as_version(version)
+            delta.create_checkpoint()
 
     def expire(self, lease: str) -> None:
         """Let a lease run out, as it does when its holder stands still for a minute."""

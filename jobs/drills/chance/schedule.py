@@ -20,7 +20,7 @@ WORD = re.compile(r"([a-z-]+)(?:=(\d+))?(?:~(\d+))?(?:@([a-z_.]+))?")
 
 INGEST = tuple(point for point in KILL_POINTS if not point.endswith(("_videos", "_products", "_merchants")))
 GOLD = ("build.staged", "check.done", "release.before", "release.before_publications", "release.after_publications")
-UPKEEP = ("upkeep.before_publications",)
+UPKEEP = ("upkeep.before_publications", "upkeep.before_cut")
 TORN = ("silver.views", "silver.quarantine", "ops.books")
 
 # What is drawn how often, and at which of these points; `many` says that the step has a number.

@@ -7,6 +7,7 @@ are worth it. In silver only rows inside the literal ranges of the batch's ids a
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import reduce
+from operator import and_, eq, ge, le, or_
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from jobs.definitions.balanced import joined
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.reading import header, read
 from jobs.definitions.events.rows import changes, taken
@@ -24,6 +26,9 @@ from jobs.lake.ingest.forms import silver_table
 from jobs.lake.ingest.ids import Ids, records_with, within
 from jobs.lake.ingest.known import near_rows
 from jobs.lake.ingest.progress import APP
+from jobs.lake.scanning import AnyOf
+
+COMPARED = {"=": eq, ">=": ge, "<=": le}
 
 
 @dataclass(frozen=True)
@@ -89,18 +94,25 @@ def known_claims(batch: Batch, form: Form, ids: Ids) -> Known | None:
     ranges = [each for each in ids.ranges[form.topic] if each.day is not None or not dated]
     if before is None or before.version() < 1 or not ranges:  # version 0 is the empty table
         return None
-    near = within(ranges, dated=dated, column=pc.field, value=pc.scalar)
+    near = within(ranges, dated=dated)
     if form.topic in ids.at_hand and (rows := near_rows(before, near)) is not None:
         found = rows.rows_with(ids.at_hand[form.topic], columns_of(form))
         if found is None:
             return None
         return Known(batch.lake.spark.createDataFrame(found).select(*claim(form)), found["event_id"])
-    near = within(ranges, dated=dated, column=F.col, value=F.lit)
-    known = batch.lake.read(table, before.version()).where(near).select(*claim(form))
+    known = batch.lake.read(table, before.version()).where(in_spark(near)).select(*claim(form))
     if form.topic in batch.retracted:  # what is taken back has no claim
         known = without(known, batch.retracted[form.topic].arrivals)
     kept = batch.keep(known.join(ids.frame(form.topic), on=["event_id"], how="left_semi"))
     return Known(kept, None) if kept.count() else None
+
+
+def in_spark(near: AnyOf) -> Column:
+    """The condition as Spark's, of literals only."""
+    every = [
+        joined(and_, [COMPARED[sign](F.col(name), F.lit(value)) for name, sign, value in all_of]) for all_of in near
+    ]
+    return joined(or_, every)
 
 
 def claim(form: Form) -> list[Column]:

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from jobs.lake.errors import DamageError
+from jobs.lake.ingest.landings import TABLE as LANDINGS
+from jobs.lake.ingest.landings import kept
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import BRONZE, progress
 from jobs.lake.ledger import Ledger
@@ -36,8 +38,12 @@ def received(ledger: Ledger, ingest_seq: int) -> dict[tuple[str, int], int]:
 
 
 def landed_plan(ledger: Ledger, ingest_seq: int) -> Plan:
-    """What the batch had planned to read, as its commit to bronze says."""
-    return Plan.from_note(note_of(_landing(ledger, ingest_seq)))
+    """What the batch had planned to read, as its commit to bronze says, or what was kept of it when the log was cut."""
+    landing = _landing(ledger, ingest_seq)
+    plan = Plan.from_note(note_of(landing)) if landing else kept(ledger, {ingest_seq}).get(ingest_seq)
+    if plan is None:
+        raise LookupError(f"{BRONZE}: neither its log nor {LANDINGS} has the plan of batch {ingest_seq}")
+    return plan
 
 
 def begun_at(ledger: Ledger) -> datetime | None:
@@ -45,17 +51,19 @@ def begun_at(ledger: Ledger) -> datetime | None:
     reached = progress(ledger)
     if not reached.is_unfinished:
         return None
-    return datetime.fromtimestamp(_landing(ledger, reached.complete + 1)["timestamp"] / 1000, UTC)
+    # One that the log has no more (of books put back from a copy) is older than all that it has.
+    landing = _landing(ledger, reached.complete + 1) or ledger.open(BRONZE).history()[-1]
+    return datetime.fromtimestamp(landing["timestamp"] / 1000, UTC)
 
 
-def _landing(ledger: Ledger, ingest_seq: int) -> dict[str, Any]:
-    """The commit to bronze of a batch."""
+def _landing(ledger: Ledger, ingest_seq: int) -> dict[str, Any] | None:
+    """The commit to bronze of a batch; None when the log has been cut since."""
     bronze = ledger.open(BRONZE)
     for depth in (1, LOOK_BACK, None):  # as a rule it is the newest commit; of lost books it may be any
         for commit in bronze.history(depth):
             if note_of(commit).get("ingest_seq") == ingest_seq:
                 return commit
-    raise LookupError(f"{BRONZE}: its log has no commit of batch {ingest_seq}")
+    return None
 
 
 def version_before(ledger: Ledger, table: str, app: str, ingest_seq: int) -> int:

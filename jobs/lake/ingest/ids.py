@@ -6,19 +6,17 @@ what lies in bronze (something of it is erased or taken back), or where one of t
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
-from jobs.definitions.balanced import joined
 from jobs.definitions.event_ids import id_date
 from jobs.definitions.events.in_arrow import header_texts, id_dates
 from jobs.definitions.events.reading import header
-from jobs.lake.ingest.progress import BRONZE
-from jobs.lake.scanning import dataset_of
+from jobs.lake.ingest.progress import BRONZE, of_batch
+from jobs.lake.scanning import AnyOf, dataset_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -77,7 +75,7 @@ def ids_of(batch: "Batch", topics: list[str]) -> Ids:
 def _in_arrow(batch: "Batch", topics: list[str]) -> dict[str, pa.Table] | None:
     """By topic (event_id, n); None where an id is no text."""
     wanted = (pc.field("ingest_seq") == batch.seq) & pc.field("topic").isin(topics)
-    bronze = dataset_of(batch.ledger.open(BRONZE))
+    bronze = dataset_of(batch.ledger.open(BRONZE), of_batch(batch.seq))
     parts: list[pa.Table] = [pa.table({"topic": pa.array([], pa.string()), "event_id": pa.array([], pa.string())})]
     for some in bronze.to_batches(columns=["topic", "headers"], filter=wanted, batch_size=ROWS_AT_ONCE):
         try:
@@ -95,7 +93,7 @@ def records_with(batch: "Batch", topic: str, ids: pa.Array) -> pa.Table | None:
     None where they are too much for this process; then the engine looks for them. For batches with ids at hand only.
     """
     wanted = (pc.field("ingest_seq") == batch.seq) & (pc.field("topic") == topic)
-    bronze = dataset_of(batch.ledger.open(BRONZE))
+    bronze = dataset_of(batch.ledger.open(BRONZE), of_batch(batch.seq))
     found, size = [bronze.schema.empty_table()], 0
     for some in bronze.to_batches(filter=wanted, batch_size=ROWS_AT_ONCE):
         with_one = some.filter(pc.is_in(header_texts(some["headers"], ID_HEADER), ids))
@@ -139,22 +137,16 @@ def _by_engine(batch: "Batch", topics: list[str]) -> Ids:
     return Ids(found, frame, repeats=lambda topic: frame(topic).where("n > 1"))
 
 
-def within(ranges: list[IdRange], *, dated: bool, column: Callable[[str], Any], value: Callable[[Any], Any]) -> Any:
-    """A condition, of literals only, that is true of every row of silver with an id of these ranges (one or more).
-
-    In the words of Spark (F.col, F.lit) or of Arrow (pc.field, pc.scalar).
-    """
-
-    def between(name: str, least: Any, greatest: Any) -> Any:
-        return (column(name) >= value(least)) & (column(name) <= value(greatest))
-
-    whole = between("event_id", min(each.least for each in ranges), max(each.greatest for each in ranges))
+def within(ranges: list[IdRange], *, dated: bool) -> AnyOf:
+    """A condition that is true of every row of silver with an id of these ranges (one or more)."""
+    least, greatest = min(each.least for each in ranges), max(each.greatest for each in ranges)
+    whole = [("event_id", ">=", least)] * bool(least) + [("event_id", "<=", greatest or " ")]
     if not dated:
-        return whole
+        return [whole]
     days = sorted({each.day for each in ranges})
     if len(days) > MANY:
-        return whole & between("id_date", days[0], days[-1])
-    each_day = [
-        (column("id_date") == value(each.day)) & between("event_id", each.least, each.greatest) for each in ranges
+        return [[("id_date", ">=", days[0]), ("id_date", "<=", days[-1]), *whole]]
+    return [
+        [("id_date", "=", each.day), ("event_id", ">=", each.least), ("event_id", "<=", each.greatest)]
+        for each in ranges
     ]
-    return joined(or_, each_day)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.lake.plain_scan import PlainScan
-from jobs.lake.scanning import dataset_of
+from jobs.lake.scanning import AnyOf, fragments_of, is_any_of
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -79,21 +79,20 @@ class Near:
         return told.filter(pc.is_in(told, wanted))
 
 
-def near_rows(delta: "DeltaTable", where: pc.Expression) -> Near | None:
+def near_rows(delta: "DeltaTable", near: AnyOf) -> Near | None:
     """What of an opened table is near, if so few rows are that this process looks at them itself.
 
     Small files are counted whole, by the log; of large ones the pieces that may be near.
     """
     if not PlainScan(delta.table_uri, delta).is_safe:
         return None
-    dataset, told = dataset_of(delta), pa.table(delta.get_add_actions())
-    rows = dict(zip(told["path"].to_pylist(), told["num_records"].to_pylist(), strict=True))
+    schema, where = pa.schema(delta.schema().to_arrow()), is_any_of(near)
     files, count = [], 0
-    for file in dataset.get_fragments(where):
-        held = rows.get(file.path)
-        is_small = held is not None and held <= SMALL_FILE
-        count += rows[file.path] if is_small else sum(group.num_rows for group in file.subset(where).row_groups)
+    for file, rows in fragments_of(delta, near):
+        small = rows if rows is not None and rows <= SMALL_FILE else None
+        pieces = file.subset(where, schema=schema).row_groups if small is None else ()
+        count += small or sum(piece.num_rows for piece in pieces)
         if count > FEW_ROWS:
-            break
-        files.append((file, is_small))
-    return Near(delta.table_uri, dataset.schema, where, tuple(files)) if count <= FEW_ROWS else None
+            return None
+        files.append((file, small is not None))
+    return Near(delta.table_uri, schema, where, tuple(files))

@@ -39,7 +39,7 @@ class Plan:
             "ingest_seq": self.ingest_seq,
             "ranges": {topic: {str(n): bounds for n, bounds in parts.items()} for topic, parts in self.ranges.items()},
             "topic_ids": self.topic_ids,
-            "lost": [[topic, number, count] for (topic, number), count in self.lost.items()],
+            "lost": [[topic, number, count] for (topic, number), count in sorted(self.lost.items())],
         } | ({"erasure": self.erasure.note()} if self.erasure else {})
 
     @classmethod

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.lake.ledger import Ledger
+from jobs.lake.scanning import AnyOf
 
 APP = "ingest"
 BOOKS = "ops.books"
@@ -50,11 +51,14 @@ def committed(ledger: Ledger, table: str) -> int:
     return NOTHING if version is None else version
 
 
+def of_batch(number: int) -> AnyOf:
+    """The condition that a row is of a batch."""
+    return [[("ingest_seq", "=", number)]]
+
+
 def lines_of(ledger: Ledger, batch: int) -> list[dict[str, Any]]:
     """The books of one batch."""
-    import pyarrow.compute as pc
-
     if batch == NOTHING:
         return []
     columns = ["topic", "topic_id", "partition", "offset_to"]
-    return list(ledger.read(BOOKS, columns, pc.field("ingest_seq") == batch).to_pylist())
+    return list(ledger.read(BOOKS, columns, of_batch(batch)).to_pylist())

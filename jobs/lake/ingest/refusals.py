@@ -7,7 +7,6 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
 from jobs.definitions.events.form import Form
@@ -71,9 +70,9 @@ def left_over(batch: Batch, how: Form, contest: Contest) -> "DataFrame":
 
 def unexplained_places(batch: Batch, how: Form, contest: Contest) -> "pa.Table":
     """Where those records lie, in bronze's words; worked out in Arrow: the places of one batch fit into memory."""
-    this_batch = pc.field("ingest_seq") == batch.seq
-    received = batch.ledger.read(BRONZE, list(IN_BRONZE), this_batch & (pc.field("topic") == how.topic))
-    parts = [batch.ledger.read(silver_table(how.topic), list(PLACE), this_batch)]
+    this_batch, this_topic = ("ingest_seq", "=", batch.seq), ("topic", "=", how.topic)
+    received = batch.ledger.read(BRONZE, list(IN_BRONZE), [[this_batch, this_topic]])
+    parts = [batch.ledger.read(silver_table(how.topic), list(PLACE), [[this_batch]])]
     late = contest.places(is_new=True)
     if late is not None:
         parts.append(late.select(*PLACE).toArrow())

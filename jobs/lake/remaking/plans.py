@@ -10,11 +10,12 @@ from jobs.lake.balance import LOST
 from jobs.lake.costs import TABLE as COSTS
 from jobs.lake.erasures import TABLE as ERASURES
 from jobs.lake.ingest.control import WATERMARKS
+from jobs.lake.ingest.landings import TABLE as LANDINGS
+from jobs.lake.ingest.landings import in_log, plans_of
 from jobs.lake.ingest.planning import Plan
-from jobs.lake.ingest.progress import BOOKS, BRONZE, TOUCHED
+from jobs.lake.ingest.progress import BOOKS, TOUCHED
 from jobs.lake.ledger import Ledger
 from jobs.lake.remaking.wounds import standing
-from jobs.lake.small_commits import note_of
 from jobs.lake.tables import Lake
 from jobs.ops.costs import BATCH
 
@@ -37,7 +38,7 @@ class Memory:
 
 
 def remembered(lake: Lake) -> Memory:
-    """All that the ledger and bronze's log still know, whatever else of the ledger is hurt."""
+    """All that the ledger and bronze's log know, whatever else of the ledger is hurt."""
     books = lines_of(lake, BOOKS)
     ends = [line for line in lines_of(lake, COSTS, "work", *ENDED) if line["work"] == BATCH]
     ends += lines_of(lake, ERASURES, *ENDED)
@@ -45,7 +46,8 @@ def remembered(lake: Lake) -> Memory:
     times = {line["ingest_seq"]: line["recorded_at"] for line in (*ends, *told, *books)}
     runs = {line["ingest_seq"]: line["run_id"] for line in (*ends, *books)}
     received, erased = ({part_of(line): line.get(name) or 0 for line in books} for name in ("received", "erased"))
-    return Memory(booked(books) | noted(Ledger(lake.settings)), received, erased, runs, times)
+    plans = booked(books) | plans_of(lines_of(lake, LANDINGS)) | in_log(Ledger(lake.settings))
+    return Memory(plans, received, erased, runs, times)
 
 
 def lines_of(lake: Lake, table: str, *columns: str) -> list[dict[str, Any]]:
@@ -53,13 +55,6 @@ def lines_of(lake: Lake, table: str, *columns: str) -> list[dict[str, Any]]:
     rows = standing(lake, table)
     found = (rows.select(*columns).distinct() if columns else rows).toArrow()
     return list(found.to_pylist(maps_as_pydicts="strict"))
-
-
-def noted(ledger: Ledger) -> dict[int, Plan]:
-    """The plans in those commits to bronze that its log still has: a month of them."""
-    commits = ledger.open(BRONZE).history() if ledger.exists(BRONZE) else []
-    notes = map(note_of, commits)
-    return {note["ingest_seq"]: Plan.from_note(note) for note in notes if "ranges" in note}
 
 
 def booked(lines: Iterable[Line]) -> dict[int, Plan]:
