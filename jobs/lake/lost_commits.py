@@ -16,13 +16,13 @@ from jobs.lake.settings import Settings
 def lost_commits(settings: Settings) -> Iterator[Ailment]:
     """Of bronze and of what is published, in a lake whose files are whole."""
     if is_local(settings.lake_root):
-        for table in (LANDED, *published(Ledger(settings))):
+        for table in (LANDED, BOOKS, *published(Ledger(settings))):
             yield from lost_commit_of(settings, table)
 
 
 def lost_commit_of(settings: Settings, table: str) -> list[Ailment]:
     """The newest commit of a table whose files are whole, if the books or the publications know of a younger one."""
-    ledger, by = Ledger(settings), BOOKS if table == LANDED or table in BY_BATCH else PUBLICATIONS
+    ledger, by = Ledger(settings), told_by(table)
     if ailments_of(settings, by) or not _is_known_younger(ledger, table):
         return []
     family = family_of(table, settings.schemas_dir) if by == PUBLICATIONS else ""
@@ -30,7 +30,16 @@ def lost_commit_of(settings: Settings, table: str) -> list[Ailment]:
     return [Ailment(table, Kind.lost_commit, lost, f"is not there, though {by} knows of it", family)]
 
 
+def told_by(table: str) -> str:
+    """The table that tells what the newest commit of another should be."""
+    if table == BOOKS:
+        return LANDED
+    return BOOKS if table == LANDED or table in BY_BATCH else PUBLICATIONS
+
+
 def _is_known_younger(ledger: Ledger, table: str) -> bool:
+    if table == BOOKS:  # a batch is begun when that before it is booked
+        return committed(ledger, LANDED) > committed(ledger, BOOKS) + 1
     if table == LANDED:
         return committed(ledger, LANDED) < committed(ledger, BOOKS)
     if table in BY_BATCH:

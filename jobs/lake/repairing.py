@@ -6,6 +6,7 @@ from typing import Any
 from jobs.lake.ailments import HISTORY, LANDED, UNDONE, Ailment, Kind, ailments_of
 from jobs.lake.aside import Mended
 from jobs.lake.ingest.landings import TABLE as LANDINGS
+from jobs.lake.ingest.progress import BOOKS
 from jobs.lake.lost_commits import lost_commit_of
 from jobs.lake.mending import mend_log, refuse_the_rest
 from jobs.lake.settings import Settings
@@ -22,13 +23,23 @@ def mend(
     """
     from jobs.lake.session import open_session
 
-    found, opener = ailments_of(settings, table) or lost_commit_of(settings, table), open_spark or open_session
+    opener, hurt = open_spark or open_session, ailments_of(settings, table)
+    if table == BOOKS and not hurt:
+        return mend_books(settings, run_id, opener)
+    found = hurt or lost_commit_of(settings, table)
     if not found:
         return mend_publication(settings, run_id) if table == HISTORY else None
     refuse_the_rest(found)
     if all(each.kind is Kind.data for each in found):
         return mend_data(settings, table, run_id, opener, accept_loss=accept_loss)
     return mend_commits(settings, table, found, run_id, opener)
+
+
+def mend_books(settings: Settings, run_id: str, open_spark: Opener) -> Mended | None:
+    """Write lines of the books again that are gone; None when none are."""
+    from jobs.lake.remaking.from_bronze import rebook
+
+    return rebook(settings, run_id, open_spark)
 
 
 def mend_publication(settings: Settings, run_id: str) -> Mended | None:

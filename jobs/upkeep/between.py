@@ -24,6 +24,7 @@ class Between:
     run_id: str
     now: Callable[[], datetime]
     told: Callable[[str], None]
+    log_kept: timedelta | None = None  # by default as the settings say
     _compacted: datetime = field(init=False)
     _swept: datetime = field(init=False)
     _is_sweep: bool = False
@@ -36,7 +37,8 @@ class Between:
     def __call__(self) -> None:
         """Of the tables that ingest and the ledger write, tidy those that come next, up to one with small files."""
         at = self.now()
-        turn = Round(self.settings, self.run_id, timedelta(days=KEEP_DAYS), at, self.told)
+        keep = timedelta(days=KEEP_DAYS)
+        turn = Round(self.settings, self.run_id, keep, at, self.told, log_kept=self.log_kept)
         if not self._waiting:
             self._begin(turn, at)
         written = 0

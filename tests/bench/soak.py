@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -36,17 +37,22 @@ from tests.bench.shop_stream import make_facts, send_steadily, stay_in
 LATEST = "bench/soak.json"  # under REELHOUSE_HOME
 ENDS = 5  # the beginning is the second fifth, for in the first all warm up; the end is the last
 WIDTH = 100
+LOG_KEPT = timedelta(minutes=5)  # half an hour shall show what comes of logs in days; the product keeps two hours
 
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen when a batch had ended: seconds since the one before, its records, memory, and files in all."""
+    """What was seen when a batch had ended: seconds since the one before, its records, memory, and files in all.
+
+    `logged` counts the files of the tables' logs.
+    """
 
     at: float
     seconds: float
     records: int
     resident_mib: float
     files: int
+    logged: int = 0
 
     @property
     def per_thousand(self) -> float:
@@ -59,6 +65,7 @@ FIGURES: dict[str, Callable[[Look], float]] = {
     "batch s": lambda look: look.seconds,
     "s a thousand records": lambda look: look.per_thousand,
     "files, median": lambda look: look.files,
+    "files of logs": lambda look: look.logged,
 }
 
 
@@ -94,16 +101,16 @@ def place_in(folder: Path, rate: int, seconds: int) -> Iterator[Place]:
 def soaked(place: Place, rate: int, told: Callable[[Look], None]) -> list[Look]:
     """A look at the end of each batch; once everything is sent the batch begun is the last."""
     looks: list[Look] = []
-    began = time.monotonic()
+    began, lake = time.monotonic(), Path(place.settings.lake_uri)
 
     def look(done: Done) -> None:
         at = time.monotonic() - began
         seconds = at - (looks[-1].at if looks else 0.0)
-        looks.append(Look(at, seconds, records_in(done), resident_mib(), files_in(Path(place.settings.lake_uri))))
+        looks.append(Look(at, seconds, records_in(done), resident_mib(), files_in(lake), logged_in(lake)))
         told(looks[-1])
 
     ingest = place.ingest(place.settings)
-    ingest.between = Between(place.settings, "soak", now, lambda words: None)
+    ingest.between = Between(place.settings, "soak", now, lambda words: None, LOG_KEPT)
     with going_on(ingest, look):
         send_steadily(place.settings, place.folder / "facts.parquet", rate, rate * place.seconds)
     return looks
@@ -130,11 +137,16 @@ def files_in(lake: Path) -> int:
     return sum(len(DeltaTable(log.parent).file_uris()) for log in lake.glob("*/*/_delta_log"))
 
 
+def logged_in(lake: Path) -> int:
+    """Files of the logs of all tables, which is what a batch lists again and again."""
+    return sum(1 for _ in lake.glob("*/*/_delta_log/*"))
+
+
 def line(look: Look) -> str:
     """One batch for the terminal."""
     return (
         f"{look.at:7.0f} s  {look.records:8,} records in {look.seconds:6.1f} s  {look.resident_mib:7,.0f} MiB  "
-        f"{look.files:6,} files"
+        f"{look.files:6,} files, {look.logged:6,} of logs"
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,14 +26,16 @@ from jobs.drills.storage import tear
 from jobs.lake import kill_points
 from jobs.lake.ailments import ailments_of, checkpointed
 from jobs.lake.clock import now
-from jobs.lake.errors import UsageError, WriteError
+from jobs.lake.costs import TABLE as COSTS
+from jobs.lake.errors import DamageError, UsageError, WriteError
 from jobs.lake.ingest.counting import begun_at, landed_plan
 from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.landings import in_log, kept
-from jobs.lake.ingest.progress import BOOKS, BRONZE
+from jobs.lake.ingest.progress import BOOKS, BRONZE, progress
 from jobs.lake.kill_points import Killed
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
+from jobs.lake.lost_commits import lost_commits
 from jobs.lake.mending import newest_of_log
 from jobs.lake.remaking import from_books
 from jobs.lake.remaking.plans import remembered
@@ -195,10 +199,13 @@ class Landed:
     def ledger(self) -> Ledger:
         return Ledger(self.settings)
 
-    def batch(self, number: int) -> None:
+    def put(self, number: int) -> None:
         self.log.put([record("views", body_of("views", 2_000 + 10 * number + n), partition=n % 2) for n in range(3)])
+
+    def batch(self, number: int) -> None:
+        self.put(number)
         ingest(self.settings, self.log, none_here)
-        for table in (BRONZE, BOOKS):
+        for table in (BRONZE, BOOKS, "silver.views"):
             self.ledger.open(table).create_checkpoint()
 
     def cut(self) -> None:
@@ -227,7 +234,8 @@ def taken_in(tmp_path_factory: pytest.TempPathFactory) -> Landed:
 @pytest.fixture
 def lake(taken_in: Landed, tmp_path: Path) -> Landed:
     shutil.copytree(taken_in.settings.home, tmp_path / "home")
-    return replace(taken_in, settings=taken_in.settings.model_copy(update={"home": tmp_path / "home"}))
+    settings = taken_in.settings.model_copy(update={"home": tmp_path / "home"})
+    return Landed(settings, Log(deepcopy(taken_in.log.parts), {}, dict(taken_in.log.ids)))
 
 
 def test_the_plans_of_batches_outlive_bronzes_log(lake: Landed) -> None:
@@ -238,7 +246,7 @@ def test_the_plans_of_batches_outlive_bronzes_log(lake: Landed) -> None:
     assert 0 not in left
     assert kept(lake.ledger) == plans, "with those that are left: put by before anything goes"
     assert {number: landed_plan(lake.ledger, number) for number in plans} == plans
-    with pytest.raises(LookupError, match=f"{BRONZE}: neither its log nor {LANDINGS} has the plan of batch 99"):
+    with pytest.raises(DamageError, match=f"{BRONZE}: neither its log nor {LANDINGS} has the plan of batch 99"):
         landed_plan(lake.ledger, 99)
     rows = lake.rows(LANDINGS)
     lake.cut()
@@ -287,6 +295,42 @@ def test_books_older_than_bronzes_log_are_told_again(lake: Landed, spark: SparkS
     assert sorted(remembered(Lake(lake.settings, spark)).plans) == list(range(MANY))
     lake.mend(BOOKS, spark)
     assert lake.rows(BOOKS) == before
+
+
+def test_books_that_are_all_gone_are_written_again_though_no_batch_could_be_done_again(
+    lake: Landed, spark: SparkSession
+) -> None:
+    lake.cut()
+    before = lake.rows(BOOKS)
+    shutil.rmtree(lake.ledger.path(BOOKS))
+    lake.put(MANY)
+    with pytest.raises(DamageError, match=f"batch 0 is to be done again, .* `reelhouse repair {BOOKS}` writes down"):
+        ingest(lake.settings, lake.log, none_here)
+    (found,) = lost_commits(lake.settings)
+    assert (found.table, found.remedy) == (BOOKS, f"run `reelhouse repair {BOOKS}`")
+    assert lake.mend(BOOKS, spark).next_step == ""
+    assert lake.rows(BOOKS) == before
+    assert lake.mend(BOOKS, spark) is None
+    ingest(lake.settings, lake.log, none_here)
+    assert [row for row in lake.rows(BOOKS) if row in before] == before
+    assert lake.ledger.open(BOOKS).transaction_version("ingest") == MANY
+
+
+def test_a_batch_that_may_not_have_ended_is_not_booked_by_a_repair(lake: Landed, spark: SparkSession) -> None:
+    lake.cut()
+    before = lake.rows(BOOKS)
+    for table in (BOOKS, COSTS):
+        shutil.rmtree(lake.ledger.path(table))
+    done = lake.mend(BOOKS, spark)
+    assert done.next_step == "reelhouse ingest"
+    assert progress(lake.ledger).complete == MANY - 2
+    ingest(lake.settings, lake.log, none_here)
+    assert told(lake.rows(BOOKS)) == told(before)
+
+
+def told(rows: list[str]) -> list[str]:
+    """Without who booked it and when, which only the costs say."""
+    return sorted(re.sub(r"'(run_id|recorded_at)': [^}]*?(?=, '|})", "", row) for row in rows)
 
 
 def test_hurt_plans_are_told_by_the_books(lake: Landed, spark: SparkSession) -> None:

@@ -12,7 +12,7 @@ from jobs.drills.scratch import begin, ended
 from jobs.drills.stage import KILLED
 from jobs.drills.storage import tear
 from jobs.lake.clock import now
-from jobs.lake.errors import LeaseError, UsageError, WriteError
+from jobs.lake.errors import DamageError, LeaseError, UsageError, WriteError
 from jobs.lake.ingest.loop import LEASE
 from jobs.lake.ingest.planning import plan
 from jobs.lake.ingest.progress import BOOKS, progress
@@ -139,9 +139,13 @@ class Play:
             mend(self.sandbox.settings, BOOKS, self.sandbox.run_id("repair"))
 
     def no_books(self, step: Step) -> None:
-        """All books are lost, and written again before anything new comes."""
+        """All books are lost, and written again before anything new comes; once logs are cut it takes a repair."""
         rmtree(self.sandbox.ledger.path(BOOKS), ignore_errors=True)
-        self.sandbox.ingest()
+        try:
+            self.sandbox.ingest()
+        except DamageError:
+            mend(self.sandbox.settings, BOOKS, self.sandbox.run_id("repair"), lambda _: self.sandbox.spark.newSession())
+            self.sandbox.ingest()
 
     def torn(self, step: Step) -> None:
         """The newest commit of a table is cut in half; doctor and repair mend it, or say that it takes a copy."""

@@ -1,5 +1,6 @@
 """Counts over one batch of a table, by delta-rs: tens of milliseconds where a Spark job costs half a second."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,7 @@ from jobs.lake.errors import DamageError
 from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.landings import kept
 from jobs.lake.ingest.planning import Plan
-from jobs.lake.ingest.progress import BRONZE, progress
+from jobs.lake.ingest.progress import BOOKS, BRONZE, progress
 from jobs.lake.ledger import Ledger
 from jobs.lake.scanning import is_local, local_files
 from jobs.lake.small_commits import note_of
@@ -42,7 +43,10 @@ def landed_plan(ledger: Ledger, ingest_seq: int) -> Plan:
     landing = _landing(ledger, ingest_seq)
     plan = Plan.from_note(note_of(landing)) if landing else kept(ledger, {ingest_seq}).get(ingest_seq)
     if plan is None:
-        raise LookupError(f"{BRONZE}: neither its log nor {LANDINGS} has the plan of batch {ingest_seq}")
+        raise DamageError(
+            f"{BRONZE}: neither its log nor {LANDINGS} has the plan of batch {ingest_seq}; put {LANDINGS} or {BOOKS} "
+            "back from a copy (docs/runbooks/lake.md)"
+        )
     return plan
 
 
@@ -73,26 +77,34 @@ def version_before(ledger: Ledger, table: str, app: str, ingest_seq: int) -> int
 
 
 def table_before(ledger: Ledger, table: str, app: str, ingest_seq: int) -> "DeltaTable | None":
-    """The table, opened at that version; None for no table, DamageError where upkeep has removed files of it."""
+    """The table, opened at that version; None for no table, DamageError where upkeep has removed what it needs."""
     if not ledger.exists(table):
         return None
     delta = ledger.open(table)
     written = delta.transaction_version(app)
     if written is None or written < ingest_seq:  # 0 is a batch like any other
         return delta
-    for commit in delta.history(LOOK_BACK):
-        if note_of(commit).get("ingest_seq") == ingest_seq:
-            delta.load_as_version(int(commit["version"]) - 1)
-            _refuse_vacuumed(table, delta, ingest_seq)
-            return delta
-    raise LookupError(f"{table}: no commit of batch {ingest_seq} among the last {LOOK_BACK}")
-
-
-def _refuse_vacuumed(table: str, delta: "DeltaTable", ingest_seq: int) -> None:
-    gone = [file for file in local_files(delta) if not file.exists()] if is_local(delta.table_uri) else []
-    if gone:
+    before = next((n for n in map(_before(ingest_seq), delta.history(LOOK_BACK)) if n is not None), None)
+    if before is None or not _is_readable(delta, before):
         raise DamageError(
-            f"{table}: batch {ingest_seq} is to be done again, and of version {delta.version()}, which it is judged "
-            f"against, upkeep has removed {len(gone)} files; nothing was written. Put ops.books back from a copy: "
-            "it says that the batch is done (docs/runbooks/lake.md)"
+            f"{table}: batch {ingest_seq} is to be done again, and upkeep has removed the version that it is judged "
+            f"against; nothing was written. If the batch had ended, `reelhouse repair {BOOKS}` writes down that it did "
+            "(docs/runbooks/lake.md)"
         )
+    return delta
+
+
+def _before(ingest_seq: int) -> Callable[[dict[str, Any]], int | None]:
+    """Of a commit of the batch the version before it; None for any other."""
+    return lambda commit: int(commit["version"]) - 1 if note_of(commit).get("ingest_seq") == ingest_seq else None
+
+
+def _is_readable(delta: "DeltaTable", version: int) -> bool:
+    """Bring an opened table to that version, if its log and its files are still there."""
+    from deltalake.exceptions import DeltaError
+
+    try:
+        delta.load_as_version(version)
+    except DeltaError:
+        return False
+    return not is_local(delta.table_uri) or all(file.exists() for file in local_files(delta))
