@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.lake.ingest import known
+from jobs.lake.ingest.ids import IdRange, within
 from jobs.lake.ingest.known import Remembered, near_rows
 
 ids = st.lists(st.integers(0, 99), max_size=12)
@@ -92,3 +93,14 @@ def test_what_is_asked_for_last_is_remembered_longest(tmp_path: Path) -> None:
     for file in (one, two, one, three):
         kept.of("t", file, dataset.schema)
     assert [path for _, path in kept.ids] == [one.path, three.path]
+
+
+@pytest.mark.parametrize("held", [["", "e1"], [""], ["e1", "e2"]])
+def test_an_id_without_letters_is_found_too(held: list[str], tmp_path: Path) -> None:
+    """Only things may have such an id; an empty text in a condition would mean null to delta-rs."""
+    write_deltalake(tmp_path, pa.table({"event_id": held, "n": list(range(len(held)))}))
+    near = near_rows(DeltaTable(tmp_path), within([IdRange(None, min(held), max(held), 1, 1)], dated=False))
+    assert near is not None
+    found = near.rows_with(pa.table({"event_id": held}), ["event_id"])
+    assert found is not None
+    assert found["event_id"].to_pylist() == held

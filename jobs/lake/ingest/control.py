@@ -17,6 +17,7 @@ from jobs.lake.ingest.progress import APP, BRONZE
 from jobs.lake.topics import CONTROL
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame
 
 WATERMARKS = "ops.watermarks"
@@ -115,7 +116,7 @@ def write_watermarks(batch: Batch, said: list[Statement], recorded_at: datetime)
     A source may say in one batch what is reached and, later, what is not yet: both are recorded, the later one waits.
     """
     read_to = {topic: {n: end for n, (_, end) in parts.items()} for topic, parts in batch.plan.ranges.items()}
-    known = batch.ledger.read(WATERMARKS, filter=earlier(batch)).to_pylist()
+    known = that_count(batch.ledger.read(WATERMARKS, filter=earlier(batch)))
     levels, waiting = reached_levels(known), unreached(known)
     old = statements(words(batch, before=waiting)) if waiting else []
     heard = [each for each in old if each.level > levels.get(each.stream, NOTHING_SAID)] + said
@@ -143,6 +144,20 @@ def earlier(batch: Batch) -> Any:
     import pyarrow.compute as pc
 
     return pc.field("ingest_seq") < batch.seq
+
+
+def that_count(told: "pa.Table") -> list[dict[str, Any]]:
+    """Of all that was ever said what may still count: the greatest that is reached, and the rest that says no less."""
+    import pyarrow.compute as pc
+
+    stream, at = ["source", "topic"], "complete_until"
+    reached = told.filter(pc.field("offsets_reached"))
+    greatest = reached.group_by([*stream, "is_final", "offsets_reached"]).aggregate([(at, "max")])
+    least = greatest.group_by(stream).aggregate([(f"{at}_max", "max")]).rename_columns([*stream, "reached"])
+    waiting = told.filter(~pc.field("offsets_reached")).join(least, stream, join_type="left outer")
+    says_more = waiting.filter(pc.field("reached").is_null() | (pc.field(at) >= pc.field("reached")))
+    renamed = [name.removesuffix("_max") for name in greatest.column_names]
+    return [*greatest.rename_columns(renamed).to_pylist(), *says_more.to_pylist()]
 
 
 def reached_levels(known: Iterable[dict[str, Any]]) -> dict[Stream, Level]:
