@@ -123,7 +123,7 @@ def checkpoints(table: str, log: Path) -> Iterator[Ailment]:
     """Each checkpoint must be a Parquet file that can be read to its end: Delta does not fall back to another."""
     for file in sorted(each for each in log.iterdir() if _checkpoint(each)):
         wrong = unreadable(file)
-        if wrong:
+        if wrong and file.exists():  # upkeep may have cut the log meanwhile
             yield Ailment(table, Kind.checkpoint, file, wrong)
 
 
@@ -176,8 +176,11 @@ def _changed(file: Path, line: dict[str, Any]) -> str:
 
 
 def _is_whole(file: Path) -> bool:
+    """Whether a commit is lines of JSON."""
     try:
         lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:  # upkeep has cut the log meanwhile
+        return True
     except ValueError:
         return False
     return bool(lines) and all(isinstance(line, dict) for line in lines)

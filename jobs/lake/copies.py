@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -49,11 +49,17 @@ def copy(lake: Path, to: Path) -> None:
     tables = [log.parent for layer in LAYERS for log in sorted((lake / layer).glob(f"*/{LOG}"))]
     tables = [table for table in tables if table.relative_to(lake).as_posix() not in LEFT_OUT]
     for table in tables:
-        shutil.copytree(table / LOG, to / table.relative_to(lake) / LOG)
+        shutil.copytree(table / LOG, to / table.relative_to(lake) / LOG, copy_function=_copied)
     for table in tables:
         for file in table.rglob("*"):
             if file.is_file() and LOG not in file.parts:
                 _linked(file, to / file.relative_to(lake))
+
+
+def _copied(file: str, to: str) -> None:
+    """A file of a log, unless upkeep has cut the log meanwhile: the oldest go first, and nobody needs those."""
+    with suppress(FileNotFoundError):
+        shutil.copy2(file, to)
 
 
 def _linked(file: Path, to: Path) -> None:

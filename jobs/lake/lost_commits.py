@@ -14,18 +14,22 @@ from jobs.lake.settings import Settings
 
 
 def lost_commits(settings: Settings) -> Iterator[Ailment]:
-    """Of bronze and of what is published, in a lake whose files are whole."""
+    """Of bronze, the books and what is published, in a lake whose files are whole."""
     if is_local(settings.lake_root):
         for table in (LANDED, BOOKS, *published(Ledger(settings))):
-            yield from lost_commit_of(settings, table)
+            yield from _lost_commit(Ledger(settings), table)
 
 
 def lost_commit_of(settings: Settings, table: str) -> list[Ailment]:
     """The newest commit of a table whose files are whole, if the books or the publications know of a younger one."""
-    ledger, by = Ledger(settings), told_by(table)
-    if ailments_of(settings, by) or not _is_known_younger(ledger, table):
+    return [] if ailments_of(settings, told_by(table)) else _lost_commit(Ledger(settings), table)
+
+
+def _lost_commit(ledger: Ledger, table: str) -> list[Ailment]:
+    if not _is_known_younger(ledger, table):
         return []
-    family = family_of(table, settings.schemas_dir) if by == PUBLICATIONS else ""
+    by = told_by(table)
+    family = family_of(table, ledger.settings.schemas_dir) if by == PUBLICATIONS else ""
     lost = Path(ledger.path(table)) / LOG / f"{ledger.version(table) + 1:020}.json"
     return [Ailment(table, Kind.lost_commit, lost, f"is not there, though {by} knows of it", family)]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from jobs.lake.ailments import BY_BATCH, HINT, UNDONE, Ailment
+from jobs.lake.ailments import BY_BATCH, HINT, UNDONE, Ailment, Kind
 from jobs.lake.aside import Mended, Move, set_aside
 from jobs.lake.erasures import erasures
 from jobs.lake.errors import UsageError, WriteError
@@ -31,14 +31,24 @@ def mend_log(settings: Settings, table: str, found: list[Ailment], run_id: str) 
     from jobs.lake.ingest.loop import LEASE
 
     ledger = Ledger(settings)
-    with nullcontext() if table == LEASES else Leases(ledger).held(LEASE, run_id):
-        with taken_out(settings, table, found) as moved:
-            version, rows = proven(ledger, table)
-            is_lacking = any(each.kind in UNDONE for each in found) and lacks_newest_batch(ledger, table)
-        if is_lacking:
-            moved.append(set_aside(settings, BOOKS, newest_of_log(ledger, BOOKS)))
+    lease = nullcontext() if table == LEASES else Leases(ledger).held(LEASE, run_id)
+    with lease, taken_out(settings, table, found) as moved:
+        version, rows = proven(ledger, table)
+        if any(each.kind in UNDONE for each in found) and lacks_newest_batch(ledger, table):
+            unbook(ledger, committed(ledger, BOOKS), moved)
     next_step = "reelhouse ingest" if progress(ledger).is_unfinished else ""
     return Mended(table, paths(moved), version, rows, next_step)
+
+
+def unbook(ledger: Ledger, batch: int, moved: list[Move]) -> None:
+    """Set the books' commits aside from that of a batch on: what upkeep has done since goes, too.
+
+    WriteError where the log cannot be read without them; who calls puts all that was moved back then.
+    """
+    while committed(ledger, BOOKS) >= batch:
+        newest = Ailment(BOOKS, Kind.newest_commit, newest_of_log(ledger, BOOKS), "")
+        moved += [set_aside(ledger.settings, BOOKS, file) for file in bad_files([newest])]
+        proven(ledger, BOOKS)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def mend(
 
     opener, hurt = open_spark or open_session, ailments_of(settings, table)
     if table == BOOKS and not hurt:
-        return mend_books(settings, run_id, opener)
+        return mend_books(settings, run_id, opener, accept_loss=accept_loss)
     found = hurt or lost_commit_of(settings, table)
     if not found:
         return mend_publication(settings, run_id) if table == HISTORY else None
@@ -35,11 +35,11 @@ def mend(
     return mend_commits(settings, table, found, run_id, opener)
 
 
-def mend_books(settings: Settings, run_id: str, open_spark: Opener) -> Mended | None:
+def mend_books(settings: Settings, run_id: str, open_spark: Opener, *, accept_loss: bool) -> Mended | None:
     """Write lines of the books again that are gone; None when none are."""
-    from jobs.lake.remaking.from_bronze import rebook
+    from jobs.lake.remaking.booked_again import rebook
 
-    return rebook(settings, run_id, open_spark)
+    return rebook(settings, run_id, open_spark, accept_loss=accept_loss)
 
 
 def mend_publication(settings: Settings, run_id: str) -> Mended | None:

@@ -82,8 +82,8 @@ class Settings(BaseSettings):
     max_records_per_batch: Count = 500_000
     log_hours: Count = Field(
         default=2,
-        description="of tables that are written all day, on a disk of this machine, so many hours of versions stay "
-        "readable, and as long a reader of their changes may be behind; of other tables 30 days",
+        description="of what ingest writes, on a disk of this machine, versions older than so many hours go where they "
+        "are many, and as long a reader of changes may be behind",
     )
     small_run_rows: Annotated[int, Field(ge=0)] = Field(
         default=300_000,

@@ -4,11 +4,13 @@ from jobs.lake.contracts import Contract
 
 KEPT = "interval 30 days"
 LOG_KEPT = {"ops.leases": "interval 1 days"}  # renewed three times a minute; nobody asks for its past
+PLANNED = "bronze.events"  # its commits say what batches were to read: upkeep lets them go, once that is put by
 
 
 def properties(promised: Contract) -> dict[str, str]:
     """The properties a table is made with."""
-    return {
+    kept = {"delta.enableExpiredLogCleanup": "false"} if promised.name == PLANNED else {}
+    return kept | {
         "delta.dataSkippingStatsColumns": ",".join(measured(promised)),
         "delta.checkpointInterval": "20",
         "delta.enableDeletionVectors": "false",

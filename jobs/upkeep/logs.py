@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jobs.lake.ailments import checkpointed, unreadable
+from jobs.lake.ailments import unreadable
 from jobs.lake.ingest.landings import keep
 from jobs.lake.ingest.progress import BRONZE
 from jobs.lake.kill_points import reach
@@ -50,14 +50,20 @@ def is_long(ledger: Ledger, table: str, worth: int = WORTH) -> bool:
 
 
 def first_needed(log: Path, until: datetime) -> int | None:
-    """The newest checkpoint of a version that was there at that time and is whole; None where not two are younger."""
-    for version in sorted(checkpointed(log), reverse=True)[YOUNGER:]:
-        commit = log / f"{version:020}.json"
-        is_old = commit.exists() and datetime.fromtimestamp(commit.stat().st_mtime, UTC) <= until
-        if is_old:
-            is_whole = not any(unreadable(file) for file in log.glob(f"{version:020}.checkpoint*.parquet"))
-            return version if is_whole else None
+    """The newest checkpoint of a version that was there at that time and is whole; None where not two are younger.
+
+    One in several parts, which we do not write, counts for none.
+    """
+    files = sorted(log.glob("*.checkpoint.parquet"), reverse=True)
+    for file in (file for file in files[YOUNGER:] if is_as_old(file, until)):
+        return None if unreadable(file) else version_of(file)
     return None
+
+
+def is_as_old(checkpoint: Path, until: datetime) -> bool:
+    """Whether its version was there at that time; its own file may have been made later."""
+    commit = checkpoint.with_name(f"{checkpoint.name[:20]}.json")
+    return commit.exists() and datetime.fromtimestamp(commit.stat().st_mtime, UTC) <= until
 
 
 def version_of(file: Path) -> int | None:

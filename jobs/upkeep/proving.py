@@ -70,9 +70,17 @@ def _of_log(ledger: Ledger, table: str, pattern: str) -> Iterator[Trace]:
     """Of its log, which outlives the files: least and greatest values, notes, conditions. Raw ids never come there."""
     if is_local(ledger.path(table)):
         log, sought = folder_of(ledger.path(table)) / LOG, re.compile(pattern)
-        lines = (line for file in log.glob("*.json") for line in file.read_text(encoding="utf-8").splitlines())
+        lines = (line for file in log.glob("*.json") for line in _lines(file))
         yield from (Trace(table, LOG, n, LIVE) for n in [sum(sought.search(line) is not None for line in lines)] if n)
         yield from _told(table, LIVE, {str(file) for file in log.glob("*.parquet")}, pattern)
+
+
+def _lines(commit: Path) -> list[str]:
+    """Of a commit; none of one that upkeep has cut off meanwhile."""
+    try:
+        return commit.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def _of_staging(settings: Settings, pattern: str) -> Iterator[Trace]:

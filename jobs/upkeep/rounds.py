@@ -14,7 +14,8 @@ from jobs.lake.contracts import all_tables
 from jobs.lake.erasures import newest_seq
 from jobs.lake.errors import UsageError
 from jobs.lake.ingest.counting import begun_at
-from jobs.lake.ingest.progress import TOUCHED
+from jobs.lake.ingest.landings import keep as keep_plans
+from jobs.lake.ingest.progress import BRONZE, TOUCHED
 from jobs.lake.kill_points import reach
 from jobs.lake.leases import Leases, is_held
 from jobs.lake.ledger import Ledger
@@ -111,6 +112,8 @@ class Round:
         compacted = self._compact(table)
         keep = KEEP_LEASES if table == LEASES else self.keep
         gone = vacuum(self.ledger.open(table), keep)
+        if table == BRONZE:
+            keep_plans(self.ledger)
         refresh_log(self.ledger, table)
         self._cut(table, but)
         return statistics(self.ledger, table, compacted, gone)

@@ -6,7 +6,7 @@ Made by the simulator, well-behaved: B2 and B3 tell what bad, late and repeated 
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
 from multiprocessing import get_context
@@ -165,14 +165,17 @@ class Stay:
         return int((came - gone).max())
 
 
-def stay_in(tables: list[Path]) -> Stay:
-    """Of all records of these tables; the first commit that holds a record counts, not a later rewriting."""
+def stay_in(tables: list[Path], seen: "Commits | None" = None) -> Stay:
+    """Of all records of these tables; the first commit that holds a record counts, not a later rewriting.
+
+    `seen`: the commits that were looked at in time, where upkeep cuts the tables' logs.
+    """
     import duckdb
     import pyarrow as pa
 
     came, committed = [], []
     for table in tables:
-        times = commit_times(table)
+        times = (seen or Commits()).of(table)
         files = pa.table({"filename": list(times), "moment": list(times.values())})
         with duckdb.connect() as connection:
             connection.register("files", files)
@@ -187,13 +190,21 @@ def stay_in(tables: list[Path]) -> Stay:
     return Stay(np.concatenate(came), np.concatenate(committed))
 
 
-def commit_times(table: Path) -> dict[str, float]:
-    """File → when the commit that added it was there for all to see: the time of the log's entry."""
-    found: dict[str, float] = {}
-    for entry in sorted((table / "_delta_log").glob("*.json")):
-        at = entry.stat().st_mtime
-        for line in entry.read_text(encoding="utf-8").splitlines():
-            added = json.loads(line).get("add")
-            if added:
-                found[str(table / unquote(added["path"]))] = at
-    return found
+@dataclass
+class Commits:
+    """Table → file → when the commit that added it was there for all to see: the time of the log's entry."""
+
+    times: dict[Path, dict[str, float]] = field(default_factory=dict)
+    read: set[Path] = field(default_factory=set)
+
+    def of(self, table: Path) -> dict[str, float]:
+        """Of all files whose commits are in the log now, or were at an earlier look."""
+        found = self.times.setdefault(table, {})
+        for entry in sorted(set((table / "_delta_log").glob("*.json")) - self.read):
+            at = entry.stat().st_mtime
+            self.read.add(entry)
+            for line in entry.read_text(encoding="utf-8").splitlines():
+                added = json.loads(line).get("add")
+                if added:
+                    found[str(table / unquote(added["path"]))] = at
+        return found

@@ -32,7 +32,7 @@ from tests.bench.__main__ import keep_orphans, same_cores, workplace
 from tests.bench.freshness import FLAT, Place, going_on
 from tests.bench.harness import MEBIBYTE, tree
 from tests.bench.places import own_services, own_settings, own_spark
-from tests.bench.shop_stream import make_facts, send_steadily, stay_in
+from tests.bench.shop_stream import Commits, make_facts, send_steadily, stay_in
 
 LATEST = "bench/soak.json"  # under REELHOUSE_HOME
 ENDS = 5  # the beginning is the second fifth, for in the first all warm up; the end is the last
@@ -78,8 +78,15 @@ def main(
     keep_orphans()
     console, seconds = Console(width=WIDTH), int(minutes * 60)
     with workplace("soak") as folder, place_in(folder, rate, seconds) as place:
-        looks = soaked(place, rate, lambda look: console.print(line(look), highlight=False))
-        slow = stay_in([folder / "lake" / "silver" / topic for topic in FACTS]).latency(95)
+        tables, seen = [folder / "lake" / "silver" / topic for topic in FACTS], Commits()
+
+        def told(look: Look) -> None:
+            console.print(line(look), highlight=False)
+            for table in tables:
+                seen.of(table)
+
+        looks = soaked(place, rate, told)
+        slow = stay_in(tables, seen).latency(95)
     latest = Settings.from_env().home / LATEST
     latest.parent.mkdir(parents=True, exist_ok=True)
     latest.write_text(json.dumps([asdict(look) for look in looks], indent=1) + "\n", encoding="utf-8")

@@ -26,11 +26,11 @@ from jobs.drills.storage import tear
 from jobs.lake import kill_points
 from jobs.lake.ailments import ailments_of, checkpointed
 from jobs.lake.clock import now
-from jobs.lake.costs import TABLE as COSTS
 from jobs.lake.errors import DamageError, UsageError, WriteError
+from jobs.lake.ingest import landings
 from jobs.lake.ingest.counting import begun_at, landed_plan
 from jobs.lake.ingest.landings import TABLE as LANDINGS
-from jobs.lake.ingest.landings import in_log, kept
+from jobs.lake.ingest.landings import in_log, keep, kept
 from jobs.lake.ingest.progress import BOOKS, BRONZE, progress
 from jobs.lake.kill_points import Killed
 from jobs.lake.leases import Leases
@@ -316,21 +316,54 @@ def test_books_that_are_all_gone_are_written_again_though_no_batch_could_be_done
     assert lake.ledger.open(BOOKS).transaction_version("ingest") == MANY
 
 
-def test_a_batch_that_may_not_have_ended_is_not_booked_by_a_repair(lake: Landed, spark: SparkSession) -> None:
-    lake.cut()
-    before = lake.rows(BOOKS)
-    for table in (BOOKS, COSTS):
-        shutil.rmtree(lake.ledger.path(table))
+def test_a_batch_of_which_a_table_lacks_rows_is_not_booked_by_a_repair(lake: Landed, spark: SparkSession) -> None:
+    """Its costs are noted, so it had ended once; then the newest commit of a table was torn."""
+    before = {table: lake.rows(table) for table in (BOOKS, "silver.views")}
+    lake.ledger.open(BOOKS).optimize.compact()
+    tear(newest_of_log(lake.ledger, "silver.views"))
+    assert lake.mend("silver.views", spark).next_step == "reelhouse ingest", "a compaction of the books is undone, too"
     done = lake.mend(BOOKS, spark)
-    assert done.next_step == "reelhouse ingest"
-    assert progress(lake.ledger).complete == MANY - 2
+    assert (done.next_step, progress(lake.ledger).complete) == ("reelhouse ingest", MANY - 2)
     ingest(lake.settings, lake.log, none_here)
-    assert told(lake.rows(BOOKS)) == told(before)
+    assert lake.rows("silver.views") == before["silver.views"]
+    assert told(lake.rows(BOOKS)) == told(before[BOOKS])
+
+
+def test_books_are_not_guessed_where_tables_have_other_rows(lake: Landed, spark: SparkSession) -> None:
+    shutil.rmtree(lake.ledger.path(BOOKS))
+    lake.ledger.open("silver.views").delete("ingest_seq = 2")
+    with pytest.raises(WriteError, match=f"{BOOKS}: silver.views have other rows of batches .* nothing was changed"):
+        lake.mend(BOOKS, spark)
+    assert progress(lake.ledger).complete == -1
 
 
 def told(rows: list[str]) -> list[str]:
-    """Without who booked it and when, which only the costs say."""
+    """Without who booked it and when."""
     return sorted(re.sub(r"'(run_id|recorded_at)': [^}]*?(?=, '|})", "", row) for row in rows)
+
+
+def test_a_plan_is_kept_once_its_batch_is_booked_and_a_gap_is_filled(
+    lake: Landed, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before this table was made, plans may have left the log; a batch that is begun may be planned anew."""
+    plans = in_log(lake.ledger)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(landings, "in_log", lambda _: {number: plan for number, plan in plans.items() if number > 1})
+        keep(lake.ledger)
+    assert sorted(kept(lake.ledger)) == list(range(2, MANY))
+    monkeypatch.setenv(kill_points.VARIABLE, "raise:ingest.after_bronze")
+    with pytest.raises(Killed):
+        lake.batch(MANY)
+    monkeypatch.delenv(kill_points.VARIABLE)
+    keep(lake.ledger)
+    assert MANY in in_log(lake.ledger)
+    assert sorted(kept(lake.ledger)) == list(range(MANY))
+    ledger = lake.ledger
+    ledger.open(LANDINGS).delete("ingest_seq = 1")
+    for uri in ledger.open(LANDINGS).file_uris():
+        Path(uri).unlink()
+    lake.mend(LANDINGS, spark)
+    assert kept(lake.ledger) == plans
 
 
 def test_hurt_plans_are_told_by_the_books(lake: Landed, spark: SparkSession) -> None:

@@ -218,6 +218,23 @@ def test_who_booked_a_batch_and_when_is_known_without_the_books(erased: Shop, tm
     assert [number for number, plan in memory.plans.items() if plan.erasure] == [3]
 
 
+@pytest.mark.parametrize("back", [1, 2, 3, 99])
+def test_books_that_went_back_to_before_an_erasure_say_again_what_is_erased(
+    erased: Shop, tmp_path: Path, back: int
+) -> None:
+    """An erasure moves records in lines of older batches, which then stand as they were before it."""
+    shop = erased.copy(tmp_path / "home")
+    before = shop.rows(BOOKS)
+    for _ in range(back):
+        if shop.ledger.version(BOOKS) > 0:
+            newest_of_log(shop.ledger, BOOKS).unlink()
+    assert shop.rows(BOOKS) != before
+    done = shop.mend(BOOKS)
+    assert (done.next_step, done.note) == ("", "")
+    assert shop.rows(BOOKS) == before
+    assert shop.ingest() == 0
+
+
 def test_rows_that_bronze_does_not_give_are_not_guessed_and_nobody_erased_comes_back(
     erased: Shop, tmp_path: Path
 ) -> None:

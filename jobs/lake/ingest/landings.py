@@ -5,14 +5,14 @@ batch ended, for offsets may hold no record.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from jobs.lake.ingest.planning import Plan
-from jobs.lake.ingest.progress import BRONZE
+from jobs.lake.ingest.progress import BOOKS, BRONZE, committed
 from jobs.lake.ledger import Ledger, as_json
 from jobs.lake.small_commits import note_of
 
-TABLE, APP = "ops.landings", "landings"
+TABLE = "ops.landings"
 
 
 def in_log(ledger: Ledger) -> dict[int, Plan]:
@@ -35,19 +35,20 @@ def plans_of(lines: Collection[dict[str, object]]) -> dict[int, Plan]:
 
 
 def keep(ledger: Ledger) -> None:
-    """Put by what bronze's log has and the table has not; of every batch once."""
-    done = newest_kept(ledger)
-    plans = {number: plan for number, plan in in_log(ledger).items() if number > done}
+    """Put by the plans of booked batches that bronze's log has and the table has not."""
+    until = committed(ledger, BOOKS)  # one that is begun may still be planned anew, where its commit is lost
+    plans = {number: plan for number, plan in in_log(ledger).items() if number <= until}
     if plans:
-        ledger.append(TABLE, rows_of(plans), app=APP, version=max(plans))
+        there = ledger.read(TABLE, ["ingest_seq"], [[("ingest_seq", ">=", min(plans))]])["ingest_seq"].to_pylist()
+        put_by(ledger, {number: plan for number, plan in plans.items() if number not in set(there)})
 
 
-def newest_kept(ledger: Ledger) -> int:
-    """The newest batch whose plan was kept; -1 for none."""
-    version = ledger.open(TABLE).transaction_version(APP)
-    return -1 if version is None else version
+def put_by(ledger: Ledger, plans: Mapping[int, Plan]) -> None:
+    """Add them; who calls holds ingest's lease and has looked which are not there."""
+    if plans:
+        ledger.append(TABLE, rows_of(plans))
 
 
-def rows_of(plans: dict[int, Plan]) -> list[dict[str, object]]:
+def rows_of(plans: Mapping[int, Plan]) -> list[dict[str, object]]:
     """Rows of the table."""
     return [{"ingest_seq": number, "plan": as_json(plan.note())} for number, plan in sorted(plans.items())]

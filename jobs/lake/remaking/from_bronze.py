@@ -16,7 +16,7 @@ from jobs.lake.aside import Mended
 from jobs.lake.digest import digest
 from jobs.lake.errors import UsageError, WriteError
 from jobs.lake.ingest.loop import LEASE
-from jobs.lake.ingest.progress import APP, BOOKS, BRONZE, committed, progress
+from jobs.lake.ingest.progress import BOOKS, BRONZE, committed
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.remaking.keys import are_known
@@ -54,30 +54,6 @@ def remake(
         Leases(ledger).check(lease)
         moved = heal(lake, wound, rows, run_id)
         return proven(ledger, table, wound.standing + wound.lost, moved, note)
-
-
-def rebook(settings: Settings, run_id: str, open_spark: Callable[[Settings], Any]) -> Mended | None:
-    """Write lines of the books again that are gone without a trace, under ingest's lease; None where none are.
-
-    Those of the newest batch only if it had ended, as `ops.costs` says; else ingest ends it.
-    """
-    ledger = Ledger(settings)
-    with Leases(ledger).held(LEASE, run_id) as lease:
-        reached = progress(ledger)
-        if not reached.is_unfinished:
-            return None
-        refuse_unready(ledger, BOOKS)
-        shadow = Shadow(settings, BOOKS, run_id, open_spark)
-        memory = remembered(Lake(settings, shadow.lake.spark))
-        last = reached.landed if reached.landed in memory.ended else reached.landed - 1
-        if last > reached.complete:
-            shadow.do_again(memory, last, lambda: Leases(ledger).check(lease))
-            made = shadow.ledger.read(BOOKS, filter=[[("ingest_seq", ">", reached.complete)]])
-            Leases(ledger).check(lease)
-            ledger.append(BOOKS, made.to_pylist(maps_as_pydicts="strict"), app=APP, version=last)
-        delta = ledger.open(BOOKS)
-        next_step = "reelhouse ingest" if last < reached.landed else ""
-        return Mended(BOOKS, (), delta.version(), delta.count(), next_step)
 
 
 def refuse_unready(ledger: Ledger, table: str) -> None:

@@ -28,17 +28,13 @@ Part = tuple[int, str, int]  # the same of one part of one batch
 
 @dataclass(frozen=True)
 class Memory:
-    """By batch: its plan, what it received of each part, how much of that is erased, who booked it and when.
-
-    `ended` are those of which more than the books says that they came to their end.
-    """
+    """By batch: its plan, what it received of each part, how much of that is erased, who booked it and when."""
 
     plans: dict[int, Plan]
     received: dict[Part, int]
     erased: dict[Part, int]
     runs: dict[int, str]
     times: dict[int, datetime]
-    ended: frozenset[int]
 
 
 def remembered(lake: Lake) -> Memory:
@@ -51,7 +47,7 @@ def remembered(lake: Lake) -> Memory:
     runs = {line["ingest_seq"]: line["run_id"] for line in (*ends, *books)}
     received, erased = ({part_of(line): line.get(name) or 0 for line in books} for name in ("received", "erased"))
     plans = booked(books) | plans_of(lines_of(lake, LANDINGS)) | in_log(Ledger(lake.settings))
-    return Memory(plans, received, erased, runs, times, frozenset(line["ingest_seq"] for line in ends))
+    return Memory(plans, received, erased, runs, times)
 
 
 def lines_of(lake: Lake, table: str, *columns: str) -> list[dict[str, Any]]:

@@ -66,6 +66,10 @@ class Shadow:
         """The same tables without Spark."""
         return Ledger(self.lake.settings)
 
+    def clear(self) -> None:
+        """Begin with nothing done; before the first use of `lake`."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def do_again(self, memory: Memory, last: int, still_ours: Callable[[], None]) -> None:
         """Do every batch up to `last` that is not done yet; KeyFileError, before anything, without the keys."""
         read_keys(self.settings.keys_path)

@@ -34,5 +34,10 @@ def test_a_table_of_facts_can_be_skipped_by_day_and_by_place() -> None:
     assert {"event_date", "kafka_offset"} <= set(properties(promised_of("silver.views"))[STATISTICS].split(","))
 
 
+def test_no_commit_lets_those_of_bronze_go_that_tell_the_plans_of_batches() -> None:
+    off = [table for table in TABLES if properties(promised_of(table)).get("delta.enableExpiredLogCleanup") == "false"]
+    assert off == ["bronze.events"]
+
+
 def test_files_can_be_found_by_any_reader() -> None:
     assert {properties(promised_of(table))["delta.enableDeletionVectors"] for table in TABLES} == {"false"}
