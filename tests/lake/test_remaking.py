@@ -218,7 +218,7 @@ def test_who_booked_a_batch_and_when_is_known_without_the_books(erased: Shop, tm
     assert [number for number, plan in memory.plans.items() if plan.erasure] == [3]
 
 
-@pytest.mark.parametrize("back", [1, 2, 3, 99])
+@pytest.mark.parametrize("back", [2, 99])
 def test_books_that_went_back_to_before_an_erasure_say_again_what_is_erased(
     erased: Shop, tmp_path: Path, back: int
 ) -> None:

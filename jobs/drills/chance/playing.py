@@ -15,7 +15,7 @@ from jobs.lake.clock import now
 from jobs.lake.errors import DamageError, LeaseError, UsageError, WriteError
 from jobs.lake.ingest.loop import LEASE
 from jobs.lake.ingest.planning import plan
-from jobs.lake.ingest.progress import BOOKS, progress
+from jobs.lake.ingest.progress import BOOKS, BRONZE, progress
 from jobs.lake.kill_points import VARIABLE, Killed, heard
 from jobs.lake.mending import newest_of_log
 from jobs.lake.publications import releases
@@ -110,10 +110,13 @@ class Play:
             self.report.equal("what the run that was late changes", {}, changes(after[0], self.sandbox.seen()))
 
     def tidied(self, step: Step) -> None:
-        """Upkeep while an ingest is at work: its tables are refused, the ledger's are tidied beside it."""
+        """Upkeep while an ingest is at work: its tables, if any is made yet, are refused; the ledger's are tidied."""
 
         def tidy() -> None:
-            self._refused("upkeep of what ingest writes", self.sandbox.upkeep)
+            if self.sandbox.ledger.exists(BRONZE):
+                self._refused("upkeep of what ingest writes", self.sandbox.upkeep)
+            else:
+                self.sandbox.upkeep()
 
         self.sandbox.at(step.at, tidy, self.sandbox.ingest)
 
