@@ -5,6 +5,7 @@ anew, code made for each. The families' frames are built by the very same functi
 they give.
 """
 
+import atexit
 import json
 import os
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 MODE = "SPARK_CONNECT_MODE_ENABLED"  # PySpark's own switch: which kind of column its functions make
+NOBODY = "http://127.0.0.1:9"  # the discard port, where nobody listens but the machine's owner
 ALONE = Lock()  # the switch and the engine's settings are of the whole process
 
 
@@ -102,13 +104,14 @@ def small_lake(settings: Settings) -> Iterator[SmallLake]:
         server.start(background=True)
         try:
             _, port = server.listening_address
-            session = cast("SparkSession", RemoteSession.builder.remote(f"sc://127.0.0.1:{port}").create())
+            session = RemoteSession.builder.remote(f"sc://127.0.0.1:{port}").create()
             try:
                 for key, value in {**SESSION_CONF, **QUIET}.items():
                     session.conf.set(key, value)
-                yield SmallLake(settings, session)
+                yield SmallLake(settings, cast("SparkSession", session))
             finally:
                 session.stop()
+                atexit.unregister(session.client._on_exit)  # or the client, with its channel, stays until the end
         finally:
             server.stop()
 
@@ -128,10 +131,13 @@ def _engine_settings(settings: Settings, scratch: Path) -> dict[str, str]:
     """As environment variables, which is where the engine looks: what it keeps and spills lies in `scratch`."""
     return {
         MODE: "1",
-        "RUST_LOG": "error",  # or it tells of every hint of ours that it does not need
+        "RUST_LOG": "error,fastrace_opentelemetry=off",  # or it tells of every hint of ours that it does not need
         "SAIL_EXECUTION__CHECKPOINT__PATH": scratch.as_uri(),
         "SAIL_EXECUTION__DEFAULT_PARALLELISM": str(settings.spark_cores),
         "SAIL_RUNTIME__TEMPORARY_FILES__PATHS": json.dumps([str(scratch)]),
+        # Of each thread that it starts, one an Arrow function, it keeps 1.7 MiB of traces until they are collected.
+        "SAIL_TELEMETRY__EXPORT_TRACES": "true",
+        "SAIL_TELEMETRY__EXPORTER__OTLP__ENDPOINT": NOBODY,
     }
 
 

@@ -153,6 +153,7 @@ def test_a_store_that_does_not_answer_is_told_with_the_table(tmp_path: Path, mon
     )
     with pytest.raises(ServiceError, match=words):
         Ledger(Settings(home=tmp_path, lake_uri="s3a://b/lake")).read("ops.books")
+    monkeypatch.setattr("jobs.lake.ledger.is_table", nobody)
     with pytest.raises(OSError, match="Generic"):  # on a disk of this machine it is no service
         Ledger(Settings(home=tmp_path)).read("ops.books")
 

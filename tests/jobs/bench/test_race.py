@@ -16,7 +16,7 @@ from tests.bench.harness import Contender, DifferError, Outcome, agree, family_o
 
 QUIET = Console(quiet=True)
 BURN = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
-HOG = "import time; held = bytearray(200 * 2**20); time.sleep(0.5)"
+HOG = "import time; held = bytearray(200 * 2**20); print(flush=True); time.sleep(0.5)"
 
 
 def test_everybody_runs_once_apart_and_then_each_turn_begins_with_another() -> None:
@@ -67,10 +67,12 @@ def test_cpu_and_memory_of_children_count_also_when_they_have_ended() -> None:
 
 
 def test_processes_that_stand_aside_do_not_count() -> None:
-    with subprocess.Popen([sys.executable, "-c", HOG]) as other:
-        time.sleep(0.2)
+    with subprocess.Popen([sys.executable, "-c", HOG.replace("0.5", "60")], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()  # it holds what it holds
         _, with_it = measure(Contender("both", lambda: time.sleep(0.1)))
         _, without = measure(Contender("alone", lambda: time.sleep(0.1), aside=lambda: family_of(other.pid)))
+        other.kill()
     assert with_it[2] - without[2] > 150
 
 
