@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 MODE = "SPARK_CONNECT_MODE_ENABLED"  # PySpark's own switch: which kind of column its functions make
-NOBODY = "http://127.0.0.1:9"  # the discard port, where nobody listens but the machine's owner
 ALONE = Lock()  # the switch and the engine's settings are of the whole process
 
 
@@ -111,7 +110,8 @@ def small_lake(settings: Settings) -> Iterator[SmallLake]:
                 yield SmallLake(settings, cast("SparkSession", session))
             finally:
                 session.stop()
-                atexit.unregister(session.client._on_exit)  # or the client, with its channel, stays until the end
+                # PySpark would keep the client, and its channel, until this process ends.
+                atexit.unregister(session.client._on_exit)  # noqa: SLF001
         finally:
             server.stop()
 
@@ -131,13 +131,10 @@ def _engine_settings(settings: Settings, scratch: Path) -> dict[str, str]:
     """As environment variables, which is where the engine looks: what it keeps and spills lies in `scratch`."""
     return {
         MODE: "1",
-        "RUST_LOG": "error,fastrace_opentelemetry=off",  # or it tells of every hint of ours that it does not need
+        "RUST_LOG": "error",  # or it tells of every hint of ours that it does not need
         "SAIL_EXECUTION__CHECKPOINT__PATH": scratch.as_uri(),
         "SAIL_EXECUTION__DEFAULT_PARALLELISM": str(settings.spark_cores),
         "SAIL_RUNTIME__TEMPORARY_FILES__PATHS": json.dumps([str(scratch)]),
-        # Of each thread that it starts, one an Arrow function, it keeps 1.7 MiB of traces until they are collected.
-        "SAIL_TELEMETRY__EXPORT_TRACES": "true",
-        "SAIL_TELEMETRY__EXPORTER__OTLP__ENDPOINT": NOBODY,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -290,3 +291,18 @@ def test_a_row_as_text_tells_of_every_microsecond(spark: SparkSession, tmp_path:
         small = texts(lake.spark)
     assert small == texts(spark)
     assert len(set(small)) == 2
+
+
+def test_no_client_of_a_small_run_stays_in_the_process(tmp_path: Path) -> None:
+    """An ingest that goes on for ever has two such runs a batch."""
+
+    def clients() -> int:
+        gc.collect()
+        return sum(type(each).__name__ == "SparkConnectClient" for each in gc.get_objects())
+
+    before = clients()
+    for _ in range(3):
+        with small_lake(Settings(home=tmp_path, spark_remote="", spark_master="")) as lake:
+            assert lake.spark.range(3).count() == 3
+        del lake
+    assert clients() == before
