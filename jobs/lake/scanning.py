@@ -44,13 +44,13 @@ def fragments_of(delta: "DeltaTable", near: "AnyOf") -> "Iterator[tuple[ds.Fragm
     import pyarrow.dataset as ds
 
     names = {uri.rsplit("/", 1)[-1] for uri in delta.file_uris(file_pruning_predicate=near)}
-    parts, place = delta.metadata().partition_columns, file_system_at(delta.table_uri)
-    for file in pa.table(delta.get_add_actions(flatten=True)).to_pylist():
+    parts = {f"partition.{name}": pc.field(name) for name in delta.metadata().partition_columns}
+    wanted = ["path", "num_records", *parts]  # of a hundred columns, most of them statistics
+    form, place = ds.ParquetFileFormat(), file_system_at(delta.table_uri)
+    for file in pa.table(delta.get_add_actions(flatten=True)).select(wanted).to_pylist():
         if file["path"].rsplit("/", 1)[-1] in names:
-            values = [(pc.field(part), file[f"partition.{part}"]) for part in parts]
-            told = [part.is_null() if value is None else part == value for part, value in values]
-            place_told = reduce(and_, told) if told else None
-            yield ds.ParquetFileFormat().make_fragment(file["path"], place, place_told), file["num_records"]
+            values = [part.is_null() if file[name] is None else part == file[name] for name, part in parts.items()]
+            yield form.make_fragment(file["path"], place, reduce(and_, values) if values else None), file["num_records"]
 
 
 def is_any_of(near: "AnyOf") -> "Expression":

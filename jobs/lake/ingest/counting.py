@@ -1,6 +1,5 @@
 """Counts over one batch of a table, by delta-rs: tens of milliseconds where a Spark job costs half a second."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -84,19 +83,15 @@ def table_before(ledger: Ledger, table: str, app: str, ingest_seq: int) -> "Delt
     written = delta.transaction_version(app)
     if written is None or written < ingest_seq:  # 0 is a batch like any other
         return delta
-    before = next((n for n in map(_before(ingest_seq), delta.history(LOOK_BACK)) if n is not None), None)
-    if before is None or not _is_readable(delta, before):
+    commits = (each for each in delta.history(LOOK_BACK) if note_of(each).get("ingest_seq") == ingest_seq)
+    newest = next(commits, None)
+    if newest is None or not _is_readable(delta, int(newest["version"]) - 1):
         raise DamageError(
             f"{table}: batch {ingest_seq} is to be done again, and upkeep has removed the version that it is judged "
             f"against; nothing was written. If the batch had ended, `reelhouse repair {BOOKS}` writes down that it did "
             "(docs/runbooks/lake.md)"
         )
     return delta
-
-
-def _before(ingest_seq: int) -> Callable[[dict[str, Any]], int | None]:
-    """Of a commit of the batch the version before it; None for any other."""
-    return lambda commit: int(commit["version"]) - 1 if note_of(commit).get("ingest_seq") == ingest_seq else None
 
 
 def _is_readable(delta: "DeltaTable", version: int) -> bool:
