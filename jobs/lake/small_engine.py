@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
+from jobs.lake.engine_process import ENGINE
 from jobs.lake.errors import TooMuchError
 from jobs.lake.session import QUIET, SESSION_CONF
 from jobs.lake.settings import Settings
@@ -94,26 +95,28 @@ def small_lake(settings: Settings) -> Iterator[SmallLake]:
     with (
         _alone(),
         TemporaryDirectory(prefix=own_prefix(), dir=folder) as scratch,
-        _environment(_engine_settings(settings, Path(scratch))),
+        _pyspark_speaks_to_it(),
+        ENGINE.listening(_engine_settings(settings, Path(scratch))) as port,
+        _session(port) as session,
     ):
-        from pysail.spark import SparkConnectServer
-        from pyspark.sql.connect.session import SparkSession as RemoteSession
+        for key, value in {**SESSION_CONF, **QUIET}.items():
+            session.conf.set(key, value)
+        yield SmallLake(settings, session)
 
-        server = SparkConnectServer(ip="127.0.0.1", port=0)
-        server.start(background=True)
-        try:
-            _, port = server.listening_address
-            session = RemoteSession.builder.remote(f"sc://127.0.0.1:{port}").create()
-            try:
-                for key, value in {**SESSION_CONF, **QUIET}.items():
-                    session.conf.set(key, value)
-                yield SmallLake(settings, cast("SparkSession", session))
-            finally:
-                session.stop()
-                # PySpark would keep the client, and its channel, until this process ends.
-                atexit.unregister(session.client._on_exit)  # noqa: SLF001
-        finally:
-            server.stop()
+
+@contextmanager
+def _session(port: int) -> "Iterator[SparkSession]":
+    from pyspark.sql.connect.session import SparkSession as RemoteSession
+
+    session = RemoteSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+    client = session.client
+    client.set_retry_policies([])  # where nobody listens any more, PySpark would ask again for ten minutes
+    try:
+        yield cast("SparkSession", session)
+    finally:
+        session.stop()
+        # PySpark would keep the client, and its channel, until this process ends.
+        atexit.unregister(client._on_exit)  # noqa: SLF001
 
 
 @contextmanager
@@ -150,15 +153,14 @@ def _alone() -> Iterator[None]:
 
 
 @contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """These variables for a while, then as it was."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
+def _pyspark_speaks_to_it() -> Iterator[None]:
+    """What PySpark's functions make meanwhile is for the engine; then as it was."""
+    before = os.environ.get(MODE)
+    os.environ[MODE] = "1"
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        if before is None:
+            os.environ.pop(MODE, None)
+        else:
+            os.environ[MODE] = before
