@@ -39,7 +39,7 @@ class EngineProcess:
 
         After a failure the process is killed, so that nothing it was at goes on. TooMuchError where it died of itself.
         """
-        if self.process is None or self.process.poll() is not None:
+        if self.process is None or not self.is_alive:
             self.process = _started()
         port = self._ask(self.process, json.dumps(dict(environment)))
         try:
@@ -52,6 +52,11 @@ class EngineProcess:
         self._ask(self.process, STOP)
         if _resident(self.process) > self.most_kept:
             self.end()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is a process, and it has not ended."""
+        return self.process is not None and self.process.poll() is None
 
     def end(self) -> None:
         """End the process, if there is one."""

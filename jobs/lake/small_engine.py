@@ -1,4 +1,4 @@
-"""The engine of small runs: Sail, which takes PySpark's plans in this process, without a JVM (docs/adr/0025).
+"""The engine of small runs: Sail, which takes PySpark's plans without a JVM (docs/adr/0025).
 
 What a small run costs on Spark is what Spark costs whatever it is given: thousands of calls to a JVM, plans worked out
 anew, code made for each. The families' frames are built by the very same functions on either engine; tests compare what
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 MODE = "SPARK_CONNECT_MODE_ENABLED"  # PySpark's own switch: which kind of column its functions make
-ALONE = Lock()  # the switch and the engine's settings are of the whole process
+ALONE = Lock()  # the switch and the engine are of the whole process
 
 
 class SmallLake(Lake):
@@ -106,11 +106,18 @@ def small_lake(settings: Settings) -> Iterator[SmallLake]:
 
 @contextmanager
 def _session(port: int) -> "Iterator[SparkSession]":
+    from pyspark.sql.connect.client.retries import DefaultPolicy
     from pyspark.sql.connect.session import SparkSession as RemoteSession
+
+    class WhileAlive(DefaultPolicy):
+        """PySpark's own, which would ask an engine that has died again for ten minutes."""
+
+        def can_retry(self, exception: BaseException) -> bool:
+            return ENGINE.is_alive and super().can_retry(exception)
 
     session = RemoteSession.builder.remote(f"sc://127.0.0.1:{port}").create()
     client = session.client
-    client.set_retry_policies([])  # where nobody listens any more, PySpark would ask again for ten minutes
+    client.set_retry_policies([WhileAlive()])
     try:
         yield cast("SparkSession", session)
     finally:

@@ -47,6 +47,7 @@ FIXED = {
         "ingest@ingest.before_books ingest@ingest.after_books"
     ),
     "a process truly killed": "send=4~1 other=3~1 sigkill@ingest.after_views",
+    "the engine is killed in the middle": "send=3~8 skew=2~5 starved@ingest.after_views",
     "stands still until another did its work": "gap=3~1 send=3~2 stalled@ingest.after_views",
     "released, and killed on the way": "publish late=2~9 ingest publish@release.before_publications",
     "a build truly killed": "earlier=3~5 ingest sigkill@build.staged",
@@ -58,7 +59,7 @@ FIXED = {
 
 @dataclass(frozen=True)
 class Played:
-    """What became of the ten schedules."""
+    """What became of the schedules."""
 
     sandbox: Sandbox
     reports: dict[str, Report]
@@ -97,6 +98,10 @@ def test_a_schedule_was_killed_where_it_says(played: Played, name: str) -> None:
     assert [
         said.removeprefix("killed at ") for said in played.reports[name].done if said.startswith("killed")
     ] == wanted
+
+
+def test_the_engine_was_killed_in_the_middle_of_a_batch(played: Played) -> None:
+    assert "the engine was killed at ingest.after_views" in played.reports["the engine is killed in the middle"].done
 
 
 @pytest.mark.parametrize("name", ["stands still until another did its work", "overtaken by another run"])

@@ -12,6 +12,7 @@ from jobs.drills.scratch import begin, ended
 from jobs.drills.stage import KILLED
 from jobs.drills.storage import tear
 from jobs.lake.clock import now
+from jobs.lake.engine_process import ENGINE
 from jobs.lake.errors import DamageError, LeaseError, UsageError, WriteError
 from jobs.lake.ingest.loop import LEASE
 from jobs.lake.ingest.planning import plan
@@ -123,6 +124,16 @@ class Play:
     def built(self, step: Step) -> None:
         """The family is published while an ingest is in the middle of a batch."""
         self.sandbox.at(step.at, self.sandbox.publish, self.sandbox.ingest)
+
+    def starved(self, step: Step) -> None:
+        """The system ends the engine of small runs for want of memory; Spark does what that one was at."""
+
+        def starve() -> None:
+            if ENGINE.process:
+                ENGINE.process.kill()
+                self.report.did(f"the engine was killed at {step.at}")
+
+        self.sandbox.at(step.at, starve, self.sandbox.ingest)
 
     def orphan(self, step: Step) -> None:
         """The append of a killed run goes on in the server and comes before that of the next, which planned more."""

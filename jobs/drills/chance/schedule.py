@@ -32,6 +32,7 @@ AT = {
     "second": (1, INGEST),
     "stalled": (3, INGEST),
     "tidied": (1, INGEST),
+    "starved": (1, INGEST),
     "built": (1, INGEST),
     "publish": (4, GOLD),
     "twice": (1, GOLD[:-1]),
