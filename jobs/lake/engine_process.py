@@ -6,7 +6,9 @@ run is at work. It ends with the one that started it, however that ends: it read
 
 import atexit
 import json
+import logging
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -14,16 +16,26 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import psutil
 
-from jobs.lake.errors import TooMuchError
+from jobs.lake.errors import ReelhouseError, TooMuchError
 
 MOST_KEPT = 2**30  # bytes; some 600 MB after a hundred batches of 1,000 records
 STOP = "stop"
-PATIENCE_SECONDS = 10.0
+PORT, ERROR = "port", "error"  # of an answer
+ANSWER_SECONDS = 60.0  # a cold start takes one
+END_SECONDS = 10.0
 DEATH_SECONDS = 0.2  # from what a client sees of a death until the system tells of it
+# What a terminal or a service's manager sends to all: the one that started the engine says when a run ends.
+NOT_FOR_IT = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+SOONER = "500"  # of a thousand: how much sooner than its like the system takes it for want of memory
+log = logging.getLogger(__name__)
+
+
+class EngineDiedError(TooMuchError):
+    """The engine's process ended by itself, or does not answer; what it was at is left to Spark."""
 
 
 @dataclass
@@ -37,21 +49,24 @@ class EngineProcess:
     def listening(self, environment: Mapping[str, str]) -> Iterator[int]:
         """A server with these variables, and the port where it listens on loopback.
 
-        After a failure the process is killed, so that nothing it was at goes on. TooMuchError where it died of itself.
+        After a failure the process is killed, so that nothing it was at goes on; an error of ours is no failure of its
+        own, and comes when it is at nothing. EngineDiedError where it died of itself.
         """
-        if self.process is None or not self.is_alive:
+        if not self.is_alive:
+            self.end()
             self.process = _started()
-        port = self._ask(self.process, json.dumps(dict(environment)))
+        port = int(self._ask(json.dumps(dict(environment)))[PORT])
         try:
-            yield int(port)
+            yield port
+        except ReelhouseError:
+            self._rest()
+            raise
         except BaseException as failed:
-            code = self._kill(self.process)
+            code = self._kill()
             if code is not None and isinstance(failed, Exception):
                 raise _death(code) from failed
             raise
-        self._ask(self.process, STOP)
-        if _resident(self.process) > self.most_kept:
-            self.end()
+        self._rest()
 
     @property
     def is_alive(self) -> bool:
@@ -63,47 +78,74 @@ class EngineProcess:
         if self.process is not None:
             _close(self.process)
 
-    def _ask(self, process: "subprocess.Popen[str]", order: str) -> str:
-        """The answer to an order."""
-        answer = ""
-        with suppress(BrokenPipeError):
-            print(order, file=process.stdin, flush=True)
-            answer = process.stdout.readline() if process.stdout else ""
+    def _rest(self) -> None:
+        """Have it listen no more; end it when it has grown. Whatever it says to that, the run is done."""
+        try:
+            self._ask(STOP)
+        except EngineDiedError as died:
+            log.warning("the engine of small runs, after its work: %s", died)
+        else:
+            if self.process is not None and held_by(self.process.pid) > self.most_kept:
+                self.end()
+
+    def _ask(self, order: str) -> dict[str, Any]:
+        """The answer to an order; the process is killed when it has none, so that no answer is taken for another's."""
+        process = self.process
+        try:
+            answer = _answer(process, order) if process else {}
+        except BaseException:
+            self._kill()
+            raise
         if not answer:
-            raise _death(self._kill(process))
+            raise _death(self._kill())
+        if ERROR in answer:
+            raise TooMuchError(answer[ERROR])
         return answer
 
-    @staticmethod
-    def _kill(process: "subprocess.Popen[str]") -> int | None:
+    def _kill(self) -> int | None:
         """How the process had ended by itself; null when it had to be killed."""
         code = None
-        with suppress(subprocess.TimeoutExpired):
-            code = process.wait(DEATH_SECONDS)
-        process.kill()
-        _close(process)
+        if self.process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                code = self.process.wait(DEATH_SECONDS)
+            self.process.kill()
+            _close(self.process)
         return code
 
 
 def _started() -> "subprocess.Popen[str]":
-    """A new process, which finds the modules that this one finds, for functions reach it by their names."""
-    places = os.pathsep.join(place or str(Path.cwd()) for place in sys.path)
-    return subprocess.Popen(
-        [sys.executable, "-m", __name__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": places},
-    )
+    """A new process, which finds the modules that this one finds and no others, for functions reach it by name."""
+    program = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import main; main()"
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, NOT_FOR_IT)  # it is born with what is blocked here
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _death(code: int | None) -> TooMuchError:
-    return TooMuchError(f"its process ended with {code}, perhaps for want of memory")
+def _answer(process: "subprocess.Popen[str]", order: str) -> dict[str, Any]:
+    """What the process says to an order; nothing when it says nothing, or takes too long."""
+    with suppress(BrokenPipeError):
+        print(order, file=process.stdin, flush=True)
+        if process.stdout and select.select([process.stdout], [], [], ANSWER_SECONDS)[0]:
+            return dict(json.loads(process.stdout.readline() or "{}"))
+    return {}
 
 
-def _resident(process: "subprocess.Popen[str]") -> int:
-    """Bytes of memory; none of one that has ended."""
+def _death(code: int | None) -> EngineDiedError:
+    if code is None:
+        return EngineDiedError("its process gave no answer, and was ended")
+    memory = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
+    return EngineDiedError(f"its process ended with {code}{memory}")
+
+
+def held_by(pid: int) -> int:
+    """Bytes of memory that a process holds, those put out to disk too; none of one that has ended."""
     with suppress(psutil.NoSuchProcess):
-        return int(psutil.Process(process.pid).memory_info().rss)
+        process = psutil.Process(pid)
+        return int(process.memory_info().rss) + int(getattr(process.memory_full_info(), "swap", 0))
     return 0
 
 
@@ -114,7 +156,7 @@ def _close(process: "subprocess.Popen[str]") -> None:
             if pipe:
                 pipe.close()
     try:
-        process.wait(PATIENCE_SECONDS)
+        process.wait(END_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -126,32 +168,39 @@ atexit.register(ENGINE.end)
 
 def serve(orders: TextIO, answers: TextIO) -> None:
     """One server after the other, as `orders` ask: a line of variables begins one, a further line ends it."""
-    from pysail.spark import SparkConnectServer
-
     for order in iter(orders.readline, ""):
-        os.environ.update(json.loads(order))
-        server = SparkConnectServer(ip="127.0.0.1", port=0)
-        server.start(background=True)
-        place = server.listening_address
-        print(place[1] if place else "", file=answers, flush=True)
+        try:
+            server, port = _server(json.loads(order))
+        except (ImportError, OSError, RuntimeError, ValueError) as failed:
+            print(json.dumps({ERROR: f"{type(failed).__name__}: {failed}"}), file=answers, flush=True)
+            continue
+        print(json.dumps({PORT: port}), file=answers, flush=True)
         if not orders.readline():
             return
         server.stop()
-        print(STOP, file=answers, flush=True)
+        print(json.dumps({STOP: port}), file=answers, flush=True)
+
+
+def _server(variables: dict[str, str]) -> tuple[Any, int]:
+    from pysail.spark import SparkConnectServer
+
+    os.environ.update(variables)
+    server = SparkConnectServer(ip="127.0.0.1", port=0)
+    server.start(background=True)
+    place = server.listening_address
+    if place is None:
+        raise OSError("it does not listen")
+    return server, place[1]
 
 
 def main() -> None:
-    """Serve whoever started this process until the pipe ends, whatever is at work then.
-
-    Signals are for that one: what a terminal or a service's manager sends to all must not end a batch in its middle.
-    """
-    # Ignoring them would not do, for the engine hears them itself; its threads do as this one does.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    with os.fdopen(os.dup(1), "w") as answers:
-        os.dup2(2, 1)  # what a function prints is no answer
+    """Serve whoever started this process until the pipe ends, whatever is at work then."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(SOONER)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a function prints is no answer
+    sys.stdout = sys.stderr
+    try:
         serve(sys.stdin, answers)
+    finally:
         os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

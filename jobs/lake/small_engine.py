@@ -15,17 +15,18 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
-from jobs.lake.engine_process import ENGINE
+from jobs.lake.engine_process import ENGINE, EngineDiedError
 from jobs.lake.errors import TooMuchError
 from jobs.lake.session import QUIET, SESSION_CONF
 from jobs.lake.settings import Settings
-from jobs.lake.small_runs import forget_the_killed, own_prefix, scratch_home
+from jobs.lake.small_runs import forget_the_killed, note_the_killed, own_prefix, scratch_home
 from jobs.lake.tables import Lake
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 MODE = "SPARK_CONNECT_MODE_ENABLED"  # PySpark's own switch: which kind of column its functions make
+RETRIES = 4  # four seconds
 ALONE = Lock()  # the switch and the engine are of the whole process
 
 
@@ -87,13 +88,14 @@ class SmallLake(Lake):
 
 @contextmanager
 def small_lake(settings: Settings) -> Iterator[SmallLake]:
-    """The lake on the engine, which is started for it and ends with it; PySpark speaks to no other meanwhile."""
+    """The lake on the engine, which listens for as long as that; PySpark speaks to no other meanwhile."""
     if forget_the_killed(settings):
         raise TooMuchError("the small run before was killed, perhaps for want of memory")
     folder = scratch_home(settings)
     folder.mkdir(parents=True, exist_ok=True)
     with (
         _alone(),
+        _told_to_the_next(settings),
         TemporaryDirectory(prefix=own_prefix(), dir=folder) as scratch,
         _pyspark_speaks_to_it(),
         ENGINE.listening(_engine_settings(settings, Path(scratch))) as port,
@@ -102,6 +104,16 @@ def small_lake(settings: Settings) -> Iterator[SmallLake]:
         for key, value in {**SESSION_CONF, **QUIET}.items():
             session.conf.set(key, value)
         yield SmallLake(settings, session)
+
+
+@contextmanager
+def _told_to_the_next(settings: Settings) -> Iterator[None]:
+    """Whoever comes after a run in which the engine died leaves its own to Spark."""
+    try:
+        yield
+    except EngineDiedError:
+        note_the_killed(settings)
+        raise
 
 
 @contextmanager
@@ -117,9 +129,12 @@ def _session(port: int) -> "Iterator[SparkSession]":
 
     session = RemoteSession.builder.remote(f"sc://127.0.0.1:{port}").create()
     client = session.client
-    client.set_retry_policies([WhileAlive()])
+    client.set_retry_policies([WhileAlive(max_retries=RETRIES)])
     try:
         yield cast("SparkSession", session)
+    except BaseException:
+        session.release_session_on_close = False  # nor is an engine that hangs asked to
+        raise
     finally:
         session.stop()
         # PySpark would keep the client, and its channel, until this process ends.

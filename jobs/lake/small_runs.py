@@ -30,6 +30,7 @@ FAMILIES = ("funnels", "profiles", "sessions")
 INGEST = "ingest"  # whose work deals with what was sent, raw ids in it
 LAKE_ROWS = 10_000_000
 NAME = "small-run-"  # of the folder where a run keeps things; then comes whose it is
+KILLED = "engine-died"  # a file that tells of the last run
 PLAIN = re.compile(r"[A-Za-z0-9._/~+=@,-]+")  # names of folders
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -120,7 +121,15 @@ def forget_the_killed(settings: Settings) -> bool:
     left = [folder for folder in scratch_home(settings).glob(f"{NAME}*") if _is_left(folder)]
     for folder in left:
         shutil.rmtree(folder, ignore_errors=True)
-    return bool(left)
+    noted = scratch_home(settings) / KILLED
+    is_noted = noted.exists()
+    noted.unlink(missing_ok=True)
+    return is_noted or bool(left)
+
+
+def note_the_killed(settings: Settings) -> None:
+    """Say to the next run that the engine died in this one, which left nothing else."""
+    (scratch_home(settings) / KILLED).touch()
 
 
 def scratch_home(settings: Settings) -> Path:

@@ -13,8 +13,9 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from jobs.lake.engine_process import ENGINE, EngineProcess
-from jobs.lake.errors import TooMuchError
+from jobs.lake import engine_process
+from jobs.lake.engine_process import ENGINE, EngineDiedError, EngineProcess, held_by
+from jobs.lake.errors import LeaseError, TooMuchError
 from jobs.lake.settings import Settings
 from jobs.lake.small_engine import small_lake
 
@@ -89,7 +90,23 @@ def test_what_a_failed_run_was_at_does_not_go_on(engine: EngineProcess) -> None:
         assert pid_of(engine) != pid
 
 
-def test_a_run_whose_process_is_killed_is_left_to_spark_at_once(tmp_path: Path) -> None:
+def test_an_error_of_ours_keeps_the_process_and_stays_what_it_is(engine: EngineProcess) -> None:
+    pids = []
+
+    def decide(*, is_dead: bool) -> None:
+        with engine.listening({}):
+            pids.append(pid_of(engine))
+            if is_dead:
+                os.kill(pids[-1], signal.SIGKILL)
+            raise LeaseError("lost")
+
+    for is_dead in (False, True):
+        with pytest.raises(LeaseError):
+            decide(is_dead=is_dead)
+    assert pids[0] == pids[1]
+
+
+def test_a_run_whose_process_is_killed_is_left_to_spark_at_once_and_so_is_the_next(tmp_path: Path) -> None:
     """The system takes the largest for want of memory. PySpark would ask the dead one again for ten minutes."""
     settings, begun = Settings(home=tmp_path, spark_remote="", spark_master=""), time.monotonic()
 
@@ -98,11 +115,69 @@ def test_a_run_whose_process_is_killed_is_left_to_spark_at_once(tmp_path: Path) 
             os.kill(pid_of(ENGINE), signal.SIGKILL)
             lake.spark.range(3).count()
 
-    with pytest.raises(TooMuchError, match="ended with -9"):
+    with pytest.raises(EngineDiedError, match="ended with -9, perhaps for want of memory"):
         work()
     assert time.monotonic() - begun < SECONDS
+    with pytest.raises(TooMuchError, match="was killed"), small_lake(settings):
+        pass
     with small_lake(settings) as lake:
         assert lake.spark.range(3).count() == 3
+
+
+def test_a_death_when_the_work_is_done_does_not_undo_it(
+    engine: EngineProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    with engine.listening({}):
+        os.kill(pid_of(engine), signal.SIGKILL)
+    assert "after its work: its process ended with -9" in caplog.text
+    with engine.listening({}) as port:
+        assert listens(port)
+
+
+def test_who_is_interrupted_while_it_asks_takes_no_answer_for_another(
+    engine: EngineProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine.listening({}):
+        pid = pid_of(engine)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("select.select", interrupt)
+        with pytest.raises(KeyboardInterrupt), engine.listening({}):
+            pass
+    assert is_gone(pid)
+    with engine.listening({}) as port:
+        assert listens(port)
+
+
+def test_one_that_does_not_answer_is_ended(engine: EngineProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_process, "ANSWER_SECONDS", 0.0)
+    with pytest.raises(EngineDiedError, match="gave no answer"), engine.listening({}):
+        pass
+
+
+def test_what_goes_wrong_at_its_start_is_told(engine: EngineProcess) -> None:
+    """Here: a setting that it refuses."""
+    with (
+        pytest.raises(TooMuchError, match=r"RuntimeError: .*PARALLELISM"),
+        engine.listening({"SAIL_EXECUTION__DEFAULT_PARALLELISM": "many"}),
+    ):
+        pass
+    with engine.listening({"SAIL_EXECUTION__DEFAULT_PARALLELISM": "2"}) as port:
+        assert listens(port)
+
+
+def test_what_lies_in_the_folder_where_one_stands_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("json", "psutil", "jobs"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of somebody was run')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place])
+    engine = EngineProcess()
+    with engine.listening({}) as port:
+        assert listens(port)
+    engine.end()
 
 
 def test_a_process_that_is_killed_between_two_runs_is_not_missed(engine: EngineProcess) -> None:
@@ -120,9 +195,22 @@ def test_one_that_dies_at_its_orders_says_so(engine: EngineProcess, monkeypatch:
         pass
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells what is swapped out, and takes a wish")
+def test_what_is_swapped_out_counts_and_the_system_takes_it_first(
+    engine: EngineProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine.listening({}):
+        pid = pid_of(engine)
+        assert int(Path(f"/proc/{pid}/oom_score_adj").read_text()) == 500
+        resident = held_by(pid)
+        told = psutil.Process(pid).memory_full_info()._replace(swap=2**30)
+        monkeypatch.setattr(psutil.Process, "memory_full_info", lambda _: told)
+        assert held_by(pid) > resident + 2**29
+
+
 def test_signals_to_all_of_a_terminal_or_a_service_do_not_end_a_run(tmp_path: Path) -> None:
     with small_lake(Settings(home=tmp_path, spark_remote="", spark_master="")) as lake:
-        for each in (signal.SIGINT, signal.SIGTERM):
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             os.kill(pid_of(ENGINE), each)
         assert lake.spark.range(3).count() == 3
 
@@ -131,6 +219,7 @@ def test_what_a_function_prints_is_no_answer(tmp_path: Path, capfd: pytest.Captu
     def loud(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             os.write(1, b"said\n")
+            sys.stdout.write("so said\n")
             yield batch
 
     ENGINE.end()  # the next one has this test's pipes
@@ -139,7 +228,7 @@ def test_what_a_function_prints_is_no_answer(tmp_path: Path, capfd: pytest.Captu
             assert lake.spark.range(3).mapInArrow(loud, "id bigint").count() == 3
     ENGINE.end()
     told = capfd.readouterr()
-    assert "said" in told.err
+    assert told.err.count("said") == 4
     assert not told.out
 
 
