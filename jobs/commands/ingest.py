@@ -1,5 +1,6 @@
 """`reelhouse ingest`: what lies on the topics into bronze and silver, once or for ever."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +33,9 @@ def ingest(
 
     Example: reelhouse ingest --result /tmp/ingest.json
     """
+    if continuous:
+        # Arrow's own pool splinters among many threads, by a gigabyte in some days; it is chosen when Arrow is loaded.
+        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from jobs.lake.clock import now
     from jobs.lake.ingest.loop import Ingest, ended_by_sigterm
     from jobs.lake.ingest.outcome import outcome

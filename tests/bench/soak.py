@@ -7,7 +7,9 @@ Example: .venv/bin/python -m tests.bench.soak --minutes 30 --rate 2000
 """
 
 import json
+import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.lake.clock import now
+from jobs.lake.engine_process import ENGINE, held_by
 from jobs.lake.identity import ensure_key_file
 from jobs.lake.ingest.steps import Done
 from jobs.lake.services.kafka import Kafka
@@ -37,6 +40,7 @@ from tests.bench.shop_stream import Commits, make_facts, send_steadily, stay_in
 LATEST = "bench/soak.json"  # under REELHOUSE_HOME
 ENDS = 5  # the beginning is the second fifth, for in the first all warm up; the end is the last
 WIDTH = 100
+POOL = "ARROW_DEFAULT_MEMORY_POOL"
 LOG_KEPT = timedelta(minutes=5)  # half an hour shall show what comes of logs in days; the product keeps two hours
 
 
@@ -44,7 +48,7 @@ LOG_KEPT = timedelta(minutes=5)  # half an hour shall show what comes of logs in
 class Look:
     """What was seen when a batch had ended: seconds since the one before, its records, memory, and files in all.
 
-    `logged` counts the files of the tables' logs.
+    `logged` counts the files of the tables' logs; memory is of all processes, of ingest's alone, and of its engine's.
     """
 
     at: float
@@ -53,6 +57,8 @@ class Look:
     resident_mib: float
     files: int
     logged: int = 0
+    own_mib: float = 0.0
+    engine_mib: float = 0.0
 
     @property
     def per_thousand(self) -> float:
@@ -62,6 +68,8 @@ class Look:
 
 FIGURES: dict[str, Callable[[Look], float]] = {
     "resident MiB": lambda look: look.resident_mib,
+    "ingest's MiB": lambda look: look.own_mib,
+    "its engine's MiB": lambda look: look.engine_mib,
     "batch s": lambda look: look.seconds,
     "s a thousand records": lambda look: look.per_thousand,
     "files, median": lambda look: look.files,
@@ -113,7 +121,8 @@ def soaked(place: Place, rate: int, told: Callable[[Look], None]) -> list[Look]:
     def look(done: Done) -> None:
         at = time.monotonic() - began
         seconds = at - (looks[-1].at if looks else 0.0)
-        looks.append(Look(at, seconds, records_in(done), resident_mib(), files_in(lake), logged_in(lake)))
+        own, engine = (held_by(pid) / MEBIBYTE for pid in (os.getpid(), ENGINE.process.pid if ENGINE.process else 0))
+        looks.append(Look(at, seconds, records_in(done), resident_mib(), files_in(lake), logged_in(lake), own, engine))
         told(looks[-1])
 
     ingest = place.ingest(place.settings)
@@ -152,7 +161,8 @@ def logged_in(lake: Path) -> int:
 def line(look: Look) -> str:
     """One batch for the terminal."""
     return (
-        f"{look.at:7.0f} s  {look.records:8,} records in {look.seconds:6.1f} s  {look.resident_mib:7,.0f} MiB  "
+        f"{look.at:7.0f} s  {look.records:8,} records in {look.seconds:6.1f} s  {look.resident_mib:7,.0f} MiB "
+        f"({look.own_mib:,.0f} + {look.engine_mib:,.0f})  "
         f"{look.files:6,} files, {look.logged:6,} of logs"
     )
 
@@ -176,4 +186,6 @@ def as_table(looks: Sequence[Look], title: str) -> Table:
 
 
 if __name__ == "__main__":
+    if POOL not in os.environ:  # as `reelhouse ingest --continuous` has it; settled when Arrow is loaded
+        os.execve(sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:]], os.environ | {POOL: "system"})
     typer.run(main)

@@ -1,6 +1,8 @@
 """The command line ends in one line and an exit code that says whose mistake it was; every command has an example."""
 
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import pairwise
@@ -121,3 +123,28 @@ def test_what_is_refused_from_the_first_line_to_the_last_is_a_failure(
     monkeypatch.setattr(lines, "send_lines", lambda *_: lines.Sent(sent=good, refused=2))
     (tmp_path / "likes.jsonl").write_text("")
     assert ended(monkeypatch, "produce", "likes", str(tmp_path / "likes.jsonl")) == code
+
+
+def test_ingest_that_goes_on_for_ever_takes_the_systems_memory(tmp_path: Path) -> None:
+    """Arrow's own pool grows for days (docs/reliability.md); which it is, is settled when Arrow is loaded."""
+    program = """
+from jobs.__main__ import main
+from jobs.lake.settings import Settings
+
+def asked():
+    import pyarrow
+    print(pyarrow.default_memory_pool().backend_name)
+    raise SystemExit
+
+Settings.from_env = asked
+main()
+"""
+    home = os.environ | {"REELHOUSE_HOME": str(tmp_path)}
+    pools = [
+        subprocess.run(
+            [sys.executable, "-c", program, "ingest", *words], env=home, capture_output=True, text=True, check=True
+        ).stdout.split()
+        for words in (["--continuous"], [])
+    ]
+    assert pools[0] == ["system"]
+    assert pools[1] != ["system"]

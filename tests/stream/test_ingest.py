@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -15,7 +15,8 @@ from typing import Any
 
 import pyarrow.compute as pc
 import pytest
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import AlterConfigOp, ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from jobs.drills.broker import LARGEST, Broker, free_ports
 from jobs.drills.corpus import cases
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.timeout(600)
 SMALL = "REELHOUSE_SMALL_RUN_ROWS"  # 0: everything is Spark's
 STAMPED = ("event_id", "event_time", "sent_time", "producer")
 LONGEST_SECONDS = 400
+SEGMENT_SECONDS = 0.4
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,84 @@ def test_offsets_without_a_record_are_not_counted(shop: Shop, small_run_rows: st
     lines = [line for line in shop.books() if line["ingest_seq"] in told["batches"] and line["topic"] == "views"]
     assert sum(line["offset_to"] - line["offset_from"] for line in lines) == 9 + 3
     assert (sum(line["received"] for line in lines), shop.views_of(kept), shop.views_of("aborted")) == (6, 6, 0)
+
+
+@pytest.mark.parametrize("small_run_rows", ["1", "0"], ids=["without Spark", "by Spark"])
+def test_what_compaction_took_is_no_record_and_no_loss(shop: Shop, small_run_rows: str) -> None:
+    """A topic of things may be compacted: of each key the newest stays, and offsets are missing before it."""
+    name = f"compacted-{small_run_rows}"
+    with compacted(shop.settings, "products") as left:
+        shop.ingest(**{SMALL: small_run_rows})
+        sent = send_products(shop.settings, name)
+        kept = left()
+        assert 2 <= kept < sent
+        told = shop.ingest(**{SMALL: small_run_rows})
+    lines = [line for line in shop.books() if line["ingest_seq"] in told["batches"] and line["topic"] == "products"]
+    assert sum(line["offset_to"] - line["offset_from"] for line in lines) == sent
+    assert sum(line["received"] for line in lines) == kept
+    assert not any("lost_to_retention" in dict(line["reason_counts"]) for line in lines)
+    prices = Ledger(shop.settings).read("silver.products", ["product_id", "list_price_fen"])
+    newest = {
+        row["product_id"]: row["list_price_fen"] for row in prices.to_pylist() if row["product_id"].startswith(name)
+    }
+    assert newest == {f"{name}-1": 904, f"{name}-2": 904}
+
+
+def send_products(settings: Settings, name: str) -> int:
+    """Two products described five times, each time in a segment of its own; how many records that makes."""
+    with KafkaProducer(bootstrap_servers=settings.bootstrap) as sender:
+        for turn in range(5):
+            for number in (1, 2):
+                at = NOON + timedelta(hours=5, minutes=turn)
+                body = body_of(
+                    "products", turn * 2 + number, at, product_id=f"{name}-{number}", list_price_fen=900 + turn
+                )
+                sent = record("products", body)
+                sender.send("products", key=sent.key, value=sent.value, headers=list(sent.headers or ()), partition=0)
+            sender.flush()
+            time.sleep(SEGMENT_SECONDS * 1.5)
+    return 10
+
+
+@contextmanager
+def compacted(settings: Settings, topic: str) -> Iterator[Callable[[], int]]:
+    """Have the broker compact a topic at once; yields what waits for that and counts the records of from now on."""
+    broker = ConfigResource(ConfigResourceType.BROKER, "1", {"log.cleaner.backoff.ms": "100"})
+    eager = {
+        "cleanup.policy": "compact",
+        "segment.ms": str(int(SEGMENT_SECONDS * 1000)),
+        "min.cleanable.dirty.ratio": "0.001",
+    }
+    admin = KafkaAdminClient(bootstrap_servers=settings.bootstrap)
+    admin.alter_configs([broker, ConfigResource(ConfigResourceType.TOPIC, topic, eager)])
+    before = end_offsets(settings)[topic][0]
+
+    def left() -> int:
+        until, counts = time.monotonic() + 30, [-1, -2]
+        while counts[-1] != counts[-2] or counts[-1] > 4:
+            assert time.monotonic() < until, "the broker has not compacted the topic"
+            time.sleep(0.5)
+            counts.append(records_from(settings, topic, before))
+        return counts[-1]
+
+    try:
+        yield left
+    finally:
+        plain = dict.fromkeys(eager, (AlterConfigOp.DELETE, None))
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, plain)])
+        admin.close()
+
+
+def records_from(settings: Settings, topic: str, start: int) -> int:
+    """Records of the first partition from an offset on."""
+    place, end = TopicPartition(topic, 0), end_offsets(settings)[topic][0]
+    with closing(KafkaConsumer(bootstrap_servers=settings.bootstrap, enable_auto_commit=False)) as consumer:
+        consumer.assign([place])
+        consumer.seek(place, start)
+        count = 0
+        while consumer.position(place) < end:
+            count += sum(map(len, consumer.poll(timeout_ms=500).values()))
+        return count
 
 
 def send_transactions(shop: Shop, kept: str, views: Iterator[dict[str, Any]]) -> None:
