@@ -23,7 +23,7 @@ from jobs.drills.corpus import cases
 from jobs.drills.scratch import begin
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
-from jobs.lake.topics import end_offsets
+from jobs.lake.topics import WEEK_MS, end_offsets
 from jobs.produce.producer import Producer
 from tests.lake.logs import NOON, body_of, record
 
@@ -233,10 +233,10 @@ def send_products(settings: Settings, name: str) -> int:
 
 @contextmanager
 def compacted(settings: Settings, topic: str) -> Iterator[Callable[[], int]]:
-    """Have the broker compact a topic at once; yields what waits for that and counts the records of from now on."""
+    """Have the broker compact a topic of things at once; yields what waits for that and counts what is left."""
     broker = ConfigResource(ConfigResourceType.BROKER, "1", {"log.cleaner.backoff.ms": "100"})
     eager = {
-        "cleanup.policy": "compact",
+        "min.compaction.lag.ms": "0",
         "segment.ms": str(int(SEGMENT_SECONDS * 1000)),
         "min.cleanable.dirty.ratio": "0.001",
     }
@@ -255,7 +255,7 @@ def compacted(settings: Settings, topic: str) -> Iterator[Callable[[], int]]:
     try:
         yield left
     finally:
-        plain = dict.fromkeys(eager, (AlterConfigOp.DELETE, None))
+        plain = dict.fromkeys(eager, (AlterConfigOp.DELETE, None)) | {"min.compaction.lag.ms": WEEK_MS}
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, plain)])
         admin.close()
 
