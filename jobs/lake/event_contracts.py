@@ -20,7 +20,7 @@ LIMITS = {  # keyword -> the reason for which a value beyond it is refused
     "minLength": "empty", "maxLength": "too_long", "pattern": "bad_format", "minItems": "empty", "maxItems": "too_long",
     "maxProperties": "too_long",
 }  # fmt: skip
-NOTES = ("$schema", "$id", "title", "description", "format", "x-pseudonym", "$defs")
+NOTES = ("$schema", "$id", "title", "description", "format", "x-pseudonym", "x-silver", "$defs")
 SHAPE = ("type", "properties", "required", "items", "additionalProperties", "allOf", "anyOf")
 TYPES = ("string", "integer", "boolean", "array", "object")
 
@@ -30,6 +30,7 @@ class EventField:
     """One field of a body; `kind` is string, integer, boolean, array, map or object.
 
     `parts` are an object's fields, `item` what an array or map holds; a time is integer microseconds since 1970 UTC.
+    `silver_name` is silver's word for it, where a version calls it something else (`x-silver`).
     """
 
     name: str
@@ -41,6 +42,12 @@ class EventField:
     is_time: bool = False
     is_pseudonym: bool = False
     description: str = ""
+    silver_name: str = ""
+
+    @property
+    def column(self) -> str:
+        """What silver calls it."""
+        return self.silver_name or self.name
 
     def ddl(self, *, silver: bool = False) -> str:
         """The field's Spark type as parsed, or as silver promises it (`silver=True`: times are timestamps)."""
@@ -83,6 +90,11 @@ class EventContract:
         return tuple(each for each in self.fields if each.name not in self.envelope)
 
     @property
+    def column_of(self) -> dict[str, str]:
+        """Silver's word for each field, by the word of this version."""
+        return {each.name: each.column for each in self.fields}
+
+    @property
     def data_schema(self) -> str:
         """The address of this contract, as the header `ce_dataschema` carries it."""
         return f"reelhouse:/schemas/events/{self.topic}/v{self.version}.json"
@@ -118,10 +130,12 @@ def event_contract(topic: str, version: int, schemas_dir: Path) -> EventContract
     schema = _resolved(_read(path), path)
     whole = _flattened(schema, str(path))
     shared = _flattened(_resolved(_read(path.parent.parent / ENVELOPE / "v1.json"), path), str(path))
+    fields = _fields(whole, str(path))
+    _refuse_odd_names(fields, tuple(shared["properties"]), str(path))
     return EventContract(
         topic=topic,
         version=version,
-        fields=_fields(whole, str(path)),
+        fields=fields,
         needs=tuple(_need(part, str(path)) for part in schema.get("allOf", []) if "if" in part),
         objects=tuple(option["required"][0] for option in schema.get("anyOf", [])),
         envelope=tuple(shared["properties"]),
@@ -199,7 +213,24 @@ def _field(name: str, node: dict[str, Any], required: bool, where: str) -> Event
         is_time=node.get("format") == "epoch-us",
         is_pseudonym=bool(node.get("x-pseudonym")),
         description=node.get("description", ""),
+        silver_name=node.get("x-silver", ""),
     )
+
+
+def _refuse_odd_names(fields: tuple[EventField, ...], envelope: tuple[str, ...], where: str) -> None:
+    """ContractError for a field under another name than silver's that cannot have one, or a name for two of them."""
+    for each in fields:
+        inside = (*each.parts, *(each.item.parts if each.item else ()))
+        if any(part.silver_name for part in inside):
+            raise ContractError(f"{where}: {each.name}: x-silver inside it; only a body's own fields have columns")
+        if each.silver_name and (each.is_pseudonym or each.name in envelope or each.silver_name in envelope):
+            raise ContractError(
+                f"{where}: {each.name}: x-silver: the envelope and ids of people are found by their names in raw "
+                "records; keep the name"
+            )
+    columns = [each.column for each in fields]
+    for twice in sorted({name for name in columns if columns.count(name) > 1}):
+        raise ContractError(f"{where}: {twice}: is x-silver of one field and another's too; keep one of them")
 
 
 def _need(part: dict[str, Any], where: str) -> Need:

@@ -5,7 +5,7 @@ column `body`; whether a null there means "absent" or "of another type" is for t
 Reasons are explained in `schemas/reasons.yaml`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from operator import or_
 from pathlib import Path
@@ -25,19 +25,24 @@ Condition = Callable[[Column], Column]
 
 def event_struct(topic: str, version: int, schemas_dir: Path) -> StructType:
     """The struct that a body is read into: integers as bigint (times in µs), every field nullable."""
-    fields = event_contract(topic, version, schemas_dir).fields
-    return StructType([StructField(each.name, to_spark(parse(each.ddl()))) for each in fields])
+    return struct_of(event_contract(topic, version, schemas_dir).fields)
+
+
+def struct_of(fields: Iterable[EventField]) -> StructType:
+    """The struct that holds these fields, under the names that silver has for them."""
+    return StructType([StructField(each.column, to_spark(parse(each.ddl()))) for each in fields])
 
 
 def row_rules(topic: str, version: int, schemas_dir: Path, body: str = "body") -> list[tuple[str, Column]]:
     """Every rule of the contract as (reason, true where broken), over the parsed struct column named `body`.
 
-    A reason comes once, also when a list and its items can both be refused for it.
+    A reason comes once, also when a list and its items can both be refused for it. The struct has silver's names for
+    the fields, a reason the version's own.
     """
     promised = event_contract(topic, version, schemas_dir)
     whole = F.col(body)
     rules = [
-        (reason, broken(whole[each.name])) for each in promised.fields for reason, broken in _rules(each, each.name)
+        (reason, broken(whole[each.column])) for each in promised.fields for reason, broken in _rules(each, each.name)
     ]
     rules += [(reason, broken(whole)) for reason, broken in _kind_rules(promised)]
     by_reason: dict[str, list[Column]] = {}
@@ -49,17 +54,18 @@ def row_rules(topic: str, version: int, schemas_dir: Path, body: str = "body") -
 def _kind_rules(promised: EventContract) -> Iterator[tuple[str, Condition]]:
     """What a kind asks for, and that there is an object to act on; a field is named once, whatever asks for it."""
     asked: dict[str, list[str]] = {}
+    column_of = promised.column_of
     for need in promised.needs:
         for name in need.fields:
             asked.setdefault(name, []).extend(need.kinds)
     for name, kinds in asked.items():
-        yield f"missing:{name}", partial(_lacks, name=name, kinds=kinds)
+        yield f"missing:{name}", partial(_lacks, column=column_of[name], kinds=kinds)
     if promised.objects:
-        yield "no_object", lambda body: F.coalesce(*(body[name] for name in promised.objects)).isNull()
+        yield "no_object", lambda body: F.coalesce(*(body[column_of[name]] for name in promised.objects)).isNull()
 
 
-def _lacks(body: Column, *, name: str, kinds: list[str]) -> Column:
-    return body["kind"].isin(*kinds) & body[name].isNull()
+def _lacks(body: Column, *, column: str, kinds: list[str]) -> Column:
+    return body["kind"].isin(*kinds) & body[column].isNull()
 
 
 def _rules(field: EventField, path: str) -> Iterator[tuple[str, Condition]]:

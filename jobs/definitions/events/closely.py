@@ -60,7 +60,7 @@ def look(raw: bytes, fields: "Iterable[EventField]") -> Look:
     names = [field.name for field in fields]
     body = {name: value for name, (value, _) in zip(names, told, strict=True)}
     wrong = dict.fromkeys(path for _, paths in told for path in paths)
-    rest = {name: _as_text(value) for name, value in found.items() if name not in body}
+    rest = {name: as_text(value) for name, value in found.items() if name not in body}
     return Look(body, rest or None, (*_twice(repeated, names), *(f"wrong_type:{path}" for path in wrong)))
 
 
@@ -168,8 +168,8 @@ def _items(value: Any, item: "EventField", path: str) -> tuple[Any, list[str]]:
     return [each for each, _ in told], [wrong for _, paths in told for wrong in paths]
 
 
-def _as_text(value: Any) -> str | None:
-    """An unknown field's value: text as it is, anything else as JSON."""
+def as_text(value: Any) -> str | None:
+    """The value of a field that silver has no column for: text as it is, anything else as JSON."""
     return value if value is None or _is_text(value) else _spelled(value)
 
 

@@ -5,9 +5,10 @@ from pyspark.sql import functions as F
 
 from jobs.definitions import clock
 from jobs.definitions.event_ids import id_date
+from jobs.definitions.events.editions import reading_of
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.judging import is_taken
-from jobs.definitions.events.scanned import Reading, columns_told
+from jobs.definitions.events.scanned import columns_told
 
 PLACE = ("kafka_topic_id", "kafka_partition", "kafka_offset", "kafka_time")
 HEADERS = {
@@ -69,7 +70,7 @@ def as_text(raw: Column) -> Column:
 def with_body(opened_records: DataFrame, form: Form) -> DataFrame:
     """Add what the text says (`body`, `rest`) and what is wrong with it (`torn`, `is_unread`), as `scanned.READING`."""
     told = f"{OPENED}, {columns_told(form.struct.simpleString())}"
-    return opened_records.mapInArrow(Reading(form.fields), told)
+    return opened_records.mapInArrow(reading_of(form), told)
 
 
 def with_times(bodies: DataFrame, form: Form) -> DataFrame:

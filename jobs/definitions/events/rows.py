@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from jobs.definitions import clock
 from jobs.definitions.event_ids import content_hash, in_key_order
-from jobs.definitions.events.form import Form, Pseudonym
+from jobs.definitions.events.form import Edition, Form, Pseudonym
 from jobs.definitions.events.judging import reasons
 from jobs.definitions.local_time import local_date
 
@@ -77,18 +77,33 @@ def provenance(form: Form) -> dict[str, Column]:
         "producer_seq": F.col("body.producer.seq"),
         "sent_at": F.timestamp_micros(F.col("body.sent_time")),
         "skew_ms": F.call_function("div", F.col("skew_us"), F.lit(SHIFT_UNIT)),
-        "content_hash": content_hash(hashed_fields(form)),
+        "content_hash": hash_of_content(form),
         **{name: F.col(name) for name in ("source_uri", "schema_version", "kafka_topic_id", "kafka_partition")},
         **{name: F.col(name) for name in ("kafka_offset", "kafka_time", "ingest_seq")},
     }
 
 
-def hashed_fields(form: Form) -> Iterator[tuple[str, Column]]:
-    """The body's raw fields as two equal contents would have them equal, unknown ones included."""
-    for field in form.fields:
-        value = F.col(f"body.{field.name}")
-        yield field.name, in_key_order(value) if field.kind == "map" else value
-    yield "rest", in_key_order(F.col("rest"))
+def hash_of_content(form: Form) -> Column:
+    """The hash of a body by the fields of its version, so that a new version changes no hash of an older one."""
+    if len(form.editions) == 1:
+        return content_hash(hashed_fields(form.editions[0]))
+    version = F.col("schema_version")
+    return F.coalesce(*(F.when(version == each.version, content_hash(hashed_fields(each))) for each in form.editions))
+
+
+def hashed_fields(edition: Edition) -> Iterator[tuple[str, Column]]:
+    """The body's raw fields as two equal contents would have them equal, unknown ones included.
+
+    A field that is kept in `rest` until silver has a column for it counts as itself, so that its hash stays then.
+    """
+    for field in edition.fields:
+        value = F.col(f"body.{field.column}")
+        yield field.column, in_key_order(value) if field.kind == "map" else value
+    rest = F.col("rest")
+    if edition.unpromised:
+        others = F.map_filter(rest, lambda name, _: ~name.isin(*edition.unpromised))
+        rest = F.when(F.size(others) > 0, others)
+    yield "rest", in_key_order(rest)
 
 
 def refused(readings: DataFrame, form: Form) -> DataFrame:

@@ -52,13 +52,17 @@ class Reading:
         """One batch out for each in, or more, none of them too large."""
         layout = layout_of(self.fields)
         for batch in (piece for each in batches for piece in pieces(each)):
-            found = readings_of(batch.column("value"), layout, self.fields)
+            found = self.found(batch, layout)
             columns = {name: batch.column(name) for name in batch.schema.names} | {
                 name: pc.struct_field(found, name) for name in READING
             }
             columns["is_unread"] = pc.fill_null(columns["is_unread"], fill_value=False)
             yield pa.RecordBatch.from_pydict(columns)
         settle("readings")
+
+    def found(self, batch: pa.RecordBatch, layout: Layout) -> pa.Array:
+        """What the batch's bodies say, as READING structs."""
+        return readings_of(batch.column("value"), layout, self.fields)
 
 
 def pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

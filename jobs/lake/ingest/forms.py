@@ -6,10 +6,11 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.utils import is_remote
 
-from jobs.definitions.events.form import Form, Role
+from jobs.definitions.events.form import Edition, Form, Role
 from jobs.lake.contracts import contract
-from jobs.lake.event_contracts import event_contract, versions
-from jobs.lake.event_rules import event_struct, row_rules
+from jobs.lake.event_contracts import EventContract, event_contract, versions
+from jobs.lake.event_rules import row_rules, struct_of
+from jobs.lake.event_versions import held_fields, unpromised_fields
 from jobs.lake.settings import Settings
 from jobs.lake.topics import CONTROL, ENTITIES, FACTS
 
@@ -36,7 +37,10 @@ def key_field(topic: str) -> str:
 
 
 def form(topic: str, settings: Settings) -> Form:
-    """How the records of a topic are read; the newest version's fields hold those of the older ones."""
+    """How the records of a topic are read: each by the version of the contract that its type names.
+
+    ContractError where two versions say a column in two ways, or an id of a person would lie in silver as it is.
+    """
     return _form(topic, settings, is_remote())
 
 
@@ -44,19 +48,26 @@ def form(topic: str, settings: Settings) -> Form:
 def _form(topic: str, settings: Settings, is_connect: bool) -> Form:
     """The same once for each kind of column: PySpark's functions make one kind for a JVM here, one for Connect."""
     known = versions(topic, settings.schemas_dir)
-    promised = {n: event_contract(topic, n, settings.schemas_dir) for n in known}
+    promised = [event_contract(topic, n, settings.schemas_dir) for n in known]
+    fields = held_fields(promised)
     columns = () if topic == CONTROL else contract(silver_table(topic), settings.schemas_dir).names
     return Form(
         topic=topic,
         role=role_of(topic),
         key_field=key_field(topic),
-        versions={each.type_name: n for n, each in promised.items()},
-        fields=promised[known[-1]].fields,
-        struct=event_struct(topic, known[-1], settings.schemas_dir),
+        editions=tuple(edition_of(each, columns) for each in promised),
+        fields=fields,
+        struct=struct_of(fields),
         rules=tuple(rule for n in known for rule in _rules_of(topic, n, settings, alone=len(known) == 1)),
         columns=columns,
         zone=settings.business_zone,
     )
+
+
+def edition_of(promised: EventContract, columns: tuple[str, ...]) -> Edition:
+    """One version of the records; `columns` are silver's, none for a topic that has no table there."""
+    unpromised = unpromised_fields(promised, columns) if columns else ()
+    return Edition(promised.version, promised.type_name, promised.fields, unpromised)
 
 
 def _rules_of(topic: str, number: int, settings: Settings, *, alone: bool) -> list[tuple[str, Column]]:

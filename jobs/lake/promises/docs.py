@@ -48,11 +48,15 @@ def pages(schemas_dir: Path) -> dict[str, str]:
         for each in contracts
     }
     layers = {layer: [each for each in contracts if each.name.startswith(f"{layer}.")] for layer in LAYERS}
-    events = [event_contract(topic, version, schemas_dir) for topic in all_topics(schemas_dir)
-              for version in versions(topic, schemas_dir)[-1:]]  # fmt: skip
+    events = [event_contract(topic, versions(topic, schemas_dir)[-1], schemas_dir) for topic in all_topics(schemas_dir)]
     for event in events:
         meanings = _meanings(event.topic, contracts)
-        found[f"events.{event.topic}.md"] = world.get_template("event.md.j2").render(event=event, meanings=meanings)
+        older = versions(event.topic, schemas_dir)[:-1]
+        for version in (*older, event.version):
+            name = f"events.{event.topic}{'' if version == event.version else f'.v{version}'}.md"
+            promised = event_contract(event.topic, version, schemas_dir)
+            others = older if version == event.version else []
+            found[name] = world.get_template("event.md.j2").render(event=promised, meanings=meanings, older=others)
     found["reasons.md"] = world.get_template("reasons.md.j2").render(reasons=reasons(schemas_dir).values())
     found["README.md"] = world.get_template("index.md.j2").render(layers=layers, events=events)
     return found
