@@ -21,6 +21,10 @@ def produce(
     topic: Annotated[str, typer.Argument(help="views, likes, orders, users, videos, products, merchants or control.")],
     file: Annotated[str, typer.Argument(metavar="FILE.jsonl", help="One JSON object a line; - reads standard input.")],
     raw: Annotated[bool, typer.Option("--raw", help="Send each line's bytes as they are, unchecked.")] = False,
+    version: Annotated[
+        int,
+        typer.Option("--contract-version", min=1, help="Of the event contract: schemas/events/…/v<N>.json."),
+    ] = 1,
     source: Annotated[str, typer.Option(help="Who says so: the header ce_source.")] = "app:produce",
     spool: Annotated[Path | None, typer.Option(help="The spool; default <home>/spool/produce.")] = None,
     patience: Annotated[float, typer.Option(min=0, help="Seconds to wait for a broker that is away.")] = 60,
@@ -49,7 +53,7 @@ def produce(
         Producer(settings, source=source, spool=folder, patience_seconds=patience) as producer,
     ):
         left_over = producer.left_over
-        count = (send_raw if raw else send_lines)(producer, topic, each_line(lines))
+        count = (send_raw if raw else send_lines)(producer, topic, each_line(lines), version=version)
         producer.flush()
         too_large = producer.refused.reasons["too_large"]
         kept = producer.refused.path if producer.refused.count else None

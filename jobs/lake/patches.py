@@ -71,6 +71,13 @@ class ShiftClock(Step):
         return body | {"event_time": at + self.seconds * MICROSECONDS} if type(at) is int else body
 
 
+class Version(Step):
+    """Judge the record by another version of the topic's event contract, and send it as such."""
+
+    do: Literal["version"]
+    to: int = Field(ge=1)
+
+
 class Patch(BaseModel):
     """A reviewed file: which topic's records, what is done to them, and why."""
 
@@ -81,7 +88,12 @@ class Patch(BaseModel):
     owner: str
     why: str
     topic: str
-    steps: tuple[Annotated[MendJson | Rename | MapValue | ShiftClock, Field(discriminator="do")], ...] = ()
+    steps: tuple[Annotated[MendJson | Rename | MapValue | ShiftClock | Version, Field(discriminator="do")], ...] = ()
+
+    @property
+    def contract_version(self) -> int | None:
+        """The version of the event contract that the records are judged by; None for that of each record."""
+        return next((step.to for step in reversed(self.steps) if isinstance(step, Version)), None)
 
     def read(self, value: bytes) -> Body | None:
         """The body of a refused record after every step; None for what still is no JSON object."""

@@ -1,5 +1,6 @@
 """Refused records once more: patched, judged by the contracts as they are now, and sent as new arrivals.
 
+Each is judged by the version of its event contract that its own type names, or that a patch says, and sent as such.
 So everything else stays as it is for any record: ids that are there already are repeats, touched days are built again,
 and the books count the arrival. A record keeps its id; the clock's correction that its first arrival would have got
 is written into its time. What came from an old log is sent as such, its times declared, for its days lie in the past.
@@ -15,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from jobs.lake.errors import UsageError
+from jobs.lake.event_contracts import event_contract, versions
 from jobs.lake.event_validator import validator
 from jobs.lake.ingest.progress import BRONZE, QUARANTINE
 from jobs.lake.ledger import Ledger
@@ -34,49 +36,59 @@ EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 Place = tuple[str, int, int]  # topic id, partition, offset
 
 
+@dataclass(frozen=True)
+class Mended:
+    """A refused record that passes now: its body, the version of the contract that it keeps, whether a log told it."""
+
+    body: Body
+    version: int
+    is_of_log: bool
+
+
 @dataclass
 class Replay:
-    """What a patch would do: bodies that pass by place, what is still wrong with the others, what is left out.
+    """What a patch would do: records that pass by place, what is still wrong with the others, what is left out.
 
-    `replay_id` is the name it would be undone by. Of the passing, those `of_logs` came from an old log.
+    `replay_id` is the name it would be undone by.
     """
 
     patch: Patch
     replay_id: str
-    passing: dict[Place, Body] = field(default_factory=dict)
-    of_logs: set[Place] = field(default_factory=set)
+    passing: dict[Place, Mended] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
     sent_before: int = 0
 
     def days(self, zone: str) -> Counter[date]:
         """The local days that the passing records fall on."""
-        times = (EPOCH + timedelta(microseconds=body["event_time"]) for body in self.passing.values())
+        times = (EPOCH + timedelta(microseconds=one.body["event_time"]) for one in self.passing.values())
         return Counter(at.astimezone(ZoneInfo(zone)).date() for at in times)
 
     def sendings(self) -> "Iterator[Sending]":
         """What is to be sent from each of the two sources, if anything is."""
-        live = [body for place, body in self.passing.items() if place not in self.of_logs]
-        old = [body for place, body in self.passing.items() if place in self.of_logs]
+        live = [one for one in self.passing.values() if not one.is_of_log]
+        old = [one for one in self.passing.values() if one.is_of_log]
         if live:
             yield Sending(SOURCE, "", live)
         if old:
-            times = [body["event_time"] for body in old]
+            times = [one.body["event_time"] for one in old]
             yield Sending(LOGS, f"{min(times)}/{max(times) + 1}", old)
 
 
 @dataclass(frozen=True)
 class Sending:
-    """Bodies of one source; an old log's declare the range of their times (`<from>/<to>` in µs, to exclusive)."""
+    """Records of one source; an old log's declare the range of their times (`<from>/<to>` in µs, to exclusive)."""
 
     source: str
     declared_range: str
-    bodies: list[Body]
+    records: list[Mended]
 
 
 def tried(settings: Settings, patch: Patch, reason: str) -> Replay:
     """Try a patch on every refused record of its topic with this reason; nothing is sent."""
     if reason.partition(":")[0] in HOPELESS:
         raise UsageError(f"{reason}: such records cannot be replayed, for nothing is wrong with their form")
+    if patch.contract_version:
+        event_contract(patch.topic, patch.contract_version, settings.schemas_dir)  # which says what to write
     ledger = Ledger(settings)
     mine = [row for row in ledger.read(REPLAYS).to_pylist() if is_of(row, patch)]
     found = Replay(patch, next_id(patch, {row["run_id"] for row in mine}))
@@ -84,19 +96,31 @@ def tried(settings: Settings, patch: Patch, reason: str) -> Replay:
     done = {place_of(row) for row in mine if row["run_id"] not in undone}
     rows = {place_of(row): row for row in refused(ledger, patch.topic, reason)}
     found.sent_before = len(rows.keys() & done)
-    judge = validator(patch.topic, CONTRACT_VERSION, settings.schemas_dir)
     for place, value, replay_time in received(ledger, {place: rows[place] for place in rows.keys() - done}):
-        body = patch.read(value or b"")
-        faults = ["malformed_json"] if body is None else [fault.reason for fault in judge.faults(body)]
+        body, version = patch.read(value or b""), version_for(rows[place], patch)
+        faults = faults_of(body, patch.topic, version, settings)
         if body is None or faults:
             found.faults.update(faults)
         else:
             is_of_log = is_of_old_log(rows[place]["source_uri"])
             arrived = replay_time if is_of_log else (rows[place]["kafka_time"] - EPOCH) // MICROSECOND
-            found.passing[place] = with_honest_time(body, arrived)
-            if is_of_log:
-                found.of_logs.add(place)
+            found.passing[place] = Mended(with_honest_time(body, arrived), version, is_of_log)
     return found
+
+
+def version_for(row: Mapping[str, Any], patch: Patch) -> int:
+    """The version of the contract by which a refused record is judged: the patch's, its own, or where it has none 1."""
+    own = None if "unknown_type" in row["reasons"] else row["schema_version"]
+    return patch.contract_version or own or CONTRACT_VERSION
+
+
+def faults_of(body: Body | None, topic: str, version: int, settings: Settings) -> list[str]:
+    """Why a record would be refused again, as quarantine would name it."""
+    if version not in versions(topic, settings.schemas_dir):
+        return ["unknown_version"]
+    if body is None:
+        return ["malformed_json"]
+    return [fault.reason for fault in validator(topic, version, settings.schemas_dir).faults(body)]
 
 
 def next_id(patch: Patch, before: set[str]) -> str:
@@ -112,8 +136,8 @@ def send_again(settings: Settings, found: Replay, at: datetime) -> int:
         with Producer(
             settings, source=one.source, spool=spool, marks=marks, declared_range=one.declared_range
         ) as producer:
-            for body in one.bodies:
-                producer.send(found.patch.topic, unsent(body), waiting=True)
+            for mended in one.records:
+                producer.send(found.patch.topic, unsent(mended.body), waiting=True, version=mended.version)
             producer.flush()
     return note(settings, found, at)
 
@@ -128,8 +152,8 @@ def note(settings: Settings, found: Replay, at: datetime) -> int:
     common = {"patch": found.patch.name, "patch_version": found.patch.version, "topic": found.patch.topic}
     rows = [
         common | {"kafka_topic_id": topic_id, "kafka_partition": partition, "kafka_offset": offset,
-                  "event_id": body["event_id"], "run_id": found.replay_id, "recorded_at": at}
-        for (topic_id, partition, offset), body in found.passing.items()
+                  "event_id": mended.body["event_id"], "run_id": found.replay_id, "recorded_at": at}
+        for (topic_id, partition, offset), mended in found.passing.items()
     ]  # fmt: skip
     if rows:
         Ledger(settings).append(REPLAYS, rows)

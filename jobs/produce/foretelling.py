@@ -102,10 +102,10 @@ def entries(found: Replay, at: datetime) -> Iterator[Entry]:
     """The records as the broker would have them, had they been sent at an instant."""
     topic, now_us, seq = found.patch.topic, (at - EPOCH) // MICROSECOND, count()
     for one in found.sendings():
-        for body in one.bodies:
-            whole = completed(unsent(body), partial(_position, next(seq)))
+        for mended in one.records:
+            whole = completed(unsent(mended.body), partial(_position, next(seq)))
             value = stamped(encoded(whole, is_stamped_late=True), now_us)
-            own = headers(topic, one.source, whole["event_id"], whole["event_time"], one.declared_range)
+            own = headers(topic, one.source, whole["event_id"], whole["event_time"], one.declared_range, mended.version)
             yield Entry(key(topic, whole), value, (*own, (REPLAY_HEADER, found.replay_id.encode())), at)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.produce.envelope import id_of
 from jobs.produce.producer import Producer
-from jobs.produce.records import Record, key, now_us, rfc3339, shared_headers
+from jobs.produce.records import CONTRACT_VERSION, Record, key, now_us, rfc3339, shared_headers
 
 LATEST_TIME = 253_402_300_800_000_000  # µs: the year 10000
 UNSIGNED = ("sent_time", "producer", "event_id")  # what does not make an event the one it is
@@ -25,7 +25,7 @@ class _RepeatedFieldError(ValueError):
     """An object has the same field twice."""
 
 
-def send_lines(producer: Producer, topic: str, lines: Iterable[bytes]) -> Sent:
+def send_lines(producer: Producer, topic: str, lines: Iterable[bytes], *, version: int = CONTRACT_VERSION) -> Sent:
     """Send each line as an event, blank lines left out; what its envelope lacks is filled in.
 
     An event without an id gets one made from its content and time: the same line is the same event, however often.
@@ -38,20 +38,22 @@ def send_lines(producer: Producer, topic: str, lines: Iterable[bytes]) -> Sent:
         if body is None:
             producer.refused.keep(Record(topic, None, line, []), faults, place=f"line {number}")
             count.refused += 1
-        elif producer.send(topic, _with_id(topic, body), waiting=True):
+        elif producer.send(topic, _with_id(topic, body), waiting=True, version=version):
             count.sent += 1
         else:
             count.refused += 1
     return count
 
 
-def send_raw(producer: Producer, topic: str, lines: Iterable[bytes]) -> Sent:
+def send_raw(producer: Producer, topic: str, lines: Iterable[bytes], *, version: int = CONTRACT_VERSION) -> Sent:
     """Send each line as the bytes it is; key and headers as far as the line tells them (see `raw_record`)."""
-    count = producer.send_records(raw_record(topic, producer.source, line) for line in lines)
+    count = producer.send_records(raw_record(topic, producer.source, line, version=version) for line in lines)
     return Sent(sent=count)
 
 
-def raw_record(topic: str, source: str, line: bytes, declared_range: str = "") -> Record:
+def raw_record(
+    topic: str, source: str, line: bytes, declared_range: str = "", version: int = CONTRACT_VERSION
+) -> Record:
     """A line as a record: key from `user_id` or the entity's id, `ce_id` and `ce_time` from the body, where readable.
 
     A line that cannot be read has no key; an id that cannot be read is made from the line, a time is left out.
@@ -59,7 +61,7 @@ def raw_record(topic: str, source: str, line: bytes, declared_range: str = "") -
     body = read_body(line)[0] or {}
     event_id, event_time = body.get("event_id"), body.get("event_time")
     name = event_id if type(event_id) is str else id_of(f"{topic}/{line!r}", 0)
-    own = [*shared_headers(topic, source, declared_range), ("ce_id", name.encode(errors="replace"))]
+    own = [*shared_headers(topic, source, declared_range, version), ("ce_id", name.encode(errors="replace"))]
     if type(event_time) is int and 0 <= event_time < LATEST_TIME:
         own.append(("ce_time", rfc3339(event_time).encode()))
     return Record(topic, key(topic, body), line, own)

@@ -104,19 +104,22 @@ class Producer:
         place = self._spool.producer_id.encode(), self._spool.epoch, self._seq - 1
         return UNSTAMPED + b',"producer":{"id":"%b","epoch":%d,"seq":%d},' % place
 
-    def send(self, topic: str, body: Mapping[str, Any], *, waiting: bool = False) -> bool:
+    def send(
+        self, topic: str, body: Mapping[str, Any], *, waiting: bool = False, version: int = CONTRACT_VERSION
+    ) -> bool:
         """Fill in what the envelope lacks, check the contract, accept the event; False when it was refused and kept.
 
-        Never waits for the broker (the spool takes what it does not), unless `waiting`: then as `send_many` does.
+        `version` is that of the contract; ContractError when there is none such. Never waits for the broker (the spool
+        takes what it does not), unless `waiting`: then as `send_many` does.
         """
         place = self._seq
         whole = completed(body, self.next_position)
-        value, faults = self._judged(topic, whole, is_stamped_late="sent_time" not in body)
+        value, faults = self._judged(topic, whole, version, is_stamped_late="sent_time" not in body)
         if faults:
             self._seq = place  # a gap in the count would look like loss
             self.refused.keep(Record(topic, key(topic, whole), value, []), faults)
             return False
-        own = headers(topic, self.source, whole["event_id"], whole["event_time"], self._declared_range)
+        own = headers(topic, self.source, whole["event_id"], whole["event_time"], self._declared_range, version)
         self._accept(
             Record(topic, key(topic, whole), value, [*own, *self._marks]), self.patience_seconds if waiting else None
         )
@@ -126,11 +129,11 @@ class Producer:
         """Accept a finished record, unchecked."""
         self._accept(record)
 
-    def _judged(self, topic: str, body: dict[str, Any], *, is_stamped_late: bool) -> tuple[bytes, dict[str, str]]:
+    def _judged(
+        self, topic: str, body: dict[str, Any], version: int, *, is_stamped_late: bool
+    ) -> tuple[bytes, dict[str, str]]:
         """The body's bytes, and what is wrong with it: reason → explanation."""
-        faults = {
-            fault.reason: str(fault) for fault in validator(topic, CONTRACT_VERSION, self._schemas_dir).faults(body)
-        }
+        faults = {fault.reason: str(fault) for fault in validator(topic, version, self._schemas_dir).faults(body)}
         try:
             return encoded(body, is_stamped_late=is_stamped_late and not faults), faults
         except (TypeError, RecursionError) as error:

@@ -52,21 +52,23 @@ def rfc3339(at_us: int) -> str:
     return (EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def headers(topic: str, source: str, event_id: str, event_time: int, declared_range: str = "") -> Headers:
+def headers(
+    topic: str, source: str, event_id: str, event_time: int, declared_range: str = "", version: int = CONTRACT_VERSION
+) -> Headers:
     """CloudEvents headers in Kafka's binary mode; a replay adds the times it speaks about, `<from>/<to>` in µs."""
     own = [("ce_id", event_id.encode()), ("ce_time", rfc3339(event_time).encode())]
-    return [*shared_headers(topic, source, declared_range), *own]
+    return [*shared_headers(topic, source, declared_range, version), *own]
 
 
 @cache
-def shared_headers(topic: str, source: str, declared_range: str = "") -> Headers:
-    """The headers all events of one topic and source have alike."""
+def shared_headers(topic: str, source: str, declared_range: str = "", version: int = CONTRACT_VERSION) -> Headers:
+    """The headers all events of one topic, source and version of the contract have alike."""
     reach = [("ce_replayrange", declared_range.encode())] if declared_range and topic != "control" else []
     return [
         ("ce_specversion", b"1.0"),
-        ("ce_type", f"reelhouse.{topic.removesuffix('s')}.v{CONTRACT_VERSION}".encode()),
+        ("ce_type", f"reelhouse.{topic.removesuffix('s')}.v{version}".encode()),
         ("ce_source", source.encode()),
-        ("ce_dataschema", f"reelhouse:/schemas/events/{topic}/v{CONTRACT_VERSION}.json".encode()),
+        ("ce_dataschema", f"reelhouse:/schemas/events/{topic}/v{version}.json".encode()),
         ("content-type", b"application/json"),
         *reach,
     ]

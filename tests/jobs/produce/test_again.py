@@ -33,6 +33,7 @@ class Sent:
 
     bodies: ClassVar[list[dict[str, Any]]] = []
     marks: ClassVar[list[tuple[str, bytes]]] = []
+    versions: ClassVar[list[int]] = []
     sources: ClassVar[list[tuple[str, str]]] = []
 
     def __init__(self, settings: Settings, **given: Any) -> None:
@@ -46,8 +47,9 @@ class Sent:
     def __exit__(self, *error: object) -> None:
         pass
 
-    def send(self, topic: str, body: dict[str, Any], *, waiting: bool) -> None:
+    def send(self, topic: str, body: dict[str, Any], *, waiting: bool, version: int) -> None:
         self.bodies.append(body)
+        self.versions.append(version)
 
     def flush(self) -> None:
         pass
