@@ -4,11 +4,20 @@ A version calls a column of silver by another name with `x-silver`; a field that
 `rest`, as an unknown one is, until silver promises it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from jobs.lake.errors import ContractError
-from jobs.lake.event_contracts import EventContract, EventField
+from jobs.lake.event_contracts import EventContract, EventField, all_topics, versions
+
+Contracts = Mapping[str, tuple[int, ...]]  # topic → versions of its event contract
+
+
+def contracts_of(schemas_dir: Path) -> Contracts:
+    """The versions of the event contracts of those topics that have more than one."""
+    known = {topic: tuple(versions(topic, schemas_dir)) for topic in all_topics(schemas_dir)}
+    return {topic: numbers for topic, numbers in known.items() if len(numbers) > 1}
 
 
 def held_fields(promised: Iterable[EventContract]) -> tuple[EventField, ...]:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from jobs.lake.errors import UsageError
 from jobs.lake.event_contracts import event_contract, versions
-from jobs.lake.event_validator import validator
+from jobs.lake.event_validator import Validator, validator
 from jobs.lake.ingest.progress import BRONZE, QUARANTINE
 from jobs.lake.ledger import Ledger
 from jobs.lake.patches import Body, Patch
@@ -96,9 +96,11 @@ def tried(settings: Settings, patch: Patch, reason: str) -> Replay:
     done = {place_of(row) for row in mine if row["run_id"] not in undone}
     rows = {place_of(row): row for row in refused(ledger, patch.topic, reason)}
     found.sent_before = len(rows.keys() & done)
+    known = versions(patch.topic, settings.schemas_dir)
     for place, value, replay_time in received(ledger, {place: rows[place] for place in rows.keys() - done}):
         body, version = patch.read(value or b""), version_for(rows[place], patch)
-        faults = faults_of(body, patch.topic, version, settings)
+        judge = validator(patch.topic, version, settings.schemas_dir) if version in known else None
+        faults = faults_of(body, judge)
         if body is None or faults:
             found.faults.update(faults)
         else:
@@ -114,13 +116,11 @@ def version_for(row: Mapping[str, Any], patch: Patch) -> int:
     return patch.contract_version or own or CONTRACT_VERSION
 
 
-def faults_of(body: Body | None, topic: str, version: int, settings: Settings) -> list[str]:
-    """Why a record would be refused again, as quarantine would name it."""
-    if version not in versions(topic, settings.schemas_dir):
+def faults_of(body: Body | None, judge: Validator | None) -> list[str]:
+    """Why a record would be refused again, as quarantine would name it; `judge` is None for a version nobody knows."""
+    if judge is None:
         return ["unknown_version"]
-    if body is None:
-        return ["malformed_json"]
-    return [fault.reason for fault in validator(topic, version, settings.schemas_dir).faults(body)]
+    return ["malformed_json"] if body is None else [fault.reason for fault in judge.faults(body)]
 
 
 def next_id(patch: Patch, before: set[str]) -> str:

@@ -11,6 +11,7 @@ from pyspark.errors import PySparkException
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.reading import read
 from jobs.lake.ingest.erased import Place, without_erased
+from jobs.lake.ingest.forms import form
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import APP, BRONZE
 from jobs.lake.ledger import Ledger
@@ -109,12 +110,16 @@ class Batch:
         size = sum(self.received.values()) + sum(each.size for each in self.retracted.values())
         return size <= SMALL and self.lake.keeps_readings
 
-    def readings(self, form: Form) -> "DataFrame":
+    def form(self, topic: str) -> Form:
+        """How the topic's records are read, by the versions of its contract that there were when the batch landed."""
+        return form(topic, self.lake.settings, self.plan.contracts)
+
+    def readings(self, how: Form) -> "DataFrame":
         """The topic's records, parsed and judged; of a small batch once for all that ask."""
-        if form.topic not in self.read_once:
-            found = read(self.records(form.topic), form)
-            self.read_once[form.topic] = self.keep(found) if self.is_small else found
-        return self.read_once[form.topic]
+        if how.topic not in self.read_once:
+            found = read(self.records(how.topic), how)
+            self.read_once[how.topic] = self.keep(found) if self.is_small else found
+        return self.read_once[how.topic]
 
     def keep(self, frame: "DataFrame") -> "DataFrame":
         """A frame that several steps read, worked out once; let go at the end of the batch."""

@@ -12,7 +12,6 @@ from pyspark.sql import functions as F
 
 from jobs.definitions.events.reading import read
 from jobs.lake.ingest.batch import Batch
-from jobs.lake.ingest.forms import form
 from jobs.lake.ingest.progress import APP, BRONZE
 from jobs.lake.topics import CONTROL
 
@@ -67,7 +66,7 @@ class Retraction:
 
 def words(batch: Batch, *, before: Iterable[int] = ()) -> list[Any]:
     """The bodies of what was said in this batch, or in these older ones, in order; refused records say nothing."""
-    how = form(CONTROL, batch.lake.settings)
+    how = batch.form(CONTROL)
     numbers = list(before)
     readings = read(older(batch, numbers), how) if numbers else batch.readings(how)
     said = readings.where("taken").select("kafka_partition", "kafka_offset", "body.*")

@@ -10,7 +10,7 @@ from jobs.definitions.events.form import Edition, Form, Role
 from jobs.lake.contracts import contract
 from jobs.lake.event_contracts import EventContract, event_contract, versions
 from jobs.lake.event_rules import row_rules, struct_of
-from jobs.lake.event_versions import held_fields, unpromised_fields
+from jobs.lake.event_versions import Contracts, held_fields, unpromised_fields
 from jobs.lake.settings import Settings
 from jobs.lake.topics import CONTROL, ENTITIES, FACTS
 
@@ -36,18 +36,19 @@ def key_field(topic: str) -> str:
     return "source" if topic == CONTROL else f"{topic.removesuffix('s')}_id"
 
 
-def form(topic: str, settings: Settings) -> Form:
+def form(topic: str, settings: Settings, contracts: Contracts | None = None) -> Form:
     """How the records of a topic are read: each by the version of the contract that its type names.
 
-    ContractError where two versions say a column in two ways, or an id of a person would lie in silver as it is.
+    `contracts` names the versions that count (`contracts_of`); None for all that there are. ContractError where two
+    versions say a column in two ways, or an id of a person would lie in silver as it is.
     """
-    return _form(topic, settings, is_remote())
+    known = versions(topic, settings.schemas_dir)
+    return _form(topic, settings, tuple(known if contracts is None else contracts.get(topic, known[:1])), is_remote())
 
 
 @cache
-def _form(topic: str, settings: Settings, is_connect: bool) -> Form:
+def _form(topic: str, settings: Settings, known: tuple[int, ...], is_connect: bool) -> Form:
     """The same once for each kind of column: PySpark's functions make one kind for a JVM here, one for Connect."""
-    known = versions(topic, settings.schemas_dir)
     promised = [event_contract(topic, n, settings.schemas_dir) for n in known]
     fields = held_fields(promised)
     columns = () if topic == CONTROL else contract(silver_table(topic), settings.schemas_dir).names

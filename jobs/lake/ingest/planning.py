@@ -7,6 +7,7 @@ from typing import Any, Self
 from jobs.lake import topics
 from jobs.lake.erasures import Erasure
 from jobs.lake.errors import TopicError
+from jobs.lake.event_versions import Contracts, contracts_of
 from jobs.lake.ingest.progress import Progress, progress
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
@@ -19,7 +20,9 @@ Range = tuple[int, int]  # offsets from (inclusive), to (exclusive)
 class Plan:
     """One batch: its number, what to read of each partition (empty ranges included), and what retention took before.
 
-    One that is an `erasure` reads nothing: it empties what older batches read.
+    One that is an `erasure` reads nothing: it empties what older batches read. `contracts` has the versions of event
+    contracts that there were, of topics with more than one, so that the batch is judged by the same whenever it is done
+    again; None where that is not known any more.
     """
 
     ingest_seq: int
@@ -27,6 +30,7 @@ class Plan:
     topic_ids: dict[str, str]
     lost: dict[tuple[str, int], int] = field(default_factory=dict)
     erasure: Erasure | None = None
+    contracts: Contracts | None = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -40,7 +44,9 @@ class Plan:
             "ranges": {topic: {str(n): bounds for n, bounds in parts.items()} for topic, parts in self.ranges.items()},
             "topic_ids": self.topic_ids,
             "lost": [[topic, number, count] for (topic, number), count in sorted(self.lost.items())],
-        } | ({"erasure": self.erasure.note()} if self.erasure else {})
+            **({"erasure": self.erasure.note()} if self.erasure else {}),
+            **({} if self.contracts == {} else {"contracts": self.contracts}),
+        }
 
     @classmethod
     def from_note(cls, note: Mapping[str, Any]) -> Self:
@@ -49,7 +55,9 @@ class Plan:
         ranges = {topic: {int(n): (start, end) for n, (start, end) in parts.items()} for topic, parts in noted}
         lost = {(topic, number): count for topic, number, count in note["lost"]}
         erasure = Erasure.from_note(note["erasure"]) if "erasure" in note else None
-        return cls(note["ingest_seq"], ranges, note["topic_ids"], lost, erasure)
+        told = note.get("contracts", {})
+        contracts = None if told is None else {topic: tuple(numbers) for topic, numbers in told.items()}
+        return cls(note["ingest_seq"], ranges, note["topic_ids"], lost, erasure, contracts)
 
     def topics_to_read(self) -> list[str]:
         """The topics that have anything."""
@@ -67,7 +75,8 @@ def plan(settings: Settings, reached: Progress, *, accept_loss: bool = False) ->
     check_identity(reached, ids)
     starts, lost = first_offsets(reached, begins, ends, accept_loss=accept_loss)
     whole = {topic: {n: (starts[topic][n], end) for n, end in parts.items()} for topic, parts in ends.items()}
-    return Plan(reached.complete + 1, capped(whole, settings.max_records_per_batch), ids, lost)
+    ranges = capped(whole, settings.max_records_per_batch)
+    return Plan(reached.complete + 1, ranges, ids, lost, contracts=contracts_of(settings.schemas_dir))
 
 
 def is_unread(settings: Settings) -> bool:

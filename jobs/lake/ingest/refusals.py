@@ -14,7 +14,7 @@ from jobs.definitions.events.reading import read
 from jobs.definitions.firsts import PLACE, without
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.contests import Contest
-from jobs.lake.ingest.forms import form, silver_table
+from jobs.lake.ingest.forms import silver_table
 from jobs.lake.ingest.progress import APP, BRONZE, QUARANTINE
 from jobs.silver import quarantine
 
@@ -32,7 +32,7 @@ def write_quarantine(batch: Batch, contests: dict[str, Contest], missing: dict[s
     """
     parts = []
     for topic in batch.topics:
-        how, judged = form(topic, batch.lake.settings), contests.get(topic, Contest())
+        how, judged = batch.form(topic), contests.get(topic, Contest())
         if missing.get(topic, 0) > 0:
             parts.append(batch.lake.planned_apart(quarantine.build(left_over(batch, how, judged), form=how)))
         if judged.verdicts is not None and judged.conflicts:

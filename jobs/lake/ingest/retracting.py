@@ -25,7 +25,7 @@ from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.contests import subject
 from jobs.lake.ingest.control import Retraction
 from jobs.lake.ingest.counting import version_before
-from jobs.lake.ingest.forms import form, silver_table
+from jobs.lake.ingest.forms import silver_table
 from jobs.lake.ingest.progress import APP, BRONZE, QUARANTINE
 from jobs.lake.ingest.refusals import IN_BRONZE
 from jobs.lake.topics import REPLAY_HEADER
@@ -92,7 +92,7 @@ def retracted(batch: Batch, said: Sequence[Retraction]) -> dict[str, Retracted]:
 
 
 def _of_topic(batch: Batch, topic: str, said: Sequence[Retraction]) -> Retracted:
-    how, since = form(topic, batch.lake.settings), min(each.since for each in said)
+    how, since = batch.form(topic), min(each.since for each in said)
     records = _records(batch, topic, since)
     refusals = _refusals(batch, topic)
     named = batch.keep(_places(records.where(_is_named(said))).transform(unrefused, refusals))

@@ -13,7 +13,7 @@ from jobs.lake.ingest.accounts import Accounts, add_quarantined, taken_in, write
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.contests import Contest, contest
 from jobs.lake.ingest.control import Statement, retractions, statements, words, write_watermarks
-from jobs.lake.ingest.forms import OUTPUTS, form
+from jobs.lake.ingest.forms import OUTPUTS
 from jobs.lake.ingest.ids import ids_of
 from jobs.lake.ingest.refusals import write_quarantine
 from jobs.lake.ingest.retracting import retracted
@@ -67,7 +67,7 @@ def write_silver(batch: Batch) -> dict[str, Contest]:
         return contests
     ids = ids_of(batch, outputs)
     for topic in outputs:
-        how = form(topic, batch.lake.settings)
+        how = batch.form(topic)
         contests[topic] = contest(batch, how, ids)
         if how.role == "fact":
             write_facts(batch, how, contests[topic], ids.ranges[topic])

@@ -81,4 +81,4 @@ def _plan(number: int, lines: list[Line]) -> Plan:
         ranges.setdefault(line["topic"], {})[line["partition"]] = (line["offset_from"], line["offset_to"])
         if LOST in (reasons := line["reason_counts"] or {}):
             lost[line["topic"], line["partition"]] = reasons[LOST]
-    return Plan(number, ranges, {line["topic"]: line["topic_id"] for line in lines}, lost)
+    return Plan(number, ranges, {line["topic"]: line["topic_id"] for line in lines}, lost, contracts=None)
