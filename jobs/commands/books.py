@@ -10,6 +10,7 @@ from jobs.serve.printing import Format
 PANEL = "Events in"
 RANGES = ("topic", "part", "offsets", "received", "accepted", "duplicate", "quarantined", "erased")
 TOTALS = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict", "erased", "lost", "ok")
+AGAIN = ("topic", "part", "offsets", "quarantined", "replayed", "undone")
 REASONS = ("topic", "reason", "records")
 STREAMS = ("topic", "source", "complete until", "waits for", "topic until")
 UNSTORED = "producer sequences: lost and repeated counts are not stored, so nothing is said of them"
@@ -29,8 +30,11 @@ def books(
 ) -> None:
     """Print the books: received = accepted + duplicate + quarantined + erased, per topic, partition and range.
 
-    Conflicts are among the quarantined. Batches that touch the bounds are shown whole; a day is the UTC day on which
-    a batch was booked. Exit code 3, with the line named, when anything does not add up or a range does not follow on.
+    Conflicts are among the quarantined. So are, still, those that `reelhouse quarantine replay` has sent again
+    (`replayed`; of them `undone`: taken back): what was sent again is a record of its own, with a fate of its own.
+
+    Batches that touch the bounds are shown whole; a day is the UTC day on which a batch was booked. Exit code 3, with
+    the line named, when anything does not add up or a range does not follow on.
 
     Example: reelhouse books --topic views --from 2026-11-27
     """
@@ -70,6 +74,8 @@ def _print(ranges: list[dict[str, Any]], sums: list[dict[str, Any]], said: list[
         for reason, n in sorted(line["reasons"].items(), key=lambda each: (-each[1], each[0]))
     ]
     _titled("why quarantined (a record counts under each of its reasons)", reasons, REASONS)
+    again = [_range(line) for line in ranges if line["replayed"]]
+    _titled("of the quarantined, sent again since by `reelhouse quarantine replay`", again, AGAIN)
     for line in (each for each in ranges if each["lost"]):
         typer.echo(f"{_place(line)}: {line['lost']} offsets before it were lost to retention")
     _titled("complete strictly below, UTC, as the sources say", [_stream(line) for line in said], STREAMS)

@@ -3,8 +3,9 @@
 Nothing is taken on trust: each line is added up anew, and each range must begin where the one before it ended.
 """
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -16,13 +17,17 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.lake.watermark import TABLE as WATERMARKS
 from jobs.lake.watermark import highest
+from jobs.produce.again import REPLAYS, RETRACTIONS
 from jobs.serve.asked import check_topic
 from jobs.serve.masking import safe_reason, words_of
 
 COUNTS = ("received", "accepted", "duplicate", "quarantined", "conflict", "erased")
-RANGE = ("topic", "topic_id", "partition", "offset_from", "offset_to", *COUNTS, "lost", "reasons", "batches",
-         "balanced", "problem")  # fmt: skip
-TOTAL = ("topic", *COUNTS, "lost", "reasons", "balanced")
+# Of the quarantined: those sent again since, and of these those whose every replay was undone. They are no fate of a
+# record, and balance nothing: what was sent again is another record, with a fate of its own.
+SENT_AGAIN = ("replayed", "undone")
+RANGE = ("topic", "topic_id", "partition", "offset_from", "offset_to", *COUNTS, *SENT_AGAIN, "lost", "reasons",
+         "batches", "balanced", "problem")  # fmt: skip
+TOTAL = ("topic", *COUNTS, *SENT_AGAIN, "lost", "reasons", "balanced")
 STREAM = ("topic", "source", "complete_until", "is_final", "waiting_until", "topic_complete_until")
 
 
@@ -59,22 +64,55 @@ def book_ranges(settings: Settings, asked: Asked) -> list[Line]:
 
     UsageError for a topic or partition that is none, or a bound that cannot be read.
     """
-    fit = asked.fits()
-    lines = Ledger(settings).read(BOOKS).to_pylist(maps_as_pydicts="strict")
+    fit, ledger = asked.fits(), Ledger(settings)
+    lines = ledger.read(BOOKS).to_pylist(maps_as_pydicts="strict")
     _check(settings, asked, lines)
     names = words_of(all_topics(settings.schemas_dir), settings.schemas_dir).names
     ranges: list[Line] = []
+    again = sent_again(ledger)
     for line in _told(lines, names):
         if fit(line):
-            _add(ranges, line)
+            _add(ranges, line | again.of(line))
     return [{name: each[name] for name in RANGE} for each in ranges]
+
+
+@dataclass(frozen=True)
+class SentAgain:
+    """Refused records that were sent again, and those undone: their offsets in order, by topic's id and partition."""
+
+    replayed: Mapping[tuple[str, int], Sequence[int]]
+    undone: Mapping[tuple[str, int], Sequence[int]]
+
+    def of(self, line: Line) -> dict[str, int]:
+        """How many of each a line of the books has among its records."""
+        place, bounds = (line["topic_id"], line["partition"]), (line["offset_from"], line["offset_to"])
+        found = {name: getattr(self, name).get(place, ()) for name in SENT_AGAIN}
+        edges = {name: [bisect_left(offsets, bound) for bound in bounds] for name, offsets in found.items()}
+        return {name: end - start for name, (start, end) in edges.items()}
+
+
+def sent_again(ledger: Ledger) -> SentAgain:
+    """What the replays of refused records sent, and which of that was taken back and not sent anew."""
+    undone = set(ledger.read(RETRACTIONS, ["replay_id"])["replay_id"].to_pylist())
+    stands: dict[tuple[str, int, int], bool] = {}
+    for row in ledger.read(REPLAYS).to_pylist():
+        place = (row["kafka_topic_id"], row["kafka_partition"], row["kafka_offset"])
+        stands[place] = stands.get(place, False) or row["run_id"] not in undone
+    return SentAgain(_in_order(stands), _in_order(place for place, does_stand in stands.items() if not does_stand))
+
+
+def _in_order(places: Iterable[tuple[str, int, int]]) -> dict[tuple[str, int], list[int]]:
+    found: dict[tuple[str, int], list[int]] = {}
+    for topic_id, partition, offset in sorted(places):
+        found.setdefault((topic_id, partition), []).append(offset)
+    return found
 
 
 def totals(ranges: Iterable[Line]) -> list[Line]:
     """The sums of each topic (TOTAL)."""
     found: dict[str, Line] = {}
     for each in ranges:
-        empty = dict.fromkeys((*COUNTS, "lost"), 0) | {"reasons": {}, "balanced": True}
+        empty = dict.fromkeys((*COUNTS, *SENT_AGAIN, "lost"), 0) | {"reasons": {}, "balanced": True}
         _sum(found.setdefault(each["topic"], {"topic": each["topic"]} | empty), each)
     return list(found.values())
 
@@ -123,7 +161,7 @@ def _add(ranges: list[Line], line: Line) -> None:
 
 def _sum(into: Line, line: Line) -> None:
     """Add the counts of a line, reason by reason."""
-    for name in (*COUNTS, "lost"):
+    for name in (*COUNTS, *SENT_AGAIN, "lost"):
         into[name] += line[name]
     into["reasons"] = dict(Counter(into["reasons"]) + Counter(line["reasons"]))
     into["balanced"] = into["balanced"] and line["balanced"]

@@ -72,6 +72,31 @@ def test_totals_are_the_sums_of_a_topic(lake: Lake) -> None:
     assert found["likes"]["received"] == 4
 
 
+def replayed(offset: int, run_id: str, partition: int = 0) -> dict[str, Any]:
+    """A refused record that was sent again."""
+    return {"patch": "p", "patch_version": 1, "topic": "views", "kafka_topic_id": "v1", "kafka_partition": partition,
+            "kafka_offset": offset, "event_id": "e", "run_id": run_id, "recorded_at": AT}  # fmt: skip
+
+
+def test_what_was_sent_again_and_undone_is_told_of_the_range_it_was_refused_in(lake: Lake) -> None:
+    """Twice replayed is one record; undone is what no replay that stands has sent; other partitions are not ours."""
+    settings = lake(*GOOD)
+    sent = [(9, "p-1.1"), (9, "p-1.2"), (12, "p-1.1"), (29, "p-1.2"), (36, "p-1.1"), (40, "p-1.2")]
+    rows = [replayed(offset, run_id) for offset, run_id in sent] + [replayed(9, "p-1.1", partition=1)]
+    Ledger(settings).append("ops.replays", rows)
+    back = {"replay_id": "p-1.1", "topic": "views", "records": 3, "why": "wrong", "recorded_at": AT}
+    Ledger(settings).append("ops.retractions", [back])
+    ranges = book_ranges(settings, Asked())
+    assert [(each["replayed"], each["undone"]) for each in ranges] == [(0, 0), (3, 1), (1, 1)]
+    assert all(each["balanced"] for each in ranges)
+    found = {each["topic"]: each for each in totals(ranges)}
+    assert [found["views"][name] for name in ("received", "replayed", "undone")] == [34, 4, 2]
+    done = CliRunner().invoke(build_app(), ["books", "--topic", "views"])
+    assert "sent again since by `reelhouse quarantine replay`" in done.stdout
+    rows = json.loads(CliRunner().invoke(build_app(), ["books", "--format", "json"]).stdout)
+    assert [(row["replayed"], row["undone"]) for row in rows if row["part"] == "total"] == [(0, 0), (4, 2)]
+
+
 @pytest.mark.parametrize(
     ("asked", "ranges"),
     [
