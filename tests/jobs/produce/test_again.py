@@ -1,6 +1,7 @@
 """Refused records are patched by a reviewed file, judged anew, and sent once."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,10 +12,11 @@ from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
 from jobs.drills.records import NOON, body_of, micros
-from jobs.lake.errors import UsageError
+from jobs.drills.versions import write_second_version
+from jobs.lake.errors import ContractError, UsageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.patches import Patch, read_patch
-from jobs.lake.settings import Settings
+from jobs.lake.settings import ROOT, Settings
 from jobs.produce import again, foretelling
 from jobs.produce.again import send_again, tried
 from jobs.produce.foretelling import CHANGED, NEW, Move
@@ -61,7 +63,7 @@ def refuse(settings: Settings, came: Sequence[dict[str, Any]]) -> None:
     for number, one in enumerate(came):
         rows.append({"topic": "views", "kafka_topic_id": "t", "kafka_partition": 0, "kafka_offset": number,
                      "kafka_time": NOON, "reasons": [one["reason"]], "ingest_seq": 0,
-                     "source_uri": one.get("source_uri")})  # fmt: skip
+                     "source_uri": one.get("source_uri"), "schema_version": one.get("schema_version")})  # fmt: skip
         headers = [{"key": name, "value": value} for name, value in one.get("headers", [])]
         events.append({"topic": "views", "topic_id": "t", "partition": 0, "offset": number, "kafka_time": NOON,
                        "value": one["value"], "ingest_seq": 0, "received_date": NOON.date(),
@@ -106,6 +108,53 @@ def test_what_passes_is_sent_once_under_its_id_and_at_the_time_it_happened(
     newer = tried(settings, PATCH.model_copy(update={"version": 2}), "missing:watch_ms")
     assert len(newer.passing) == 2, "another version of the patch begins anew"
     assert (found.replay_id, newer.replay_id) == ("watched_ms-1.2", "watched_ms-2.1")
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> Settings:
+    """A lake with a second version of a view, and views of three versions that were refused; one that says none."""
+    schemas = Path(shutil.copytree(ROOT / "schemas", tmp_path / "schemas"))
+    write_second_version(schemas)
+    made = Settings(home=tmp_path, schemas_dir=schemas)
+    bodies = [body_of("views", n, watch_ms=None, watched_ms=5000) for n in range(4)] + [body_of("views", 4)]
+    versions = [2, 2, 3, 1, 7]
+    refuse(made, [
+        {"value": json.dumps(body).encode(), "reason": "unknown_version" if n < 4 else "unknown_type",
+         "schema_version": versions[n]}
+        for n, body in enumerate(bodies)
+    ])  # fmt: skip
+    return made
+
+
+@pytest.mark.parametrize(
+    ("reason", "to", "passing", "faults"),
+    [
+        ("unknown_version", None, {0: 2, 1: 2}, {"unknown_version": 1, "missing:watch_ms": 1}),
+        ("unknown_version", 2, {0: 2, 1: 2, 2: 2, 3: 2}, {}),
+        ("unknown_version", 1, {}, {"missing:watch_ms": 4}),
+        ("unknown_type", None, {4: 1}, {}),
+        ("unknown_type", 2, {}, {"missing:watched_ms": 1}),
+    ],
+)
+def test_a_record_is_judged_by_its_own_version_or_the_patches_and_sent_as_that(
+    second: Settings, monkeypatch: pytest.MonkeyPatch, reason: str, to: int | None,
+    passing: dict[int, int], faults: dict[str, int],
+) -> None:  # fmt: skip
+    steps = [{"do": "version", "to": to}] if to else []
+    patch = Patch.model_validate(PATCH.model_dump() | {"steps": steps})
+    found = tried(second, patch, reason)
+    assert {place[2]: one.version for place, one in found.passing.items()} == passing
+    assert dict(found.faults) == faults
+    monkeypatch.setattr(again, "Producer", Sent)
+    monkeypatch.setattr(Sent, "versions", [])
+    assert send_again(second, found, NOON) == len(passing)
+    assert sorted(Sent.versions) == sorted(passing.values())
+
+
+def test_a_patch_to_a_version_that_nobody_wrote_says_what_to_write(settings: Settings) -> None:
+    patch = Patch.model_validate(PATCH.model_dump() | {"steps": [{"do": "version", "to": 9}]})
+    with pytest.raises(ContractError, match=r"no contract for views version 9; write .*views/v9\.json"):
+        tried(settings, patch, "missing:watch_ms")
 
 
 def test_what_came_from_an_old_log_keeps_its_time_and_is_sent_as_such(
@@ -168,6 +217,7 @@ def test_a_misspelt_patch_lists_those_there_are() -> None:
     with pytest.raises(UsageError, match="no patch 'watch'; .* has .*watched_ms"):
         read_patch("watch")
     assert read_patch("watched_ms").steps
+    assert read_patch("views_as_they_are").steps == ()
 
 
 @pytest.mark.parametrize("reason", ["conflict", "tombstone", "retracted"])

@@ -49,6 +49,9 @@ def test_a_replay_declares_its_range_but_not_on_control():
     assert said["ce_type"] == b"reelhouse.order.v1"
     assert "ce_replayrange" not in dict(headers("control", "replay:olist", "id", NOW, "5/9"))
     assert "ce_replayrange" not in dict(headers("orders", "app:ios", "id", NOW))
+    second = dict(headers("orders", "app:ios", "id", NOW, version=2))
+    told = (b"reelhouse.order.v2", b"reelhouse:/schemas/events/orders/v2.json")
+    assert (second["ce_type"], second["ce_dataschema"]) == told
 
 
 @pytest.mark.parametrize(
