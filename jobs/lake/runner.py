@@ -46,14 +46,14 @@ T = TypeVar("T")
 class Runner:
     """One family's steps; Spark starts when a step needs it, and not before.
 
-    `tells_new_rows`: its restatements tell the numbers of rows that were not there before, as if they had been nothing.
+    `tells_new_days`: its restatements tell the numbers of days that were not out before, as if they had been nothing.
     """
 
     settings: Settings
     family: str
     run_id: str
     session: "Callable[[Settings], SparkSession] | None" = None
-    tells_new_rows: bool = False
+    tells_new_days: bool = False
 
     @cached_property
     def ledger(self) -> Ledger:

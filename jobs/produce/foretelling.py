@@ -140,7 +140,7 @@ def _publish(copy: Settings, family: str, spark: "SparkSession") -> None:
     from jobs.lake.clock import now
     from jobs.lake.runner import Runner
 
-    runner = Runner(copy, family, NAME, lambda _: spark, tells_new_rows=True)
+    runner = Runner(copy, family, NAME, lambda _: spark, tells_new_days=True)
     try:
         runner.build(now())
         runner.check()

@@ -9,7 +9,7 @@ from jobs.lake.contracts import Column, Contract, contract
 from jobs.lake.errors import UsageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Publication, number_of, releases
-from jobs.lake.restating.cells import RESTATED, key_of, measures
+from jobs.lake.restating.cells import ALL_NUMBERS, ALL_ROWS, RESTATED, key_of, measures
 from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
 from jobs.serve.asked import day_of
@@ -44,7 +44,7 @@ def history(
     first = _first_release(settings, promised, key)
     named = [measure] if measure else [name for name in measures(promised) if name in {row["measure"] for row in lines}]
     told = [row for name in named for row in _of_measure(name, lines, now, first)]
-    rows = [dict(zip(COLUMNS, row, strict=True)) for row in told]
+    rows = [dict(zip(COLUMNS, row, strict=True)) for row in (*told, *_untold(settings, promised))]
     return rows if as_of is None else _by_then(rows, as_of)
 
 
@@ -105,12 +105,24 @@ def _of_measure(
     mine = [row for row in lines if row["measure"] == measure]
     at_first = mine[0]["old_value"] if mine else (now or {}).get(measure)
     known = (first.release_id, first.known_from) if first else (None, None)
-    yield *known, measure, _whole(at_first), None, []
+    if not (mine and mine[0]["old_value"] is None and mine[0]["release_id"] == known[0]):  # it began as a change
+        yield *known, measure, _whole(at_first), None, []
     for release, parts in groupby(mine, key=lambda row: row["release_id"]):
         told = list(parts)
         causes = [{"cause": row["cause"], "part": int(row["part"]), "evidence": row["evidence"]} for row in told]
         change = sum(cause["part"] for cause in causes)
         yield release, told[0]["released_at"], measure, _whole(told[0]["new_value"]), change, causes
+
+
+def _untold(settings: Settings, promised: Contract) -> Iterator[tuple[Any, ...]]:
+    """The releases of which nobody knows any more what they changed, in this row or another."""
+    import pyarrow.compute as pc
+
+    lost = (pc.field("table") == promised.name) & (pc.field("row_key") == ALL_ROWS)
+    rows = Ledger(settings).read("ops.restatements", filter=lost).to_pylist()
+    for row in sorted(rows, key=lambda row: number_of(row["release_id"])):
+        cause = {"cause": row["cause"], "part": 0, "evidence": row["evidence"]}
+        yield row["release_id"], row["released_at"], ALL_NUMBERS, None, None, [cause]
 
 
 def _first_release(settings: Settings, promised: Contract, key: Row) -> Publication | None:

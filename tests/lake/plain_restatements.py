@@ -25,16 +25,24 @@ def key_of(row: Row, grain: tuple[str, ...]) -> str:
     return json.dumps({name: row[name] for name in grain}, sort_keys=True, default=str, separators=(",", ":"))
 
 
-def plain_changes(lake: Lake, table: str, old: int, new: int) -> Iterator[tuple[str, str, int | None, int | None]]:
-    """(key, measure, old, new) of every number that differs; nothing counts as 0, and new rows do not count."""
-    grain = lake.contract(table).grain
-    after = {key_of(row, grain): row for row in rows_at(lake, table, new)}
-    for was in rows_at(lake, table, old):
-        key = key_of(was, grain)
-        now = after.get(key, {})
-        for name in was.keys() - {*grain, "window_us"}:
-            if name.endswith(("_count", "_us")) and (was[name] or 0) != (now.get(name) or 0):
-                yield key, name, was[name], now.get(name)
+def plain_changes(
+    lake: Lake, table: str, old: Mapping[str, int], new: Mapping[str, int]
+) -> Iterator[tuple[str, str, int | None, int | None]]:
+    """(key, measure, old, new) of every number that differs; nothing counts as 0, and rows of new days do not count."""
+    grain, by = lake.contract(table).grain, lake.contract(table).slice_column or ""
+    teller = "gold.funnel_daily" if table == "gold.funnel_paths" else table
+    days = {(row["funnel"], row["funnel_version"], row[by]) for row in rows_at(lake, teller, old[teller])}
+    before, after = (
+        {key_of(row, grain): row for row in rows_at(lake, table, versions[table])} for versions in (old, new)
+    )
+    for key in before.keys() | after.keys():
+        was, now = before.get(key, {}), after.get(key, {})
+        one = was or now
+        if not was and (one["funnel"], one["funnel_version"], one[by]) not in days:
+            continue
+        for name in one.keys() - {*grain, "window_us"}:
+            if name.endswith(("_count", "_us")) and (was.get(name) or 0) != (now.get(name) or 0):
+                yield key, name, was.get(name), now.get(name)
 
 
 def first_steps(lake: Lake, versions: Mapping[str, int]) -> Iterator[tuple[str, str, int]]:

@@ -32,7 +32,7 @@ PATCH = Patch.model_validate({"name": "watched_ms", "version": 1, "owner": "o", 
                               "steps": [{"do": "rename", "from": "watched_ms", "to": "watch_ms"}]})  # fmt: skip
 TABLES = ("silver.views", "silver.quarantine", "gold.funnel_daily", "gold.funnel_attempts", "ops.books", "ops.replays",
           "ops.publications", "ops.restatements")  # fmt: skip
-FUNNEL_TABLES = ("gold.funnel_daily", "gold.funnel_conversions")
+FUNNEL_TABLES = ("gold.funnel_daily", "gold.funnel_conversions", "gold.funnel_paths")
 SEGMENTS, SEGMENTS_OF_PROFILES = "gold.segment_daily", ("generation", "lifecycle")
 Rows = dict[str, dict[str, dict[str, Any]]]
 
@@ -97,9 +97,7 @@ def test_what_is_foretold_is_what_happens_and_what_an_undoing_takes_back(
         for line in restated
         if line["cause"] == "replay"
     }
-    told = {
-        (move.table, move.row_key, move.measure, move.old, move.new, move.by) for move in moves if move.row_is != NEW
-    }
+    told = {(move.table, move.row_key, move.measure, move.old, move.new, move.by) for move in moves}
     assert told == happened
     after_rows = {table: keyed(settings, table) for table in FUNNEL_TABLES}
     appeared = {cell: value for table in FUNNEL_TABLES for cell, value in numbers(table, after_rows, before_rows)}

@@ -268,7 +268,7 @@ def test_every_change_of_a_published_number_is_booked(grown: Lake, restated: lis
     expected = {
         (release_id("funnels", after.number), *change)
         for before, after in pairwise(found)
-        for change in plain_changes(grown, table, before.versions[table], after.versions[table])
+        for change in plain_changes(grown, table, before.versions, after.versions)
     }
     names = ("release_id", "row_key", "measure", "old_value", "new_value")
     assert {tuple(line[name] for name in names) for line in restated if line["table"] == table} == expected

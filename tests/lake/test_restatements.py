@@ -10,15 +10,17 @@ from random import Random
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
+from jobs.lake.contracts import contract
 from jobs.lake.errors import UsageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Publication, Release, publish, release_id, releases
 from jobs.lake.restating import booking
-from jobs.lake.restating.cells import Cell, Change
+from jobs.lake.restating.cells import Cell, Change, changes
 from jobs.lake.restating.splitting import split
 from jobs.lake.restating.step import Step
 from jobs.lake.runner import Runner
@@ -147,6 +149,58 @@ def test_a_history_may_end_at_what_was_told_by_then(story: Toys) -> None:
         told(NOON)
 
 
+def test_a_release_whose_changes_nobody_can_tell_leaves_a_word_and_the_next_goes_on(tmp_path: Path) -> None:
+    toys = make_toys(tmp_path, None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(booking, "RESTATED", (DAYS,))
+        patch.setattr(serving, "RESTATED", (DAYS,))
+        patch.setattr(booking, "_explain", lambda _: lambda lake, step, changes: {o.cell: late(o) for o in changes})
+        release_plays(toys, 1, {MONDAY: 2})
+        old = DeltaTable(toys.ledger.path(DAYS)).file_uris()
+        release_plays(toys, 2, {MONDAY: 3}, is_killed=True)
+        for file in old:
+            Path(file).unlink()
+        assert booking.restate(runner(toys, "run")) == 1
+        release_plays(toys, 3, {MONDAY: 4})
+        assert lines(toys) == [
+            ("toys-000002", "{}", "(all)", None, None, "unexplained", 0),
+            ("toys-000003", f'{{"event_date":"{MONDAY}"}}', "play_count", 3, 4, "late_data", 1),
+        ]
+        told = serving.history(toys.settings, DAYS, [f"event_date={MONDAY}"])
+    assert (told[-1]["release"], told[-1]["value"]) == ("toys-000002", None)
+    assert "unexplained +0 (files of toys-000001 are gone or hurt" in serving.in_words(told[-1]["causes"])
+
+
+def test_a_row_that_came_to_a_day_that_was_out_is_a_change_from_nothing(tmp_path: Path) -> None:
+    """Not so a day, or a funnel, that was not out; a table without rows on empty days asks the one that has them."""
+    settings = Settings(home=tmp_path)
+    first, since = ("f", MONDAY, "a"), [("f", TUESDAY, "a"), ("g", MONDAY, "a")]
+    told = {
+        "gold.funnel_daily": ([first], [first, ("f", MONDAY, "b"), *since]),
+        "gold.funnel_paths": ([], [first, *since]),
+    }
+    versions = [{table: put(settings, table, rows[n]) for table, rows in told.items()} for n in (0, 1)]
+    for table, name, value in (("gold.funnel_daily", "breakdown_value", "b"), ("gold.funnel_paths", "act", "a")):
+        found = [one for one in changes(settings, table, *versions, []) if one.cell.measure == "attempts_count"]
+        (key,) = [json.loads(one.cell.key) for one in found]
+        assert (key["funnel"], key["entry_date"], key[name]) == ("f", str(MONDAY), value)
+        assert [(one.old, one.new) for one in found] == [(None, 7)]
+        every = {one.cell.key for one in changes(settings, table, *versions, [], with_new_days=True)}
+        assert len(every) == 3
+
+
+def put(settings: Settings, table: str, rows: list[tuple[str, date, str]]) -> int:
+    """Rows of these funnels, days and values; the version they are of."""
+    ledger, names = Ledger(settings), contract(table, settings.schemas_dir).names
+    made = []
+    for funnel, day, value in rows:
+        row = {"funnel": funnel, "funnel_version": 1, "entry_date": day, "breakdown": "scene", "breakdown_value": value,
+               "path_outcome": "dropped", "act": value, "step_number": 1, "attempts_count": 7}  # fmt: skip
+        made.append(filled(settings, table, {name: each for name, each in row.items() if name in names}))
+    ledger.replace(table, made, on_version=ledger.open(table).version())
+    return ledger.version(table)
+
+
 def a_release(family: str, number: int, versions: dict[str, int], **facts: Any) -> Release:
     common = {"slices": (), "ingest_seq": number, "watermark": None, "contract_version": "1.0.0", "verdict": "passed"}
     told = common | {"run_id": f"run-{number}", "known_from": NOON + timedelta(days=number), "rows": 0} | facts
@@ -210,7 +264,7 @@ def test_weeks_that_were_over_change_by_late_news_and_others_by_news_of_their_ti
         for week, cause in ((1, "late_data"), (2, "on_time"))
         for measure in ("active_count", "retained_ppm")
     }, "rows that were not there before are no restatement"
-    run.tells_new_rows = True
+    run.tells_new_days = True
     before, after = releases(ledger, "scores")
     told = [json.loads(row["row_key"]) | row for row in booking.restatements(run, Step(before, after), tables[1:2])]
     assert {(row["week_number"], row["cause"]) for row in told if row["old_value"] is None} == {

@@ -12,7 +12,10 @@ from functools import reduce
 from jobs.definitions.causes import OF_NEWS
 from jobs.definitions.funnel.model import Definition
 from jobs.definitions.news import cause_at, place_of_description, place_of_erasure, place_of_fact, place_of_undoing
-from jobs.gold import funnel_conversions, funnel_daily
+from jobs.definitions.segments import NONE
+from jobs.gold import funnel_conversions, funnel_daily, funnel_paths
+from jobs.gold.funnel_paths import ATTEMPT
+from jobs.gold.funnel_paths import GROUP as PATH
 from jobs.lake.families.funnel_tables import USER, Silver
 from jobs.lake.work import ERASED, RETRACTED
 from pyspark.sql import Column, DataFrame
@@ -100,6 +103,38 @@ def conversion_parts(
     """Rows of gold.funnel_conversions of each cause's people alone, then and now."""
     attempts = _sides(before.attempts, after.attempts, causes)
     return funnel_conversions.build(attempts, _named(definitions), {}).transform(_told_apart)
+
+
+def path_parts(
+    before: Ledgers, after: Ledgers, causes: DataFrame, told_before: DataFrame, told_after: DataFrame
+) -> DataFrame:
+    """Rows of gold.funnel_paths of each cause's people alone, then and now.
+
+    Acts count under the names that the table had for them in that release (`told_before`, `told_after`): which are the
+    most frequent is of everybody. So the rows of all people together are the table's own.
+    """
+    sides = ((BEFORE, before.attempts, told_before), (AFTER, after.attempts, told_after))
+    parts = [
+        _paths_of(rows.join(causes, on=USER, how="inner"), told).withColumn("side", F.lit(side))
+        for side, rows, told in sides
+    ]
+    return parts[0].unionByName(parts[1])
+
+
+def _paths_of(attempts: DataFrame, told: DataFrame) -> DataFrame:
+    """What the attempts of each cause come to in the rows of the table."""
+    marked = attempts.withColumn("funnel", F.concat_ws(MARK, "cause", "funnel")).transform(funnel_paths.as_stretches)
+    names = F.split("funnel", MARK)
+    stretches = marked.withColumns({"cause": F.get(names, F.lit(0)), "funnel": F.get(names, F.lit(1))})
+    group, rows = ["cause", *PATH], told.select(*PATH, "act", F.col("act_rank").isNotNull().alias("is_named"))
+    done = stretches.select(*group, *ATTEMPT, F.explode("acts").alias("act"))
+    label = F.when(F.coalesce("is_named", F.lit(False)), F.col("act")).otherwise(funnel_paths.OTHER).alias("act")
+    named = done.join(rows, on=[*PATH, "act"], how="left").select(*group, label, *ATTEMPT).distinct()
+    idle = stretches.where(F.size("acts") == 0).select(*group, F.lit(NONE).alias("act"), *ATTEMPT)
+    counts = named.unionByName(idle).groupBy(*group, "act").agg(F.count("*").alias("attempts_count"))
+    base = stretches.groupBy(*group).agg(F.count("*").alias("share_base_count"))
+    every = base.join(rows.drop("is_named"), on=PATH, how="inner")
+    return every.join(counts, on=[*group, "act"], how="left").fillna(0, ["attempts_count"])
 
 
 def _sides(before: DataFrame, after: DataFrame, causes: DataFrame) -> DataFrame:

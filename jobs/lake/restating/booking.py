@@ -10,11 +10,11 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from jobs.definitions.causes import DEFINITION_CHANGE, ERASURE, MATURITY, REPLAY, ROLLBACK
+from jobs.definitions.causes import DEFINITION_CHANGE, ERASURE, MATURITY, REPLAY, ROLLBACK, UNEXPLAINED
 from jobs.lake.clock import now
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Release, families, inputs_of, release_id, releases
-from jobs.lake.restating.cells import RESTATED, Change, changes
+from jobs.lake.restating.cells import ALL_NUMBERS, ALL_ROWS, RESTATED, Change, changes
 from jobs.lake.restating.splitting import split
 from jobs.lake.restating.step import Parts, Step, rolled_back
 from jobs.lake.small_runs import is_small_of
@@ -56,22 +56,32 @@ def app_of(family: str) -> str:
 
 
 def restatements(runner: "Runner", step: Step, tables: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Lines of ops.restatements for one release; none where files of the one before are gone, or hurt."""
+    """Lines of ops.restatements for one release; one for a table of which older files are gone, or hurt."""
     from deltalake.exceptions import DeltaError
     from pyarrow import ArrowException
 
-    try:
-        found = [change for table in tables for change in _changes(runner, step, table)]
-    except (DeltaError, OSError, ArrowException):
-        log.warning("%s: what it changed cannot be told any more, older files are gone or hurt", step.name)
-        return
-    parts = {} if step.is_rollback or not found else _parts(runner, step, found)
     lines = {"release_id": step.name, "released_at": step.after.facts.known_from, "recorded_at": now()}
+    found: list[Change] = []
+    for table in tables:
+        try:
+            found += _changes(runner, step, table)
+        except (DeltaError, OSError, ArrowException) as lost:
+            log.warning("%s: what it changed of %s cannot be told any more: %s", step.name, table, type(lost).__name__)
+            yield lines | untold(step, table)
+    parts = {} if step.is_rollback or not found else _parts(runner, step, found)
     told = evidence(runner.ledger, step)
     for change, cause, part in split(step, found, parts):
         cell = {"table": change.cell.table, "row_key": change.cell.key, "measure": change.cell.measure}
         values = {"old_value": change.old, "new_value": change.new, "part": part}
         yield lines | cell | values | {"cause": cause, "evidence": told(cause)}
+
+
+def untold(step: Step, table: str) -> dict[str, Any]:
+    """The line that says of a whole table that its numbers may have changed: which, and by how much, nobody knows."""
+    before = release_id(step.before.family, step.before.number)
+    words = f"files of {before} are gone or hurt, so what this release changed cannot be told"
+    return {"table": table, "row_key": ALL_ROWS, "measure": ALL_NUMBERS, "old_value": None, "new_value": None,
+            "cause": UNEXPLAINED, "part": 0, "evidence": words}  # fmt: skip
 
 
 def _parts(runner: "Runner", step: Step, found: Sequence[Change]) -> Parts:
@@ -115,10 +125,10 @@ def _patches(ledger: Ledger) -> list[str]:
 
 
 def _changes(runner: "Runner", step: Step, table: str) -> Iterator[Change]:
-    versions = step.versions(table)
-    if not versions:
+    if not step.versions(table):
         return iter(())
-    return changes(runner.settings, table, *versions, step.days(table), with_new_rows=runner.tells_new_rows)
+    versions = (step.before.versions, step.after.versions)
+    return changes(runner.settings, table, *versions, step.days(table), with_new_days=runner.tells_new_days)
 
 
 def _explain(family: str) -> Explain:

@@ -1,5 +1,6 @@
 """Causes: which news changed the cells of a release, family by family."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
@@ -11,10 +12,10 @@ from pyspark.sql import functions as F
 from jobs.definitions.causes import ERASURE, ON_TIME, REVERSAL, SEVERAL
 from jobs.lake.erasures import is_any_between
 from jobs.lake.families import funnel_causes
-from jobs.lake.families.funnel_tables import ATTEMPTS, CONVERSIONS, DAILY, OPENINGS, Silver
+from jobs.lake.families.funnel_tables import ATTEMPTS, CONVERSIONS, DAILY, OPENINGS, PATHS, Silver
 from jobs.lake.families.funnels import SILVER
 from jobs.lake.ingest.progress import TOUCHED
-from jobs.lake.ledger import Ledger
+from jobs.lake.ledger import Ledger, as_json
 from jobs.lake.restating.cells import Cell, Change, key_of, measures
 from jobs.lake.restating.step import Parts, Step
 from jobs.lake.tables import Lake
@@ -41,7 +42,33 @@ def of_funnels(lake: Lake, step: Step, changes: Sequence[Change]) -> Parts:
     if CONVERSIONS in changed:
         before, after = ledgers(lake, step, step.days(CONVERSIONS), "conversion_date")
         _add(lake, CONVERSIONS, funnel_causes.conversion_parts(before, after, news, definitions), parts)
+    if PATHS in changed:
+        before, after = ledgers(lake, step, step.days(PATHS), "entry_date")
+        told = (lake.read(PATHS, release.versions[PATHS]) for release in (step.before, step.after))
+        _add(lake, PATHS, funnel_causes.path_parts(before, after, news, *told), parts)
+        _share_other_names(step, [one for one in changes if one.cell.table == PATHS], parts)
     return parts
+
+
+def _share_other_names(step: Step, changes: Sequence[Change], parts: dict[Cell, dict[str, int]]) -> None:
+    """Put down what an act lost or won because others came before it to the news of its group, `several` if of many.
+
+    Nobody whose attempts are counted under another name now needs to have news.
+    """
+    by_group: dict[str, set[str]] = defaultdict(set)
+    for cell, found in parts.items():
+        if cell.table == PATHS:
+            by_group[_group_of(cell)].update(cause for cause, part in found.items() if part)
+    for change in changes:
+        causes, found = by_group[_group_of(change.cell)], parts[change.cell]
+        if causes and not step.is_built_anew(PATHS) and (left := change.amount - sum(found.values())):
+            cause = next(iter(causes)) if len(causes) == 1 else SEVERAL
+            found[cause] = found.get(cause, 0) + left
+
+
+def _group_of(cell: Cell) -> str:
+    """The row's grain without the act."""
+    return as_json({name: value for name, value in json.loads(cell.key).items() if name != "act"})
 
 
 def news_of(lake: Lake, step: Step) -> "DataFrame":

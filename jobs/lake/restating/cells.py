@@ -13,9 +13,13 @@ from jobs.lake.settings import Settings
 if TYPE_CHECKING:
     import pyarrow as pa
 
-RESTATED = ("gold.funnel_conversions", "gold.funnel_daily", "gold.retention_weekly", "gold.segment_daily")
+RESTATED = ("gold.funnel_conversions", "gold.funnel_daily", "gold.funnel_paths", "gold.retention_weekly",
+            "gold.segment_daily")  # fmt: skip
 NUMBERS = ("bigint", "decimal")
-SAID = ("window_us",)  # a number, but of the definition
+SAID = ("window_us", "act_rank")  # numbers, but of the definition, or of what other rows say
+DEFINED_BY = ("funnel", "funnel_version")  # what has rows of its own, and is no change where it is new
+ALL_ROWS, ALL_NUMBERS = "{}", "(all)"  # of a line about a whole table, of which nobody knows what changed
+TOLD_BY = {"gold.funnel_paths": "gold.funnel_daily"}  # which has a row for each day that was published, and it has not
 ADDITIVE = ("_count", "_sum_us")  # of a table's numbers those that add up over people
 RIPENING = ("mature_", "open_")
 WAS = "_was"
@@ -66,36 +70,65 @@ def key_of(row: Mapping[str, Any], grain: Sequence[str]) -> str:
 
 
 def changes(
-    settings: Settings, table: str, old: int, new: int, days: Sequence[date], *, with_new_rows: bool = False
-) -> Iterator[Change]:
-    """What differs between two versions of a table, on those days (none: on all), in rows that were there before.
+    settings: Settings, table: str, before: Mapping[str, int], after: Mapping[str, int], days: Sequence[date], *,
+    with_new_days: bool = False,
+) -> Iterator[Change]:  # fmt: skip
+    """What differs in a table between two releases, of which we have the versions, on those days (none: on all).
 
-    `with_new_rows`: in those that were not, too.
+    A row that was not there is a change from nothing where its day had been published (`known_days`), a day that had
+    not is told for the first time, which is none; `with_new_days`: that is told too.
     """
     import pyarrow.compute as pc
 
     promised = contract(table, settings.schemas_dir)
-    names = measures(promised)
-    before, after = (_rows(settings, promised, version, days) for version in (old, new))
-    both = before.rename_columns([*promised.grain, *(name + WAS for name in names)]).join(
-        after, keys=list(promised.grain), join_type="full outer" if with_new_rows else "left outer"
-    )
+    names, grain = measures(promised), list(promised.grain)
+    old, new = (_rows(settings, promised, versions[table], days) for versions in (before, after))
+    old = old.rename_columns([*grain, *(name + WAS for name in names)])
+    pairs = [old.join(new, keys=grain, join_type="left outer")]
+    added = new.join(old.select(grain), keys=grain, join_type="left anti")
+    if not with_new_days and added.num_rows:
+        known = known_days(settings, promised, before, days)
+        added = added.slice(0, 0) if known is None else added.join(known, known.column_names, join_type="left semi")
+    pairs.append(added)
+    both = _together(pairs)
     for name in names:
         was, now = (pc.fill_null(both[column], 0) for column in (name + WAS, name))
-        odd = both.filter(pc.not_equal(was, now)).select([*promised.grain, name + WAS, name])
+        odd = both.filter(pc.not_equal(was, now)).select([*grain, name + WAS, name])
         for row in odd.to_pylist():
             cell = Cell(table, key_of(row, promised.grain), name)
             yield Change(cell, _whole(row[name + WAS]), _whole(row[name]))
 
 
-def _rows(settings: Settings, promised: Contract, version: int, days: Sequence[date]) -> "pa.Table":
-    """Grain and numbers of one version."""
+def _together(tables: Sequence["pa.Table"]) -> "pa.Table":
+    """Rows of both, null in columns that one of them lacks."""
+    import pyarrow as pa
+
+    return pa.concat_tables(tables, promote_options="default")
+
+
+def known_days(
+    settings: Settings, promised: Contract, before: Mapping[str, int], days: Sequence[date]
+) -> "pa.Table | None":
+    """The days of which a release had told something, by funnel where there are such; None of a table without days."""
+    teller = TOLD_BY.get(promised.name, promised.name)
+    if promised.slice_column is None or teller not in before:
+        return None
+    told_by = contract(teller, settings.schemas_dir)
+    names = [*(name for name in DEFINED_BY if name in promised.grain), promised.slice_column]
+    rows = _rows(settings, told_by, before[teller], days, names)
+    return rows.group_by(names).aggregate([]).select(names)
+
+
+def _rows(
+    settings: Settings, promised: Contract, version: int, days: Sequence[date], columns: Sequence[str] = ()
+) -> "pa.Table":
+    """Grain and numbers of one version, or these columns."""
     import pyarrow.compute as pc
     from deltalake import DeltaTable
 
     dataset = dataset_of(DeltaTable(settings.table_path(promised.name), version=version))
     chosen = pc.field(promised.slice_column).isin(list(days)) if days and promised.slice_column else None
-    return dataset.to_table(columns=[*promised.grain, *measures(promised)], filter=chosen)
+    return dataset.to_table(columns=list(columns or (*promised.grain, *measures(promised))), filter=chosen)
 
 
 def _whole(value: Any) -> int | None:

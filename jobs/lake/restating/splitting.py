@@ -1,4 +1,4 @@
-"""Splitting: a change by its causes, so that the parts are the change, to the last unit (docs/adr/0014)."""
+"""Splitting: a change by its causes, so that the parts are the change, to the last unit (docs/adr/0018)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
