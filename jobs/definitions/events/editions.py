@@ -35,8 +35,13 @@ class ReadingByVersion(Reading):
         values, owner = batch.column("value"), self._owners(batch.column("ce_type"))
         order, parts = np.argsort(owner, kind="stable"), []
         for number, edition in enumerate(self.editions):
-            mine = values.take(pa.array(np.flatnonzero(owner == number)))
-            parts.append(as_held(readings_of(mine, layout_of(edition.fields), edition.fields), edition, self.fields))
+            mine = np.flatnonzero(owner == number)
+            if mine.size:
+                bodies = values if mine.size == len(values) else values.take(pa.array(mine))
+                read = readings_of(bodies, layout_of(edition.fields), edition.fields)
+                parts.append(as_held(read, edition, self.fields))
+        if len(parts) == 1:
+            return parts[0]
         back = np.empty_like(order)
         back[order] = np.arange(order.size)
         return pa.concat_arrays(parts).take(pa.array(back))
