@@ -17,9 +17,11 @@ from typer.testing import CliRunner
 from jobs.__main__ import build_app
 from jobs.lake.contracts import contract
 from jobs.lake.errors import UsageError
-from jobs.lake.ledger import Ledger
+from jobs.lake.families.funnel_tables import PATHS
+from jobs.lake.ledger import Ledger, as_json
 from jobs.lake.publications import Publication, Release, publish, release_id, releases
 from jobs.lake.restating import booking
+from jobs.lake.restating.causes import _share_other_names
 from jobs.lake.restating.cells import Cell, Change, changes
 from jobs.lake.restating.splitting import split
 from jobs.lake.restating.step import Step
@@ -199,6 +201,23 @@ def put(settings: Settings, table: str, rows: list[tuple[str, date, str]]) -> in
         made.append(filled(settings, table, {name: each for name, each in row.items() if name in names}))
     ledger.replace(table, made, on_version=ledger.open(table).version())
     return ledger.version(table)
+
+
+def test_what_an_act_lost_to_a_more_frequent_one_is_of_the_news_of_its_group() -> None:
+    """Nobody whose attempts are counted under another name now has news; who came in between does."""
+    step = Step(a_release("f", 1, {PATHS: 0}), a_release("f", 2, {PATHS: 1}, slices=(MONDAY,)))
+    cells = {
+        act: Cell(PATHS, as_json({"funnel": "f", "act": act}), "attempts_count") for act in ("new", "old", "(other)")
+    }
+    quiet = Cell(PATHS, as_json({"funnel": "g", "act": "old"}), "attempts_count")
+    moves = {cells["new"]: (None, 9), cells["old"]: (8, None), cells["(other)"]: (4, 12), quiet: (3, 2)}
+    changes = [Change(cell, *values) for cell, values in moves.items()]
+    for causes, told in ((("replay",), "replay"), (("replay", "on_time"), "several")):
+        parts: dict[Cell, dict[str, int]] = {cell: {} for cell in moves}
+        parts[cells["new"]] = dict(zip(causes, (9,) if len(causes) == 1 else (5, 4), strict=True))
+        _share_other_names(step, changes, parts)
+        assert (parts[cells["old"]], parts[cells["(other)"]], parts[quiet]) == ({told: -8}, {told: 8}, {})
+        assert sum(parts[cells["new"]].values()) == 9
 
 
 def a_release(family: str, number: int, versions: dict[str, int], **facts: Any) -> Release:
