@@ -21,7 +21,7 @@ from jobs.lake.families.funnel_tables import PATHS
 from jobs.lake.ledger import Ledger, as_json
 from jobs.lake.publications import Publication, Release, publish, release_id, releases
 from jobs.lake.restating import booking
-from jobs.lake.restating.causes import _share_other_names
+from jobs.lake.restating.causes import share_other_names
 from jobs.lake.restating.cells import Cell, Change, changes
 from jobs.lake.restating.splitting import split
 from jobs.lake.restating.step import Step
@@ -215,7 +215,7 @@ def test_what_an_act_lost_to_a_more_frequent_one_is_of_the_news_of_its_group() -
     for causes, told in ((("replay",), "replay"), (("replay", "on_time"), "several")):
         parts: dict[Cell, dict[str, int]] = {cell: {} for cell in moves}
         parts[cells["new"]] = dict(zip(causes, (9,) if len(causes) == 1 else (5, 4), strict=True))
-        _share_other_names(step, changes, parts)
+        share_other_names(step, changes, parts)
         assert (parts[cells["old"]], parts[cells["(other)"]], parts[quiet]) == ({told: -8}, {told: 8}, {})
         assert sum(parts[cells["new"]].values()) == 9
 

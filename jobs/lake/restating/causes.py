@@ -46,11 +46,11 @@ def of_funnels(lake: Lake, step: Step, changes: Sequence[Change]) -> Parts:
         before, after = ledgers(lake, step, step.days(PATHS), "entry_date")
         told = (lake.read(PATHS, release.versions[PATHS]) for release in (step.before, step.after))
         _add(lake, PATHS, funnel_causes.path_parts(before, after, news, *told), parts)
-        _share_other_names(step, [one for one in changes if one.cell.table == PATHS], parts)
+        share_other_names(step, [one for one in changes if one.cell.table == PATHS], parts)
     return parts
 
 
-def _share_other_names(step: Step, changes: Sequence[Change], parts: dict[Cell, dict[str, int]]) -> None:
+def share_other_names(step: Step, changes: Sequence[Change], parts: dict[Cell, dict[str, int]]) -> None:
     """Put down what an act lost or won because others came before it to the news of its group, `several` if of many.
 
     Nobody whose attempts are counted under another name now needs to have news.
