@@ -32,7 +32,8 @@ PATCH = Patch.model_validate({"name": "watched_ms", "version": 1, "owner": "o", 
                               "steps": [{"do": "rename", "from": "watched_ms", "to": "watch_ms"}]})  # fmt: skip
 TABLES = ("silver.views", "silver.quarantine", "gold.funnel_daily", "gold.funnel_attempts", "ops.books", "ops.replays",
           "ops.publications", "ops.restatements")  # fmt: skip
-FUNNEL_TABLES = ("gold.funnel_daily", "gold.funnel_conversions", "gold.funnel_paths")
+PATHS = "gold.funnel_paths"
+FUNNEL_TABLES = ("gold.funnel_daily", "gold.funnel_conversions", PATHS)
 SEGMENTS, SEGMENTS_OF_PROFILES = "gold.segment_daily", ("generation", "lifecycle")
 Rows = dict[str, dict[str, dict[str, Any]]]
 
@@ -102,10 +103,14 @@ def test_what_is_foretold_is_what_happens_and_what_an_undoing_takes_back(
     after_rows = {table: keyed(settings, table) for table in FUNNEL_TABLES}
     appeared = {cell: value for table in FUNNEL_TABLES for cell, value in numbers(table, after_rows, before_rows)}
     assert {(one.table, one.row_key, one.measure): one.new for one in moves if one.row_is == NEW} == appeared
-    assert {scene(key) for _, key, _ in appeared} == {"search"}, "who was refused was the only one there"
+    assert {scene(key) for table, key, _ in appeared if table != PATHS} == {"search"}, (
+        "who was refused was the only one there"
+    )
     went = {cell for table in FUNNEL_TABLES for cell, _ in numbers(table, before_rows, after_rows)}
     assert {(one.table, one.row_key, one.measure) for one in moves if one.row_is == GONE} == went
-    assert {scene(key) for _, key, _ in went} == {"live"}, "their journey began somewhere else, by an earlier view"
+    assert {scene(key) for table, key, _ in went if table != PATHS} == {"live"}, (
+        "their journey began somewhere else, by an earlier view"
+    )
     assert {line["cause"] for line in restated} > {"replay"}, "the view that came in meanwhile is not put down to it"
 
     views = ledger.read("silver.views", ["event_id"]).num_rows
