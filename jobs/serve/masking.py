@@ -70,6 +70,11 @@ def safe_source(source: str | None) -> str | None:
     return _hidden(source.encode())[:LONGEST_SOURCE]
 
 
+def safe_producer(name: str) -> str:
+    """Only the form of a producer's name: for one that no good record bears."""
+    return _hidden(name.encode())[:LONGEST_SOURCE]
+
+
 def safe_reason(reason: str, names: set[str]) -> str:
     """A reason as it was recorded, unless it quotes a name of the body that no contract knows."""
     told = reason.removeprefix(FREE_NAMED)

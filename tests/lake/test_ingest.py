@@ -27,6 +27,7 @@ from jobs.lake.ingest.progress import progress
 from jobs.lake.ingest.steps import Done
 from jobs.lake.leases import Lease
 from jobs.lake.settings import Settings
+from jobs.serve.sequences import sequences, unnumbered
 from tests.lake.logs import NOON, Log, Record, body_of, micros, record
 
 SILVER = ("silver.views", "silver.orders", "silver.users", "silver.quarantine")
@@ -65,8 +66,9 @@ def run(settings: Settings, spark: SparkSession, log: Log, **options: int) -> In
 
 
 def digests(ingest: Ingest) -> dict[str, str]:
-    """What silver holds, and the books' sums."""
-    found = {table: digest_of(ingest.lake(), table) for table in SILVER}
+    """What silver holds, the books' sums, and which numbers were received."""
+    told = {"numbers": str(sequences(ingest.settings)), "without": str(unnumbered(ingest.settings))}
+    found = told | {table: digest_of(ingest.lake(), table) for table in SILVER}
     lines = ingest.ledger.read("ops.books").to_pylist()
     assert all(line["balanced"] for line in lines)
     return found | {fate: str(sum(line[fate] for line in lines)) for fate in COUNTED}
@@ -106,6 +108,17 @@ def test_the_story_is_told_right(clean: tuple[dict[str, str], Ingest, Log]) -> N
     held = [(row.region, row.is_superseded, row.is_current, row.is_deleted) for row in rows]
     assert held == [("r0", False, False, False), ("r2", True, False, False), ("r3", False, False, False),
                     ("r1", False, False, False), (None, False, True, True)]  # fmt: skip
+
+
+def test_numbers_that_came_again_and_that_never_came_are_told_of_all_topics(
+    clean: tuple[dict[str, str], Ingest, Log],
+) -> None:
+    (line,) = sequences(clean[1].settings)
+    counts = {name: line[name] for name in ("producer", "epoch", "received", "refused", "repeated", "lost")}
+    # views 0–29, five of them twice, two refused, orders, users, a word on control; a tombstone has no body
+    assert counts == {"producer": "app-1", "epoch": 1, "received": 46, "refused": 2, "repeated": 5, "lost": 360}
+    assert line["missing"] == [[30, 99], [102, 199], [204, 299], [304, 399]]
+    assert unnumbered(clean[1].settings) == [{"topic": "users", "source": None, "received": 1}]
 
 
 def test_a_second_run_finds_nothing_and_needs_no_spark(clean: tuple[dict[str, str], Ingest, Log]) -> None:
