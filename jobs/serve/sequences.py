@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jobs.lake.ingest.progress import BOOKS
-from jobs.lake.ingest.sequences import SEQUENCES
+from jobs.lake.ingest.progress import BOOKS, SEQUENCES
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.serve.masking import safe_producer, safe_source

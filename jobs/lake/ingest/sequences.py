@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from jobs.definitions.events.numbered import NUMBERED, numbered
 from jobs.lake.event_contracts import EventField, event_contract, versions
 from jobs.lake.ingest.ids import ROWS_AT_ONCE
-from jobs.lake.ingest.progress import APP, BRONZE, QUARANTINE, of_batch
+from jobs.lake.ingest.progress import APP, BRONZE, QUARANTINE, SEQUENCES, of_batch
 from jobs.lake.ingest.retracting import CONFLICT
 from jobs.lake.ledger import Ledger
 from jobs.lake.scanning import dataset_of
@@ -26,7 +26,6 @@ from jobs.ops.sequences import Unnumbered, build
 if TYPE_CHECKING:
     from jobs.lake.ingest.batch import Batch
 
-SEQUENCES = "ops.sequences"
 SOURCE_HEADER = "ce_source"
 PLACE = ("topic", "partition", "offset")  # a topic has one id in a batch
 REFUSED = pa.schema([("topic", pa.string()), ("partition", pa.int32()), ("offset", pa.int64())])
@@ -36,12 +35,18 @@ NOT_FOR_ITSELF = {CONFLICT, "retracted"}  # reasons with which nothing is wrong 
 def write_sequences(batch: "Batch", recorded_at: datetime, *, is_any_refused: bool) -> None:
     """Record once which numbers the batch's records bear; a batch that read none has no row."""
     topics = {topic for topic, _ in batch.received}
-    if not topics:
-        return
-    refused = refused_places(batch.ledger, batch.seq) if is_any_refused else REFUSED.empty_table()
-    received, unnumbered = numbers_of(batch.ledger, batch.seq, topics)
-    rows = build(with_refusals(received, refused), unnumbered, ingest_seq=batch.seq, at=recorded_at)
-    batch.ledger.append(SEQUENCES, rows, app=APP, version=batch.seq)
+    if topics:
+        rows = counted(batch.ledger, batch.seq, topics, recorded_at, is_any_refused=is_any_refused)
+        batch.ledger.append(SEQUENCES, rows, app=APP, version=batch.seq)
+
+
+def counted(
+    ledger: Ledger, ingest_seq: int, topics: Collection[str], at: datetime, *, is_any_refused: bool
+) -> list[dict[str, Any]]:
+    """The rows of ops.sequences for a batch's records of these topics."""
+    refused = refused_places(ledger, ingest_seq) if is_any_refused else REFUSED.empty_table()
+    received, unnumbered = numbers_of(ledger, ingest_seq, topics)
+    return build(with_refusals(received, refused), unnumbered, ingest_seq=ingest_seq, at=at)
 
 
 def numbers_of(ledger: Ledger, ingest_seq: int, topics: Collection[str]) -> tuple[pa.Table, Unnumbered]:
