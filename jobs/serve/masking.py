@@ -7,7 +7,7 @@ characters are spelled out.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,9 +70,9 @@ def safe_source(source: str | None) -> str | None:
     return _hidden(source.encode())[:LONGEST_SOURCE]
 
 
-def safe_producer(name: str) -> str:
-    """Only the form of a producer's name: for one that no good record bears."""
-    return _hidden(name.encode())[:LONGEST_SOURCE]
+def safe_producer(name: str | None, good: Collection[str]) -> str | None:
+    """A producer's name as it is, if a good record bears it; else only its form."""
+    return name if name is None or name in good else _hidden(name.encode())[:LONGEST_SOURCE]
 
 
 def safe_reason(reason: str, names: set[str]) -> str:

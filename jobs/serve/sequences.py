@@ -36,11 +36,17 @@ def sequences(settings: Settings) -> list[Line]:
     found = told.group_by(["producer_id", "producer_epoch"]).aggregate(
         [("record_count", "sum"), ("refused_count", "sum"), ("first_seq", "list"), ("last_seq", "list")]
     )
-    good = Counter[str]()
-    for row in found.select(["producer_id", "record_count_sum", "refused_count_sum"]).to_pylist():
-        good[row["producer_id"]] += row["record_count_sum"] - row["refused_count_sum"]
+    good = good_producers(settings)
     lines = [_line(found.slice(number, 1), good) for number in range(found.num_rows)]
     return sorted(lines, key=lambda line: (line["producer"], line["epoch"]))
+
+
+def good_producers(settings: Settings) -> set[str]:
+    """The producers of at least one record that was not refused: their names may be shown."""
+    import pyarrow.compute as pc
+
+    known = pc.field("producer_id").is_valid() & (pc.field("record_count") > pc.field("refused_count"))
+    return set(Ledger(settings).read(SEQUENCES, ["producer_id"], known)["producer_id"].unique().to_pylist())
 
 
 def unnumbered(settings: Settings) -> list[Line]:
@@ -68,7 +74,7 @@ def uncounted(settings: Settings) -> tuple[int, int] | None:
     return (booked["min"], since - 1) if booked["min"] < since else None
 
 
-def _line(row: "pa.Table", good: Counter[str]) -> Line:
+def _line(row: "pa.Table", good: set[str]) -> Line:
     """One producer and epoch; ranges of several batches may overlap."""
     (told,) = row.drop_columns(["first_seq_list", "last_seq_list"]).to_pylist()
     firsts, lasts = (np.asarray(row[f"{name}_seq_list"].combine_chunks().flatten()) for name in ("first", "last"))
@@ -76,7 +82,7 @@ def _line(row: "pa.Table", good: Counter[str]) -> Line:
     lost = sum(end - start + 1 for start, end in gaps)
     records = told["record_count_sum"]
     return {
-        "producer": told["producer_id"] if good[told["producer_id"]] else safe_producer(told["producer_id"]),
+        "producer": safe_producer(told["producer_id"], good),
         "epoch": told["producer_epoch"],
         "received": records,
         "refused": told["refused_count_sum"],

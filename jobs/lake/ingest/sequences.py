@@ -13,14 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.definitions.events.numbered import NUMBERED, numbered
-from jobs.lake.event_contracts import EventField, event_contract, versions
+from jobs.lake.event_contracts import producer_field
 from jobs.lake.ingest.ids import ROWS_AT_ONCE
 from jobs.lake.ingest.progress import APP, BRONZE, QUARANTINE, SEQUENCES, of_batch
 from jobs.lake.ingest.retracting import CONFLICT
 from jobs.lake.ledger import Ledger
 from jobs.lake.scanning import dataset_of
-from jobs.lake.settings import Settings
-from jobs.lake.topics import CONTROL
 from jobs.ops.sequences import Unnumbered, build
 
 if TYPE_CHECKING:
@@ -51,7 +49,7 @@ def counted(
 
 def numbers_of(ledger: Ledger, ingest_seq: int, topics: Collection[str]) -> tuple[pa.Table, Unnumbered]:
     """PLACE and number of each record of a batch that bears one; how many bear none, by topic and source."""
-    producer, parts, is_any_bare = producer_field(ledger.settings), [], False
+    producer, parts, is_any_bare = producer_field(ledger.settings.schemas_dir), [], False
     for some in records(ledger, ingest_seq, topics, *PLACE, "value"):
         found = numbered(some["value"], producer)
         numbers = pa.Table.from_batches([some]).select(PLACE).take(found["row"])
@@ -66,7 +64,7 @@ def numbers_of(ledger: Ledger, ingest_seq: int, topics: Collection[str]) -> tupl
 
 def sources_of_bare(ledger: Ledger, ingest_seq: int, topics: Collection[str]) -> Unnumbered:
     """Records of a batch that bear no number, by topic and by what their header says of their source."""
-    producer, counts = producer_field(ledger.settings), Counter[tuple[str, str | None]]()
+    producer, counts = producer_field(ledger.settings.schemas_dir), Counter[tuple[str, str | None]]()
     for some in records(ledger, ingest_seq, topics, "topic", "value", "headers"):
         is_bare = np.ones(some.num_rows, bool)
         is_bare[np.asarray(numbered(some["value"], producer)["row"])] = False
@@ -110,9 +108,3 @@ def records(ledger: Ledger, ingest_seq: int, topics: Collection[str], *columns: 
     wanted = (pc.field("ingest_seq") == ingest_seq) & pc.field("topic").isin(sorted(topics))
     bronze = dataset_of(ledger.open(BRONZE), of_batch(ingest_seq))
     yield from bronze.to_batches(columns=list(columns), filter=wanted, batch_size=ROWS_AT_ONCE)
-
-
-def producer_field(settings: Settings) -> EventField:
-    """What every event's body says of its producer, by contract."""
-    newest = event_contract(CONTROL, versions(CONTROL, settings.schemas_dir)[-1], settings.schemas_dir)
-    return next(field for field in newest.fields if field.name == "producer")
