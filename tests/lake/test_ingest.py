@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
 from jobs.drills.outages import no_room, noise
@@ -26,6 +27,7 @@ from jobs.lake.ingest.planning import Plan, plan
 from jobs.lake.ingest.progress import progress
 from jobs.lake.ingest.steps import Done
 from jobs.lake.leases import Lease
+from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.serve.sequences import sequences, unnumbered
 from tests.lake.logs import NOON, Log, Record, body_of, micros, record
@@ -225,6 +227,22 @@ def test_a_full_disk_ends_the_run_and_the_next_one_does_the_batch(
     assert ingest.ledger.read("bronze.events").num_rows == 1
     assert {fate: digests(run(settings, spark, log))[fate] for fate in COUNTED} == {
         "received": "150", "accepted": "150", "duplicate": "0", "quarantined": "0"}  # fmt: skip
+
+
+@pytest.mark.parametrize("small_run_rows", [0, 1], ids=["by Spark", "without Spark"])
+def test_quarantine_of_an_older_lake_gets_the_columns_it_lacks(
+    small_run_rows: int, settings: Settings, spark: SparkSession
+) -> None:
+    settings = settings.model_copy(update={"small_run_rows": small_run_rows})
+    ledger, log = Ledger(settings), Log()
+    older = (
+        ledger.schema("silver.quarantine").empty_table().drop_columns(["producer_id", "producer_epoch", "producer_seq"])
+    )
+    write_deltalake(ledger.path("silver.quarantine"), older)
+    log.put([record("views", body_of("views", 7, watch_ms="x"))])
+    run(settings, spark, log)
+    (row,) = ledger.read("silver.quarantine").to_pylist()
+    assert (row["reasons"], row["producer_id"], row["producer_seq"]) == (["wrong_type:watch_ms"], "app-1", 7)
 
 
 def test_lost_books_are_written_again_batch_after_batch(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
