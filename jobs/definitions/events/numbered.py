@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 WHITE = r"[ \t\r\n]*"
 OPENED = rf'"producer"{WHITE}:{WHITE}(?P<it>\{{[^{{}}]*\}})'
 FIRST = rf"^{WHITE}\{{[^{{]*{OPENED}"
+WORTH_A_LOOK = r"producer|\\u"  # the name, or what may spell it
 VALUES = {"id": r'"(?P<it>[ !#-\[\]-~]{1,128})"', "epoch": r"(?P<it>\d{1,16})", "seq": r"(?P<it>\d{1,16})"}
 PARTS = {name: rf'[{{,]{WHITE}"{name}"{WHITE}:{WHITE}{value}{WHITE}[,}}]' for name, value in VALUES.items()}
 MOST, LONGEST = 2**53 - 1, 128  # what the contract of the envelope allows a number, and letters of an id
@@ -30,7 +31,7 @@ def numbered(values: pa.Array, producer: "EventField") -> pa.Table:
     """Of each body (bytes) that says who sent it, `row` and what it says (NUMBERED); `producer` is its contract."""
     is_plain = np.asarray(pc.fill_null(pc.match_substring_regex(values, FIRST), False))
     plain = _by_patterns(values.filter(pa.array(is_plain)), np.flatnonzero(is_plain))
-    is_odd = np.asarray(values.is_valid())
+    is_odd = np.array(pc.fill_null(pc.match_substring_regex(values, WORTH_A_LOOK), False))
     is_odd[np.asarray(plain["row"])] = False
     rows = np.flatnonzero(is_odd).tolist()
     told = [(row, _told(values[row].as_py(), producer)) for row in rows]

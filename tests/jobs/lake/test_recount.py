@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from jobs.drills.records import Record, body_of, record
+from jobs.lake.ingest.batch import Batch
+from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import SEQUENCES
-from jobs.lake.ingest.sequences import counted
+from jobs.lake.ingest.sequences import counted, write_sequences
 from jobs.lake.ledger import Ledger
 from jobs.lake.repairing import mend
 from jobs.lake.settings import Settings
@@ -84,6 +86,15 @@ def test_an_older_lake_counts_its_batches_when_it_is_asked_to(old: Ledger) -> No
     assert unnumbered(old.settings) == [{"topic": "users", "source": "app:test", "received": 1}]
     assert uncounted(old.settings) is None
     assert mended(old) is None  # once is enough
+
+
+def test_a_batch_done_again_counts_nothing_twice(old: Ledger) -> None:
+    for seq in (0, 1, 1, 2, 0):
+        topics = {(each.topic, 0): 1 for each in BATCHES[seq]}
+        batch: Any = Batch(None, old, Plan(seq, {}, {}), "r", topics, None)  # type: ignore[arg-type]
+        write_sequences(batch, AT, is_any_refused=seq == 1)
+    assert told(old) == ALL
+    assert mended(old) is None
 
 
 def test_what_lay_in_a_file_that_is_gone_is_counted_again(old: Ledger) -> None:

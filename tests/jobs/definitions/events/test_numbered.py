@@ -20,6 +20,7 @@ BODIES: dict[str, tuple[bytes | None, tuple[str, int, int] | None]] = {
     "a word in a text is none": (b'{"text":"\\"producer\\":{","producer":{"id":"app-1","epoch":2,"seq":7}}', GOOD),
     "letters beyond ASCII": ('{"producer":{"id":"ü","epoch":2,"seq":7}}'.encode(), ("ü", 2, 7)),
     "an escape": (b'{"producer":{"id":"\\u0061pp-1","epoch":2,"seq":7}}', GOOD),
+    "an escape in the name": (b'{"produc\\u0065r":{"id":"app-1","epoch":2,"seq":7}}', GOOD),
     "torn behind it": (b'{"producer":{"id":"app-1","epoch":2,"seq":7},"kind":"pl', GOOD),
     "no UTF-8 behind it": (b'{"producer":{"id":"app-1","epoch":2,"seq":7},"kind":"\xff"}', GOOD),
     "torn before it": (b'{"kind":"play","prod', None),
