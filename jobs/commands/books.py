@@ -118,7 +118,9 @@ def _print_producers(settings: Settings, asked: "Asked") -> None:
     _titled("no number, so loss and repetition are not told", parts["unnumbered"], UNNUMBERED)
     if found:
         repeated, lost = (sum(line[name] for line in found) for name in ("repeated", "lost"))
-        typer.echo(f"producers' numbers: {lost} lost between the first and last received, {repeated} repeated")
+        bare = min(lost, sum(line["received"] for line in parts["unnumbered"]))
+        perhaps = f" (up to {bare} may be among the records without a number)" if bare else ""
+        typer.echo(f"producers' numbers: {lost} lost between the first and last received{perhaps}, {repeated} repeated")
     if (before := uncounted(settings)) is not None:
         first, last = before
         typer.echo(
