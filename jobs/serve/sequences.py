@@ -61,17 +61,16 @@ def unnumbered(settings: Settings) -> list[Line]:
 
 
 def uncounted(settings: Settings) -> tuple[int, int] | None:
-    """The first and last batch that were booked before numbers were counted; None for none."""
+    """The first and last batch that received records before numbers were counted; None for none."""
     import pyarrow.compute as pc
 
     ledger = Ledger(settings)
-    booked, counted = (
-        pc.min_max(ledger.read(table, ["ingest_seq"])["ingest_seq"]).as_py() for table in (BOOKS, SEQUENCES)
-    )
-    if booked["min"] is None:
-        return None
-    since = booked["max"] + 1 if counted["min"] is None else counted["min"]
-    return (booked["min"], since - 1) if booked["min"] < since else None
+    since = pc.min(ledger.read(SEQUENCES, ["ingest_seq"])["ingest_seq"]).as_py()
+    before = pc.field("received") > 0
+    if since is not None:
+        before &= pc.field("ingest_seq") < since
+    found = pc.min_max(ledger.read(BOOKS, ["ingest_seq"], before)["ingest_seq"]).as_py()
+    return None if found["min"] is None else (found["min"], found["max"])
 
 
 def _line(row: "pa.Table", good: set[str]) -> Line:
