@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 from pyspark.sql import SparkSession
@@ -33,6 +34,7 @@ from jobs.serve.sequences import sequences, unnumbered
 from tests.lake.logs import NOON, Log, Record, body_of, micros, record
 
 SILVER = ("silver.views", "silver.orders", "silver.users", "silver.quarantine")
+SENDER = ("producer_id", "producer_epoch", "producer_seq")
 COUNTED = ("received", "accepted", "duplicate", "quarantined")
 
 
@@ -235,14 +237,15 @@ def test_quarantine_of_an_older_lake_gets_the_columns_it_lacks(
 ) -> None:
     settings = settings.model_copy(update={"small_run_rows": small_run_rows})
     ledger, log = Ledger(settings), Log()
-    older = (
-        ledger.schema("silver.quarantine").empty_table().drop_columns(["producer_id", "producer_epoch", "producer_seq"])
-    )
-    write_deltalake(ledger.path("silver.quarantine"), older)
+    place = {"topic": "views", "kafka_topic_id": "before", "kafka_partition": 0, "kafka_offset": 1, "kafka_time": NOON}
+    row = place | {"reasons": ["malformed_json"], "ingest_seq": -1}
+    older = pa.Table.from_pylist([row], ledger.schema("silver.quarantine"))
+    write_deltalake(ledger.path("silver.quarantine"), older.drop_columns([*SENDER]))
     log.put([record("views", body_of("views", 7, watch_ms="x"))])
-    run(settings, spark, log)
-    (row,) = ledger.read("silver.quarantine").to_pylist()
-    assert (row["reasons"], row["producer_id"], row["producer_seq"]) == (["wrong_type:watch_ms"], "app-1", 7)
+    ingest = run(settings, spark, log)
+    rows = ingest.lake().read("silver.quarantine").orderBy("ingest_seq").collect()
+    assert [tuple(each[name] for name in SENDER) for each in rows] == [(None, None, None), ("app-1", 1, 7)]
+    assert ledger.read("silver.quarantine").num_rows == 2
 
 
 def test_lost_books_are_written_again_batch_after_batch(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
