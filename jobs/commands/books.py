@@ -1,11 +1,15 @@
 """`reelhouse books`: what became of every record received, and whether it adds up."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jobs.lake.errors import BooksError
+from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
+
+if TYPE_CHECKING:
+    from jobs.serve.books import Asked
 
 PANEL = "Events in"
 RANGES = ("topic", "part", "offsets", "received", "accepted", "duplicate", "quarantined", "erased")
@@ -13,7 +17,10 @@ TOTALS = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict
 AGAIN = ("topic", "part", "offsets", "quarantined", "replayed", "undone")
 REASONS = ("topic", "reason", "records")
 STREAMS = ("topic", "source", "complete until", "waits for", "topic until")
-UNSTORED = "producer sequences: lost and repeated counts are not stored, so nothing is said of them"
+PRODUCERS = ("producer", "epoch", "received", "refused", "repeated", "lost", "numbers", "missing")
+UNNUMBERED = ("topic", "source", "received")
+SHOWN_PRODUCERS, SHOWN_GAPS = 20, 3
+Lines = list[dict[str, Any]]
 
 
 def register(app: typer.Typer) -> None:
@@ -36,33 +43,51 @@ def books(
     Batches that touch the bounds are shown whole; a day is the UTC day on which a batch was booked. Exit code 3, with
     the line named, when anything does not add up or a range does not follow on.
 
+    Of all that was ever received it also says by producer and epoch which of its numbers came again and which are
+    missing; they run over all topics, so not where a topic, a partition or bounds are asked for.
+
     Example: reelhouse books --topic views --from 2026-11-27
     """
     from jobs.serve.asked import lake_settings
     from jobs.serve.books import Asked, book_ranges, streams, totals
 
     settings = lake_settings()
-    ranges = book_ranges(settings, Asked(topic, partition, first, last))
+    asked = Asked(topic, partition, first, last)
+    ranges = book_ranges(settings, asked)
     sums, said = totals(ranges), streams(settings, topic)
-    (_print_json if format is Format.json else _print)(ranges, sums, said)
+    if format is Format.json:
+        _print_json({"range": ranges, "total": sums, "stream": said} | _of_producers(settings, asked))
+    else:
+        _print(ranges, sums, said)
+        _print_producers(settings, asked)
+        _print_verdict(ranges, sums)
     off = [f"{_place(line)}: {line['problem']}" for line in ranges if not line["balanced"]]
     if off:
         raise BooksError(f"{len(off)} lines do not balance: {' | '.join(off)}; see docs/runbooks/books.md")
 
 
-def _print_json(ranges: list[dict[str, Any]], sums: list[dict[str, Any]], said: list[dict[str, Any]]) -> None:
-    """One array; `part` tells range, total and stream apart."""
+def _of_producers(settings: Settings, asked: "Asked") -> dict[str, Lines]:
+    """What is said of producers' numbers: nothing where only some of the records are asked for."""
+    from jobs.serve.sequences import sequences, unnumbered
+
+    if not asked.is_of_all:
+        return {}
+    return {"sequence": sequences(settings), "unnumbered": unnumbered(settings)}
+
+
+def _print_json(parts: dict[str, Lines]) -> None:
+    """One array; `part` tells range, total, stream, sequence and unnumbered apart."""
     from jobs.serve.books import RANGE, STREAM
     from jobs.serve.printing import print_rows
+    from jobs.serve.sequences import SEQUENCE
 
-    columns = ("part", *RANGE, *(name for name in STREAM if name not in RANGE))
-    parts = {"range": ranges, "total": sums, "stream": said}
-    rows = [{"part": part} | row for part, found in parts.items() for row in found]
-    print_rows([dict.fromkeys(columns) | row for row in rows], columns, "json")
+    names = dict.fromkeys(("part", *RANGE, *STREAM, *SEQUENCE))
+    rows = [names | {"part": part} | row for part, found in parts.items() for row in found]
+    print_rows(rows, tuple(names), "json")
 
 
-def _print(ranges: list[dict[str, Any]], sums: list[dict[str, Any]], said: list[dict[str, Any]]) -> None:
-    """The ranges that hold anything, the sums, the reasons, the streams, and the verdict."""
+def _print(ranges: Lines, sums: Lines, said: Lines) -> None:
+    """The ranges that hold anything, the sums, the reasons and the streams."""
     if not ranges:
         typer.echo("the books have no such line")
     shown = [line for line in ranges if line["offset_to"] > line["offset_from"] or line["lost"] or not line["balanced"]]
@@ -81,12 +106,42 @@ def _print(ranges: list[dict[str, Any]], sums: list[dict[str, Any]], said: list[
     _titled("complete strictly below, UTC, as the sources say", [_stream(line) for line in said], STREAMS)
     if not said:
         typer.echo("completeness: no source has said how far it is complete")
-    typer.echo(UNSTORED)
+
+
+def _print_producers(settings: Settings, asked: "Asked") -> None:
+    """Of each producer's numbers what came, came again and is missing; of many, only where something is."""
+    from jobs.serve.sequences import uncounted
+
+    parts = _of_producers(settings, asked)
+    if not parts:
+        typer.echo("producers' numbers run over all topics: `reelhouse books` without options tells of them")
+        return
+    found = parts["sequence"]
+    lines = [line for line in found if line["lost"] or line["repeated"]] if len(found) > SHOWN_PRODUCERS else found
+    _titled("by producer and epoch, over all topics", [_producer(line) for line in lines], PRODUCERS)
+    if len(lines) < len(found):
+        typer.echo(f"{len(found) - len(lines)} more epochs without loss or repetition: --format json")
+    _titled("no number, so loss and repetition are not told", parts["unnumbered"], UNNUMBERED)
+    if found:
+        repeated, lost = (sum(line[name] for line in found) for name in ("repeated", "lost"))
+        bare = min(lost, sum(line["received"] for line in parts["unnumbered"]))
+        perhaps = f" (up to {bare} may be among the records without a number)" if bare else ""
+        typer.echo(f"producers' numbers: {lost} lost between the first and last received{perhaps}, {repeated} repeated")
+    if (before := uncounted(settings)) is not None:
+        first, last = before
+        typer.echo(
+            f"producers' numbers: those of batches {first}–{last} are not counted, and may be told as lost; "
+            "`reelhouse repair ops.sequences` counts them"
+        )
+
+
+def _print_verdict(ranges: Lines, sums: Lines) -> None:
+    """That everything adds up, if it does."""
     if sums and all(line["balanced"] for line in sums):
         typer.echo(f"balanced: {len(ranges)} ranges, {sum(line['received'] for line in sums)} records")
 
 
-def _titled(title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+def _titled(title: str, rows: Lines, columns: tuple[str, ...]) -> None:
     """A table under its title, if it has rows."""
     from jobs.serve.printing import print_rows
 
@@ -99,6 +154,14 @@ def _range(line: dict[str, Any]) -> dict[str, Any]:
     """A range that fits on a terminal."""
     mark = "" if line["balanced"] else " !"
     return line | {"part": line["partition"], "offsets": f"{line['offset_from']}–{line['offset_to']}{mark}"}
+
+
+def _producer(line: dict[str, Any]) -> dict[str, Any]:
+    """A producer's epoch that fits on a terminal: its first gaps."""
+    gaps = [f"{first}" if first == last else f"{first}–{last}" for first, last in line["missing"]]
+    more = ["…"] if len(gaps) > SHOWN_GAPS else []
+    missing = ", ".join([*gaps[:SHOWN_GAPS], *more])
+    return line | {"numbers": f"{line['first_seq']}–{line['last_seq']}", "missing": missing}
 
 
 def _stream(line: dict[str, Any]) -> dict[str, Any]:

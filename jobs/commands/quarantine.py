@@ -20,7 +20,7 @@ MOVES = ("table", "row", "row_is", "measure", "old", "new", "by")
 SHOWN_ROWS = 8
 UNDONE = ("replay", "topic", "sent", "in_silver", "days", "undone")
 DESCRIBED = ("record", "came", "reasons", "remedy", "detail", "twin", "key", "value")
-SHOWN = ("reason", "topic", "v", "source", "first", "last", "records")
+SHOWN = ("reason", "topic", "v", "source", "producer", "first", "last", "records")
 app = typer.Typer(
     help="What was refused, why, and since when; `show` gives examples, `replay` mends, `undo` takes back.\n\n"
     "A record counts under each of its reasons.\n\nExample: reelhouse quarantine --reason missing --topic views"
@@ -38,7 +38,7 @@ def register(parent: typer.Typer) -> None:
 
 @app.callback(invoke_without_command=True)
 def quarantine(context: typer.Context, reason: Reason = "", topic: Topic = "", format: Rows = Format.table) -> None:
-    """Count refused records by reason, topic, contract version and source, with first and last arrival (UTC)."""
+    """Count refused records by reason, topic, contract version, source and producer, first and last arrival (UTC)."""
     if context.invoked_subcommand:
         if reason or topic or format is not Format.table:
             raise UsageError("options stand after the command: write `reelhouse quarantine show --reason R`")
@@ -217,7 +217,16 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
     """A row that fits on a narrow terminal: days without their hours, a reason that may break before its field."""
     days = {name: f"{row[f'{name}_seen']:%m-%d}" for name in ("first", "last")}
     reason = row["reason"].replace(":", ": ", 1)
-    return row | days | {"reason": reason, "v": row["contract_version"], "source": _plain(row["source"])}
+    return (
+        row
+        | days
+        | {
+            "reason": reason,
+            "v": row["contract_version"],
+            "source": _plain(row["source"]),
+            "producer": _plain(row["producer"]),
+        }
+    )
 
 
 def _described(row: dict[str, Any]) -> list[str]:
@@ -227,7 +236,7 @@ def _described(row: dict[str, Any]) -> list[str]:
     version = "?" if row["contract_version"] is None else row["contract_version"]
     return [
         f"{row['topic']}/{row['partition']} offset {row['offset']}, {row['kafka_time']:%Y-%m-%d %H:%M:%S} UTC",
-        f"batch {row['ingest_seq']}, v{version}, source {_plain(row['source']) or '?'}",
+        f"batch {row['ingest_seq']}, v{version}, source {_plain(row['source']) or '?'}, {_sender(row)}",
         ", ".join(row["reasons"]),
         "\n".join(row["remedies"]),
         _plain(row["detail"]),
@@ -235,6 +244,13 @@ def _described(row: dict[str, Any]) -> list[str]:
         f"{'none' if row['key_bytes'] is None else str(row['key_bytes']) + ' bytes'}; value {size}",
         row["value_masked"] or "",
     ]
+
+
+def _sender(row: dict[str, Any]) -> str:
+    """Who sent a record and under which number, in words."""
+    if row["producer"] is None:
+        return "producer ?"
+    return f"producer {_plain(row['producer'])} epoch {row['producer_epoch']} number {row['producer_seq']}"
 
 
 def _plain(text: str | None) -> str:

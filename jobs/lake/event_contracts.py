@@ -239,3 +239,9 @@ def _need(part: dict[str, Any], where: str) -> Need:
         return Need(tuple(part["if"]["properties"]["kind"]["enum"]), tuple(part["then"]["required"]))
     except KeyError as missing:
         raise ContractError(f"{where}: allOf: if/then without {missing}; only kinds may require fields") from missing
+
+
+def producer_field(schemas_dir: Path) -> EventField:
+    """What every event's body says of who sent it, whatever its topic."""
+    newest = event_contract("control", versions("control", schemas_dir)[-1], schemas_dir)
+    return next(field for field in newest.fields if field.name == "producer")

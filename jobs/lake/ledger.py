@@ -108,6 +108,10 @@ class Ledger:
         delta = self.open(table)
         return self._rows(delta, self.schema(table), None, None), delta.version()
 
+    def widen(self, table: str) -> None:
+        """Give a table the columns that its contract has got since it was made, for who writes it otherwise."""
+        self._widened(table)
+
     def _append_once(self, table: str, data: "pa.Table", app: str | None, version: int | None) -> bool:
         from deltalake import CommitProperties, Transaction, write_deltalake
 

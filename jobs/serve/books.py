@@ -40,6 +40,11 @@ class Asked:
     first: str = ""
     last: str = ""
 
+    @property
+    def is_of_all(self) -> bool:
+        """Whether nothing is left out."""
+        return self == Asked()
+
     def fits(self) -> Callable[[Line], bool]:
         """Whether a line is asked for; UsageError for bounds that cannot be read, or run backwards."""
         bounds = [_bound("--from", self.first, self.topic), _bound("--to", self.last, self.topic)]

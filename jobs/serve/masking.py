@@ -7,7 +7,7 @@ characters are spelled out.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,6 +68,11 @@ def safe_source(source: str | None) -> str | None:
     if source is None or SOURCE.fullmatch(source):
         return source
     return _hidden(source.encode())[:LONGEST_SOURCE]
+
+
+def safe_producer(name: str | None, good: Collection[str]) -> str | None:
+    """A producer's name as it is, if a good record bears it; else only its form."""
+    return name if name is None or name in good else _hidden(name.encode())[:LONGEST_SOURCE]
 
 
 def safe_reason(reason: str, names: set[str]) -> str:

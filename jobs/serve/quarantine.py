@@ -11,30 +11,38 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.reasons import reasons, remedy_of
 from jobs.lake.settings import Settings
 from jobs.serve.asked import check_topic, quoted
-from jobs.serve.masking import FREE_NAMED, UNKNOWN_FIELD, masked, safe_source, words_of
+from jobs.serve.masking import FREE_NAMED, UNKNOWN_FIELD, masked, safe_producer, safe_source, words_of
 from jobs.serve.query import answer
+from jobs.serve.sequences import good_producers
 
-OVERVIEW = ("reason", "topic", "contract_version", "source", "first_seen", "last_seen", "records")
+OVERVIEW = ("reason", "topic", "contract_version", "source", "producer", "first_seen", "last_seen", "records")
 EXAMPLE = ("topic", "partition", "offset", "kafka_time", "ingest_seq", "reasons", "detail", "twin", "contract_version",
-           "source", "event_id", "remedies", "key_bytes", "value_bytes", "value_masked")  # fmt: skip
+           "source", "producer", "producer_epoch", "producer_seq", "event_id", "remedies", "key_bytes", "value_bytes",
+           "value_masked")  # fmt: skip
+PRODUCER = "producer_id"
 Place = tuple[str, int, int]  # topic id, partition, offset
 
 
 def overview(settings: Settings, reason: str = "", topic: str = "") -> list[dict[str, Any]]:
-    """Refused records by reason, topic, contract version and source (OVERVIEW), most first; times in UTC.
+    """Refused records by reason, topic, contract version, source and producer (OVERVIEW), most first; times in UTC.
 
     A record counts once under each of its reasons. A `reason` without its field stands for all fields. A source of no
-    kind we know is masked; two that look alike then stand in rows of their own.
+    kind we know is masked, and a producer of whom nothing but refused records came; two that look alike then stand in
+    rows of their own. The producer is null where it is not stored.
     UsageError for a topic that is none, and for a reason that nothing was refused for and that is no word of ours.
     """
     check_topic(settings, topic)
     query = f"""
         {_told(settings)}
         SELECT reason, topic, schema_version AS contract_version, source_uri AS source,
-               min(kafka_time) AS first_seen, max(kafka_time) AS last_seen, count(*) AS records
+               producer_id AS producer, min(kafka_time) AS first_seen, max(kafka_time) AS last_seen, count(*) AS records
         FROM told WHERE {_wanted(reason, topic)}
-        GROUP BY ALL ORDER BY records DESC, reason, topic, contract_version, source"""  # noqa: S608 (quoted below)
-    rows = [row | {"source": safe_source(row["source"])} for row in _rows(settings, query)]
+        GROUP BY ALL ORDER BY records DESC, reason, topic, contract_version, source, producer"""  # noqa: S608 (quoted below)
+    good = good_producers(settings)
+    rows = [
+        row | {"source": safe_source(row["source"]), "producer": safe_producer(row["producer"], good)}
+        for row in _rows(settings, query)
+    ]
     return rows or _nothing(settings, reason)
 
 
@@ -60,9 +68,9 @@ def examples(settings: Settings, reason: str = "", topic: str = "", limit: int =
         WHERE {_wanted(reason, topic)}
         QUALIFY row_number() OVER (PARTITION BY kafka_topic_id, kafka_partition, kafka_offset) = 1
         ORDER BY kafka_time DESC, topic, kafka_partition, kafka_offset DESC LIMIT {int(limit)}"""  # noqa: S608
-    rows = _rows(settings, query)
+    rows, good = _rows(settings, query), good_producers(settings)
     bytes_at = received(Ledger(settings), rows)
-    return [_example(settings, row, bytes_at.get(_place(row))) for row in rows] or _nothing(settings, reason)
+    return [_example(settings, row, bytes_at.get(_place(row)), good) for row in rows] or _nothing(settings, reason)
 
 
 def received(ledger: Ledger, rows: list[dict[str, Any]]) -> dict[Place, tuple[bytes | None, bytes | None]]:
@@ -79,9 +87,10 @@ def received(ledger: Ledger, rows: list[dict[str, Any]]) -> dict[Place, tuple[by
 
 
 def _example(
-    settings: Settings, row: Mapping[str, Any], found: tuple[bytes | None, bytes | None] | None
+    settings: Settings, row: Mapping[str, Any], found: tuple[bytes | None, bytes | None] | None, good: set[str]
 ) -> dict[str, Any]:
     key, value = found or (None, None)
+    sender = _sender(settings, value)
     told = {
         "topic": row["topic"],
         "partition": row["kafka_partition"],
@@ -89,12 +98,26 @@ def _example(
         "reasons": row["all_reasons"],
         "contract_version": row["schema_version"],
         "source": safe_source(row["source_uri"]),
+        "producer": safe_producer(sender.get("producer_id"), good),
+        "producer_epoch": sender.get("producer_epoch"),
+        "producer_seq": sender.get("producer_seq"),
         "remedies": list(dict.fromkeys(remedy_of(reason) for reason in row["all_reasons"])),
         "key_bytes": None if key is None else len(key),
         "value_bytes": None if value is None else len(value),
         "value_masked": None if value is None else masked(value, words_of([row["topic"]], settings.schemas_dir)),
     }
     return {name: told[name] if name in told else row[name] for name in EXAMPLE}
+
+
+def _sender(settings: Settings, value: bytes | None) -> dict[str, Any]:
+    """Who sent a record and under which number, by its bytes; empty where they do not say."""
+    import pyarrow as pa
+
+    from jobs.definitions.events.numbered import numbered
+    from jobs.lake.event_contracts import producer_field
+
+    told = numbered(pa.array([value], pa.binary()), producer_field(settings.schemas_dir)).to_pylist()
+    return dict(told[0]) if told else {}
 
 
 def _place(row: Mapping[str, Any]) -> Place:
@@ -106,9 +129,17 @@ def _told(settings: Settings) -> str:
     names = words_of(all_topics(settings.schemas_dir), settings.schemas_dir).names | {"body"}
     known = ", ".join(quoted(FREE_NAMED + name) for name in sorted(names))
     return f"""
-        WITH each AS (SELECT * EXCLUDE (reasons), unnest(reasons) AS said FROM {QUARANTINE}),
+        WITH each AS (SELECT * EXCLUDE (reasons), unnest(reasons) AS said{_unnamed(settings)} FROM {QUARANTINE}),
         told AS (SELECT DISTINCT * EXCLUDE (said), CASE WHEN starts_with(said, {quoted(FREE_NAMED)})
                  AND said NOT IN ({known}) THEN {quoted(UNKNOWN_FIELD)} ELSE said END AS reason FROM each)"""  # noqa: S608
+
+
+def _unnamed(settings: Settings) -> str:
+    """SQL: the producer as nobody, in a lake whose table has no such column yet."""
+    ledger = Ledger(settings)
+    if not ledger.exists(QUARANTINE) or PRODUCER in {field.name for field in ledger.open(QUARANTINE).schema().fields}:
+        return ""
+    return f", NULL::VARCHAR AS {PRODUCER}"
 
 
 def _wanted(reason: str, topic: str) -> str:

@@ -42,4 +42,7 @@ def refused_for(reason: str, detail: str, arrivals: DataFrame, topic: str, inges
         F.lit(None).cast("string").alias("source_uri"),
         "event_id",
         F.lit(ingest_seq).cast("bigint").alias("ingest_seq"),
+        F.lit(None).cast("string").alias("producer_id"),
+        F.lit(None).cast("bigint").alias("producer_epoch"),
+        F.lit(None).cast("bigint").alias("producer_seq"),
     )

@@ -12,7 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
 from jobs.drills.outages import no_room, noise
@@ -26,10 +28,13 @@ from jobs.lake.ingest.planning import Plan, plan
 from jobs.lake.ingest.progress import progress
 from jobs.lake.ingest.steps import Done
 from jobs.lake.leases import Lease
+from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
+from jobs.serve.sequences import sequences, unnumbered
 from tests.lake.logs import NOON, Log, Record, body_of, micros, record
 
 SILVER = ("silver.views", "silver.orders", "silver.users", "silver.quarantine")
+SENDER = ("producer_id", "producer_epoch", "producer_seq")
 COUNTED = ("received", "accepted", "duplicate", "quarantined")
 
 
@@ -65,8 +70,9 @@ def run(settings: Settings, spark: SparkSession, log: Log, **options: int) -> In
 
 
 def digests(ingest: Ingest) -> dict[str, str]:
-    """What silver holds, and the books' sums."""
-    found = {table: digest_of(ingest.lake(), table) for table in SILVER}
+    """What silver holds, the books' sums, and which numbers were received."""
+    told = {"numbers": str(sequences(ingest.settings)), "without": str(unnumbered(ingest.settings))}
+    found = told | {table: digest_of(ingest.lake(), table) for table in SILVER}
     lines = ingest.ledger.read("ops.books").to_pylist()
     assert all(line["balanced"] for line in lines)
     return found | {fate: str(sum(line[fate] for line in lines)) for fate in COUNTED}
@@ -106,6 +112,17 @@ def test_the_story_is_told_right(clean: tuple[dict[str, str], Ingest, Log]) -> N
     held = [(row.region, row.is_superseded, row.is_current, row.is_deleted) for row in rows]
     assert held == [("r0", False, False, False), ("r2", True, False, False), ("r3", False, False, False),
                     ("r1", False, False, False), (None, False, True, True)]  # fmt: skip
+
+
+def test_numbers_that_came_again_and_that_never_came_are_told_of_all_topics(
+    clean: tuple[dict[str, str], Ingest, Log],
+) -> None:
+    (line,) = sequences(clean[1].settings)
+    counts = {name: line[name] for name in ("producer", "epoch", "received", "refused", "repeated", "lost")}
+    # views 0–29, five of them twice, two refused, orders, users, a word on control; a tombstone has no body
+    assert counts == {"producer": "app-1", "epoch": 1, "received": 46, "refused": 2, "repeated": 5, "lost": 360}
+    assert line["missing"] == [[30, 99], [102, 199], [204, 299], [304, 399]]
+    assert unnumbered(clean[1].settings) == [{"topic": "users", "source": None, "received": 1}]
 
 
 def test_a_second_run_finds_nothing_and_needs_no_spark(clean: tuple[dict[str, str], Ingest, Log]) -> None:
@@ -212,6 +229,23 @@ def test_a_full_disk_ends_the_run_and_the_next_one_does_the_batch(
     assert ingest.ledger.read("bronze.events").num_rows == 1
     assert {fate: digests(run(settings, spark, log))[fate] for fate in COUNTED} == {
         "received": "150", "accepted": "150", "duplicate": "0", "quarantined": "0"}  # fmt: skip
+
+
+@pytest.mark.parametrize("small_run_rows", [0, 1], ids=["by Spark", "without Spark"])
+def test_quarantine_of_an_older_lake_gets_the_columns_it_lacks(
+    small_run_rows: int, settings: Settings, spark: SparkSession
+) -> None:
+    settings = settings.model_copy(update={"small_run_rows": small_run_rows})
+    ledger, log = Ledger(settings), Log()
+    place = {"topic": "views", "kafka_topic_id": "before", "kafka_partition": 0, "kafka_offset": 1, "kafka_time": NOON}
+    row = place | {"reasons": ["malformed_json"], "ingest_seq": -1}
+    older = pa.Table.from_pylist([row], ledger.schema("silver.quarantine"))
+    write_deltalake(ledger.path("silver.quarantine"), older.drop_columns([*SENDER]))
+    log.put([record("views", body_of("views", 7, watch_ms="x"))])
+    ingest = run(settings, spark, log)
+    rows = ingest.lake().read("silver.quarantine").orderBy("ingest_seq").collect()
+    assert [tuple(each[name] for name in SENDER) for each in rows] == [(None, None, None), ("app-1", 1, 7)]
+    assert ledger.read("silver.quarantine").num_rows == 2
 
 
 def test_lost_books_are_written_again_batch_after_batch(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

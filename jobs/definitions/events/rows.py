@@ -13,6 +13,7 @@ from jobs.definitions.events.judging import reasons
 from jobs.definitions.local_time import local_date
 
 SHIFT_UNIT = 1000  # µs in a millisecond
+LONGEST_ID = 128  # letters that the contract gives a producer's name
 
 
 def taken(readings: DataFrame, form: Form, pseudonym: Pseudonym) -> DataFrame:
@@ -124,4 +125,7 @@ def refused(readings: DataFrame, form: Form) -> DataFrame:
         "source_uri",
         F.when(F.col("id_date").isNotNull(), F.col("body.event_id")).alias("event_id"),
         "ingest_seq",
+        F.when(F.length("body.producer.id") <= LONGEST_ID, F.col("body.producer.id")).alias("producer_id"),
+        F.col("body.producer.epoch").alias("producer_epoch"),
+        F.col("body.producer.seq").alias("producer_seq"),
     )

@@ -9,8 +9,10 @@ from jobs.drills.chance.sandbox import Sandbox
 from jobs.drills.evidence import books, off_balance, refused, rows
 from jobs.drills.report import Report
 from jobs.lake.ledger import Ledger
+from jobs.lake.remaking.from_arrivals import due
 from jobs.lake.settings import Settings
 from jobs.serve.books import Asked, book_ranges
+from jobs.serve.sequences import sequences
 
 SILVER = ("silver.views", "silver.likes", "silver.orders", "silver.users")
 COMPARED = (*SILVER, "silver.quarantine")
@@ -48,6 +50,8 @@ def judge(sandbox: Sandbox, report: Report) -> Counts:
     report.equal("rows of silver too many", 0, more)
     aside = {place: fate for place, fate in truth.items() if fate not in (ACCEPTED, DUPLICATE)}
     report.equal("records with another fate than they should have", {}, off(aside, refused(sandbox.settings)))
+    uncounted = [batch for batch, *_ in due(Ledger(sandbox.settings))]
+    report.equal("batches whose producers' numbers are not counted whole", [], uncounted)
     received = sum(n for (*_, what), n in booked.items() if what == "received")
     return Counts(len(truth), len(lost), more, abs(len(truth) - received))
 
@@ -61,6 +65,8 @@ def compare(sandbox: Sandbox, report: Report) -> None:
         {table: rows(sandbox.settings, table) for table in COMPARED},
     )
     report.equal("tables of silver that differ from an undisturbed run's", {}, silver)
+    numbers = [str(sequences(each.settings)) for each in (clean, sandbox)]
+    report.equal("producers' numbers, lost and repeated", *numbers)
     gold = changes(clean.seen(), sandbox.seen())
     report.equal("published tables that differ from an undisturbed run's", {}, gold)
 

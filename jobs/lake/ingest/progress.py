@@ -14,6 +14,7 @@ BOOKS = "ops.books"
 BRONZE = "bronze.events"
 QUARANTINE = "silver.quarantine"
 TOUCHED = "ops.touched"
+SEQUENCES = "ops.sequences"
 NOTHING = -1
 
 

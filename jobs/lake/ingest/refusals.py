@@ -41,6 +41,7 @@ def write_quarantine(batch: Batch, contests: dict[str, Contest], missing: dict[s
             parts.append(quarantine.retracted(batch.retracted[topic].arrivals, topic=topic, ingest_seq=batch.seq))
     if not parts:
         return
+    batch.ledger.widen(QUARANTINE)
     rows = reduce(lambda one, other: one.unionByName(other), parts).where(F.size("reasons") > 0)
     if batch.retracted:
         replace(batch, rows)

@@ -17,6 +17,7 @@ from jobs.lake.ingest.forms import OUTPUTS
 from jobs.lake.ingest.ids import ids_of
 from jobs.lake.ingest.refusals import write_quarantine
 from jobs.lake.ingest.retracting import retracted
+from jobs.lake.ingest.sequences import write_sequences
 from jobs.lake.ingest.writing import write_entities, write_facts
 from jobs.lake.kill_points import reach
 from jobs.lake.topics import CONTROL, ENTITIES, FACTS
@@ -90,12 +91,13 @@ def missing(batch: Batch, accounts: Accounts) -> dict[str, int]:
 def close(
     batch: Batch, accounts: Accounts, said: list[Statement], at: datetime, still_ours: Callable[[], None]
 ) -> Done:
-    """Write the ledger: touched days, watermarks, and last the books."""
+    """Write the ledger: touched days, watermarks, producers' numbers, and last the books."""
     add_quarantined(batch, accounts)
     touched = write_touched(batch, accounts, at)
     reach("ingest.after_touched")
     write_watermarks(batch, said, at)
     reach("ingest.after_watermarks")
+    write_sequences(batch, at, is_any_refused=any(accounts.quarantined.values()))
     still_ours()
     reach("ingest.before_books")
     books = write_books(batch, accounts, at)

@@ -175,16 +175,30 @@ def test_streams_tell_the_last_word_reached_and_the_one_that_waits(lake: Lake) -
     assert streams(settings, "likes") == []
 
 
-def test_the_command_prints_ranges_totals_reasons_streams_and_what_is_not_stored(lake: Lake) -> None:
-    lake(*GOOD, said=(said(0, "app", 1, is_final=True),))
+def test_the_command_prints_ranges_totals_reasons_streams_and_producers(lake: Lake) -> None:
+    settings = lake(*GOOD, said=(said(0, "app", 1, is_final=True),))
+    runs = [{"producer_id": "ios", "producer_epoch": 1, "first_seq": at, "last_seq": at + 4} for at in (0, 10)]
+    runs += [{"topic": "likes", "source_uri": "app:u-Canary"}]
+    counts = {"record_count": 6, "refused_count": 0, "recorded_at": AT}
+    Ledger(settings).append("ops.sequences", [each | counts | {"ingest_seq": 0} for each in runs])
     printed = CliRunner().invoke(build_app(), ["books"])
     assert printed.exit_code == 0, printed.output
     for words in ("35–40", "missing:scene", "5 offsets before it were lost to retention", "2026-06-08 02:00 (final)",
-                  "producer sequences: lost and repeated counts are not stored", "balanced: 3 ranges, 38"):  # fmt: skip
+                  "5–9", "5 lost between the first and last received (up to 5 may be", "2 repeated",
+                  "balanced: 3 ranges, 38"):  # fmt: skip
         assert words in printed.output
     assert "Canary" not in printed.output
     rows = json.loads(CliRunner().invoke(build_app(), ["books", "--topic", "views", "--format", "json"]).output)
     assert [row["part"] for row in rows] == ["range", "range", "total", "stream"]
+    (ios,) = (row for row in rows_of_all() if row["part"] == "sequence")
+    told = {name: ios[name] for name in ("producer", "epoch", "received", "repeated", "lost", "missing")}
+    assert told == {"producer": "ios", "epoch": 1, "received": 12, "repeated": 2, "lost": 5, "missing": [[5, 9]]}
+
+
+def rows_of_all() -> list[dict[str, Any]]:
+    """All parts, as JSON."""
+    found = CliRunner().invoke(build_app(), ["books", "--format", "json"])
+    return list(json.loads(found.output))
 
 
 def test_an_empty_lake_has_no_books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

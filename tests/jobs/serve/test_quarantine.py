@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import write_deltalake
 from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
@@ -17,6 +18,7 @@ from jobs.serve.quarantine import count, examples, overview
 
 AT = datetime(2026, 6, 8, 1, tzinfo=UTC)
 RAW = "u-Canary-7351"
+SENT = b'{"producer":{"id":"%s","epoch":2,"seq":7},"kind":"play","user_id":"u1"'
 FIELDS = b'{"kind":"play","user_id":"%s","scene":"live"' % RAW.encode()
 RECORDS: list[tuple[str, list[str], bytes | None]] = [
     ("views", ["malformed_json"], FIELDS[:-9]),
@@ -27,6 +29,8 @@ RECORDS: list[tuple[str, list[str], bytes | None]] = [
         [f"duplicate_field:{RAW}", f"duplicate_field:{RAW}-b"],
         b'{"%s":1,"%s":2}' % (RAW.encode(), RAW.encode()),
     ),
+    ("likes", ["missing:region"], SENT % b"ios-1a2b" + b"}"),
+    ("likes", ["malformed_json"], SENT % RAW.encode()),
     ("likes", ["tombstone"], None),
     ("likes", ["conflict"], FIELDS + b"}"),
 ]
@@ -46,20 +50,52 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             "twin": {"partition": 0, "offset": 1} if is_conflict else None,
             "schema_version": None if is_conflict else 1, "event_id": None,
             "source_uri": f"app:{RAW}" if topic == "likes" else "app:ios",
+            "producer_id": {"missing:region": "ios-1a2b", "malformed_json": RAW}.get(reasons[0]),
         })  # fmt: skip
         landed.append({
             "topic": topic, "topic_id": f"id-{topic}", "partition": 0, "offset": number, "kafka_time": time,
             "key": RAW.encode(), "value": value, "headers": [], "ingest_seq": 3, "received_date": time.date(),
         })  # fmt: skip
     Ledger(made).append("silver.quarantine", refused)
+    Ledger(made).append("ops.sequences", [sent("ios-1a2b", 9), sent(RAW, 0)])
     Ledger(made).append("bronze.events", landed[:-1])
     return made
+
+
+def sent(producer: str, good: int) -> dict[str, Any]:
+    """Numbers of a producer: so many good records, and one that was refused."""
+    return {
+        "ingest_seq": 3, "producer_id": producer, "producer_epoch": 2, "first_seq": 7, "last_seq": 7 + good,
+        "record_count": good + 1, "refused_count": 1, "recorded_at": AT,
+    }  # fmt: skip
+
+
+def test_records_are_counted_by_producer_and_shown_with_their_number(settings: Settings) -> None:
+    found = [(row["reason"], row["producer"]) for row in overview(settings, topic="likes")]
+    assert ("missing:region", "ios-1a2b") in found
+    assert ("malformed_json", "x-xxxxxx-9999") in found  # nothing good came of that name
+    (shown,) = examples(settings, "missing:region")
+    assert [shown[name] for name in ("producer", "producer_epoch", "producer_seq")] == ["ios-1a2b", 2, 7]
+    (torn,) = examples(settings, "malformed_json", "likes")  # read of its bytes
+    assert [torn[name] for name in ("producer", "producer_epoch", "producer_seq")] == ["x-xxxxxx-9999", 2, 7]
+    (tombstone,) = examples(settings, "tombstone")
+    assert tombstone["producer"] is None
+
+
+def test_a_lake_from_before_producers_were_stored_has_none(settings: Settings, tmp_path: Path) -> None:
+    older = Settings(home=tmp_path)
+    rows = Ledger(settings).read("silver.quarantine").drop_columns(["producer_id", "producer_epoch", "producer_seq"])
+    write_deltalake(Ledger(older).path("silver.quarantine"), rows)
+    assert {row["producer"] for row in overview(older)} == {None}
+    assert count(older) == len(RECORDS)
+    Ledger(older).widen("silver.quarantine")  # as ingest does before it adds to them
+    assert {row["producer"] for row in overview(older)} == {None}
 
 
 def test_records_count_under_each_reason_and_once_in_all(settings: Settings) -> None:
     found = {row["reason"]: row for row in overview(settings)}
     assert found["missing:video_id"] == {
-        "reason": "missing:video_id", "topic": "views", "contract_version": 1, "source": "app:ios",
+        "reason": "missing:video_id", "topic": "views", "contract_version": 1, "source": "app:ios", "producer": None,
         "first_seen": AT + timedelta(hours=1), "last_seen": AT + timedelta(hours=2), "records": 2,
     }  # fmt: skip
     assert found["duplicate_field:(unknown field)"]["records"] == 1
@@ -67,20 +103,25 @@ def test_records_count_under_each_reason_and_once_in_all(settings: Settings) -> 
 
 
 def test_a_reason_without_its_field_stands_for_all_fields(settings: Settings) -> None:
-    assert {row["reason"] for row in overview(settings, "missing")} == {"missing:video_id", "missing:watch_ms"}
-    assert count(settings, "missing") == 2
+    assert {row["reason"] for row in overview(settings, "missing", "views")} == {"missing:video_id", "missing:watch_ms"}
+    assert count(settings, "missing", "views") == 2
     assert [row["reason"] for row in overview(settings, "missing:watch_ms")] == ["missing:watch_ms"]
-    assert {row["reason"] for row in overview(settings, topic="likes")} == {"tombstone", "conflict"}
+    assert {row["reason"] for row in overview(settings, topic="likes")} == {
+        "tombstone",
+        "conflict",
+        "malformed_json",
+        "missing:region",
+    }
     assert overview(settings, "tombstone", "views") == []
 
 
 def test_examples_tell_all_reasons_place_twin_and_form(settings: Settings) -> None:
-    newest, *_ = examples(settings, "missing")
+    newest, *_ = examples(settings, "missing", "views")
     assert (newest["partition"], newest["offset"]) == (0, 2)
     assert newest["reasons"] == ["missing:video_id", "not_allowed:scene"]
     assert newest["value_masked"] == '{"kind":"play","user_id":"x-xxxxxx-9999","scene":"x-xxxxxx-9999"}'
     assert newest["key_bytes"] == len(RAW)
-    conflict, tombstone = examples(settings, topic="likes")
+    conflict, tombstone, *_ = examples(settings, topic="likes")
     assert conflict["twin"] == {"partition": 0, "offset": 1}
     assert conflict["value_masked"] is conflict["key_bytes"] is None
     assert tombstone["value_masked"] is None
@@ -120,7 +161,7 @@ def test_no_command_shows_a_raw_id(
     assert "7351" not in said.output
     if form == "json":
         rows: list[dict[str, Any]] = json.loads(said.output)
-        assert len(rows) == (len(RECORDS) if words else 7)
+        assert len(rows) == (len(RECORDS) if words else 9)
     else:
         assert "video_id" in said.output
         assert max(map(len, said.output.splitlines())) <= 80

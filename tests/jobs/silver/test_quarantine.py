@@ -54,6 +54,19 @@ def test_coordinates_are_kept_and_bytes_are_not(refused):
     assert "moon" not in str(refused[1])
 
 
+def test_who_sent_it_is_told_where_the_body_can_be_read(refused):
+    told = {n: (row.producer_id, row.producer_epoch, row.producer_seq) for n, row in refused.items()}
+    nobody = (None, None, None)
+    assert told == {
+        1: ("app-1", 1, 2),
+        2: nobody,
+        3: nobody,
+        4: ("app-1", 1, 5),
+        5: ("app-1", 1, 6),
+        6: ("app-1", 1, 7),
+    }
+
+
 def test_a_conflict_names_its_twin(spark):
     verdicts = spark.createDataFrame(
         [("conflict", "id-views", 0, 9, NOON, "e1", (0, 3)), ("first", "id-views", 0, 3, NOON, "e1", None)],

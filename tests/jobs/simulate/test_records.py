@@ -1,14 +1,23 @@
 """What goes wrong on the way is what the truth says, record by record."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
+import numpy as np
 import orjson
 import polars as pl
+import pyarrow as pa
 import pytest
 
+from jobs.definitions.events.numbered import numbered
+from jobs.lake.event_contracts import producer_field
+from jobs.lake.settings import ROOT
+from jobs.ops.sequences import build
+from jobs.serve.sequences import gaps_between
 from jobs.simulate.breakages import BREAKAGES
 from jobs.simulate.misbehaviour import PROFILES
 from jobs.simulate.period import MINUTE
+from jobs.simulate.records import PRODUCERS
 from tests.jobs.simulate.conftest import Told, named
 
 
@@ -117,3 +126,29 @@ def test_the_end_is_announced_for_each_topic_of_facts(wild: Told) -> None:
     assert [body["topic"] for body in control] == ["views", "likes", "orders"]
     end = wild.plan.period.end
     assert all(body["is_final"] and body["complete_until"] == end and body["offsets"] == [] for body in control)
+
+
+def test_numbers_that_are_missing_were_lost_by_their_producer_or_cannot_be_read(wild: Told) -> None:
+    values = pa.array(wild.records.filter(pl.col("topic") != "control")["value"].to_list(), pa.binary())
+    told = numbered(values, producer_field(ROOT / "schemas"))
+    runs = build(
+        told.append_column("is_refused", pa.array([False] * told.num_rows)),
+        {},
+        ingest_seq=0,
+        at=datetime(2026, 6, 8, tzinfo=UTC),
+    )
+    missing: set[tuple[int, int, int]] = set()
+    for place in {(run["producer_id"], run["producer_epoch"]) for run in runs}:
+        mine = [run for run in runs if (run["producer_id"], run["producer_epoch"]) == place]
+        bounds = [np.array([run[name] for run in mine]) for name in ("first_seq", "last_seq")]
+        _, _, gaps = gaps_between(*bounds)
+        shard = place[0].rsplit("-", 1)[-1]
+        producer = PRODUCERS if shard == "entities" else int(shard)
+        missing |= {(producer, place[1], seq) for first, last in gaps for seq in range(first, last + 1)}
+    events = wild.truth["events"].select("producer", "epoch", "seq", "fate", "breakage", "is_tombstone").rows()
+    lost = {tuple(place) for *place, fate, _, _ in events if fate == "lost"}
+    unread = {tuple(place) for *place, fate, broken, is_gone in events if broken or is_gone}
+    assert len(lost) > 20
+    assert lost <= missing
+    assert missing - lost <= unread
+    assert told.num_rows > 0.99 * len(values)
