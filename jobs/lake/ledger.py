@@ -108,6 +108,13 @@ class Ledger:
         delta = self.open(table)
         return self._rows(delta, self.schema(table), None, None), delta.version()
 
+    def widen(self, table: str) -> None:
+        """Give a table, if it is there, the columns that its contract has got since; old rows have null there."""
+        if self.exists(table):
+            for attempt in retrying():
+                with attempt:
+                    self._widened(table)
+
     def _append_once(self, table: str, data: "pa.Table", app: str | None, version: int | None) -> bool:
         from deltalake import CommitProperties, Transaction, write_deltalake
 

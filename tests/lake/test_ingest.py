@@ -27,6 +27,7 @@ from jobs.lake.ingest.progress import progress
 from jobs.lake.ingest.steps import Done
 from jobs.lake.leases import Lease
 from jobs.lake.settings import Settings
+from tests.lake.by_hour import by_hour
 from tests.lake.logs import NOON, Log, Record, body_of, micros, record
 
 SILVER = ("silver.views", "silver.orders", "silver.users", "silver.quarantine")
@@ -41,11 +42,13 @@ def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def story() -> list[Record]:
     """Facts with repeats, conflicts and broken ones; a user who moves, is corrected late, and is withdrawn."""
-    views = [record("views", body_of("views", n, user_id=f"u{n % 5}"), partition=n % 2) for n in range(30)]
+    views = [record("views", body_of("views", n, user_id=f"u{n % 5}", event_time=minutes_ago(20 * n)), partition=n % 2)
+             for n in range(30)]  # fmt: skip
     again = [replace(views[n], at=NOON + timedelta(minutes=1)) for n in (3, 4, 17)]
-    other = [record("views", body_of("views", n, user_id=f"u{n % 5}", watch_ms=7), partition=n % 2,
-                    at=NOON + timedelta(minutes=2)) for n in (3, 8)]  # fmt: skip
-    broken = [record("views", body_of("views", 100 + n, watch_ms="x"), partition=n) for n in range(2)]
+    other = [record("views", body_of("views", n, user_id=f"u{n % 5}", watch_ms=7, event_time=minutes_ago(200)),
+                    partition=n % 2, at=NOON + timedelta(minutes=2)) for n in (3, 8)]  # fmt: skip
+    broken = [record("views", body_of("views", 100 + n, watch_ms="x", event_time=minutes_ago(90 * n)), partition=n)
+              for n in range(2)]  # fmt: skip
     orders = [record("orders", body_of("orders", 200 + n, user_id=f"u{n}")) for n in range(4)]
     moves = [body_of("users", 300 + n, event_time=micros(NOON) - hours * 3_600_000_000, sent_time=micros(NOON),
                      region=f"r{n}") for n, hours in enumerate((5, 1, 3, 3))]  # fmt: skip
@@ -53,6 +56,11 @@ def story() -> list[Record]:
     gone = record("users", moves[0], value=None, headers=None, at=NOON + timedelta(minutes=3))
     word = record("control", body_of("control", 400, offsets=[{"partition": 0, "next_offset": 3}]))
     return [*views, *again, *other, *broken, *orders, *users, gone, word]
+
+
+def minutes_ago(minutes: int) -> int:
+    """So long before noon, as a body says it."""
+    return micros(NOON - timedelta(minutes=minutes))
 
 
 def run(settings: Settings, spark: SparkSession, log: Log, **options: int) -> Ingest:
@@ -65,10 +73,11 @@ def run(settings: Settings, spark: SparkSession, log: Log, **options: int) -> In
 
 
 def digests(ingest: Ingest) -> dict[str, str]:
-    """What silver holds, and the books' sums."""
+    """What silver holds, and the books' sums, by event hour too."""
     found = {table: digest_of(ingest.lake(), table) for table in SILVER}
     lines = ingest.ledger.read("ops.books").to_pylist()
     assert all(line["balanced"] for line in lines)
+    found["by hour"] = str(sorted(by_hour(ingest.ledger).items()))
     return found | {fate: str(sum(line[fate] for line in lines)) for fate in COUNTED}
 
 
@@ -165,6 +174,8 @@ def test_an_earlier_arrival_in_a_later_batch_takes_the_place(settings: Settings,
     assert [(row.kafka_partition, row.reasons, row.twin.partition) for row in refused] == [(1, ["conflict"], 0)]
     assert {fate: digests(ingest)[fate] for fate in COUNTED} == {
         "received": "3", "accepted": "2", "duplicate": "0", "quarantined": "1"}  # fmt: skip
+    assert {place[:3]: n for place, n in by_hour(ingest.ledger).items() if place[3] == "conflict"} == {
+        ("views", 1, "2026-11-20T04"): 1}  # fmt: skip
 
 
 def test_what_an_orphan_landed_under_our_number_is_what_the_batch_is(settings: Settings, spark: SparkSession) -> None:
