@@ -1,16 +1,23 @@
 """`reelhouse books`: what became of every record received, and whether it adds up."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jobs.lake.errors import BooksError
 from jobs.serve.printing import Format
 
+if TYPE_CHECKING:
+    from jobs.lake.settings import Settings
+    from jobs.serve.book_hours import ByHour
+    from jobs.serve.books import Asked
+
 PANEL = "Events in"
+SHOWN = 5
 RANGES = ("topic", "part", "offsets", "received", "accepted", "duplicate", "quarantined", "erased")
 TOTALS = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict", "erased", "lost", "ok")
 REASONS = ("topic", "reason", "records")
+HOURS = ("topic", "part", "hour", "received", "accepted", "duplicate", "conflict", "quarantined", "erased")
 STREAMS = ("topic", "source", "complete until", "waits for", "topic until")
 UNSTORED = "producer sequences: lost and repeated counts are not stored, so nothing is said of them"
 
@@ -25,12 +32,14 @@ def books(
     partition: Annotated[int | None, typer.Option("--partition", metavar="N", help="Only this partition.")] = None,
     first: Annotated[str, typer.Option("--from", metavar="OFFSET|DAY", help="First offset, or day of booking.")] = "",
     last: Annotated[str, typer.Option("--to", metavar="OFFSET|DAY", help="End offset (exclusive), or last day.")] = "",
+    by_hour: Annotated[bool, typer.Option("--by-hour", help="By the hour (UTC) in which events happened.")] = False,
     format: Annotated[Format, typer.Option("--format", help="Tables, or one array of JSON objects.")] = Format.table,
 ) -> None:
     """Print the books: received = accepted + duplicate + quarantined + erased, per topic, partition and range.
 
     Conflicts are among the quarantined. Batches that touch the bounds are shown whole; a day is the UTC day on which
     a batch was booked. Exit code 3, with the line named, when anything does not add up or a range does not follow on.
+    With --by-hour the batches so chosen are told by event hour; records that tell no time stand under none.
 
     Example: reelhouse books --topic views --from 2026-11-27
     """
@@ -38,12 +47,49 @@ def books(
     from jobs.serve.books import Asked, book_ranges, streams, totals
 
     settings = lake_settings()
+    if by_hour:
+        _by_hour(settings, Asked(topic, partition, first, last), format)
+        return
     ranges = book_ranges(settings, Asked(topic, partition, first, last))
     sums, said = totals(ranges), streams(settings, topic)
     (_print_json if format is Format.json else _print)(ranges, sums, said)
     off = [f"{_place(line)}: {line['problem']}" for line in ranges if not line["balanced"]]
     if off:
         raise BooksError(f"{len(off)} lines do not balance: {' | '.join(off)}; see docs/runbooks/books.md")
+
+
+def _by_hour(settings: "Settings", asked: "Asked", format: Format) -> None:
+    """Print the hours and their sums; BooksError that names the lines of the books to which they do not add up."""
+    from jobs.lake.hours import REMEDY
+    from jobs.serve.book_hours import HOUR, book_hours
+    from jobs.serve.printing import print_rows
+
+    told = book_hours(settings, asked)
+    if format is Format.json:
+        rows = [{"part": "hour"} | hour for hour in told.hours] + [{"part": "total"} | sums for sums in told.totals()]
+        columns = ("part", *HOUR)
+        print_rows([dict.fromkeys(columns) | row for row in rows], columns, "json")
+    else:
+        _print_hours(told)
+    if told.off:
+        more = f" | and {len(told.off) - SHOWN} more" if len(told.off) > SHOWN else ""
+        words = f"{len(told.off)} lines are not what their hours add up to: {' | '.join(told.off[:SHOWN])}{more}"
+        raise BooksError(f"{words}; {REMEDY}; see docs/runbooks/books.md")
+
+
+def _print_hours(told: "ByHour") -> None:
+    """The hours, their sums, the reasons, and the verdict."""
+    if not told.hours:
+        typer.echo("the books have no such hour")
+    hours = [hour | {"part": hour["partition"], "hour": _minute(hour["event_hour"]) or "none"} for hour in told.hours]
+    _titled("by event hour, UTC (none: no time can be read, of control, or erased)", hours, HOURS)
+    sums = told.totals()
+    _titled("by topic", sums, tuple(name for name in TOTALS if name not in ("lost", "ok")))
+    _print_reasons(sums)
+    if told.untold_batches:
+        typer.echo(f"{told.untold_batches} batches were booked before hours were, and are not among these")
+    if told.hours and not told.off:
+        typer.echo(f"balanced: {len(told.hours)} hours, {sum(line['received'] for line in sums)} records")
 
 
 def _print_json(ranges: list[dict[str, Any]], sums: list[dict[str, Any]], said: list[dict[str, Any]]) -> None:
@@ -64,12 +110,7 @@ def _print(ranges: list[dict[str, Any]], sums: list[dict[str, Any]], said: list[
     shown = [line for line in ranges if line["offset_to"] > line["offset_from"] or line["lost"] or not line["balanced"]]
     _titled("by range of offsets (end exclusive)", [_range(line) for line in shown], RANGES)
     _titled("by topic", [line | {"ok": "yes" if line["balanced"] else "NO"} for line in sums], TOTALS)
-    reasons = [
-        {"topic": line["topic"], "reason": reason, "records": n}
-        for line in sums
-        for reason, n in sorted(line["reasons"].items(), key=lambda each: (-each[1], each[0]))
-    ]
-    _titled("why quarantined (a record counts under each of its reasons)", reasons, REASONS)
+    _print_reasons(sums)
     for line in (each for each in ranges if each["lost"]):
         typer.echo(f"{_place(line)}: {line['lost']} offsets before it were lost to retention")
     _titled("complete strictly below, UTC, as the sources say", [_stream(line) for line in said], STREAMS)
@@ -78,6 +119,16 @@ def _print(ranges: list[dict[str, Any]], sums: list[dict[str, Any]], said: list[
     typer.echo(UNSTORED)
     if sums and all(line["balanced"] for line in sums):
         typer.echo(f"balanced: {len(ranges)} ranges, {sum(line['received'] for line in sums)} records")
+
+
+def _print_reasons(sums: list[dict[str, Any]]) -> None:
+    """Why records of each topic were refused, the commonest first."""
+    reasons = [
+        {"topic": line["topic"], "reason": reason, "records": n}
+        for line in sums
+        for reason, n in sorted(line["reasons"].items(), key=lambda each: (-each[1], each[0]))
+    ]
+    _titled("why quarantined (a record counts under each of its reasons)", reasons, REASONS)
 
 
 def _titled(title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:

@@ -21,7 +21,8 @@ def by_hour(ledger: Ledger) -> Hours:
     assert [hour for hour in hours if not any(hour[fate] for fate in FATES) and not hour["reason_counts"]] == []
     found: Counter[tuple[str, int, str, str]] = Counter()
     for line in hours:
-        for fate, n in [*((fate, line[fate]) for fate in FATES), *line["reason_counts"].items()]:
+        reasons = ((f"for {reason}", n) for reason, n in line["reason_counts"].items())
+        for fate, n in [*((fate, line[fate]) for fate in FATES), *reasons]:
             found[line["topic"], line["partition"], told(line["event_hour"]), fate] += n
     sums = {place: n for place, n in found.items() if n}
     assert {place: n for place, n in sums.items() if place[3] == "accepted" and place[0] != "control"} == rows(ledger)
