@@ -6,6 +6,7 @@ Kills are played in tests/drills/test_chance.py.
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
 from jobs.drills.outages import no_room, noise
+from jobs.lake.balance import refuse_difference
 from jobs.lake.clock import now
 from jobs.lake.digest import digest_of
 from jobs.lake.errors import LeaseError, TopicError
@@ -27,7 +30,7 @@ from jobs.lake.ingest.progress import progress
 from jobs.lake.ingest.steps import Done
 from jobs.lake.leases import Lease
 from jobs.lake.settings import Settings
-from tests.lake.by_hour import by_hour
+from tests.lake.by_hour import by_hour, told
 from tests.lake.logs import NOON, Log, Record, body_of, micros, record
 
 SILVER = ("silver.views", "silver.orders", "silver.users", "silver.quarantine")
@@ -176,6 +179,29 @@ def test_an_earlier_arrival_in_a_later_batch_takes_the_place(settings: Settings,
         "received": "3", "accepted": "2", "duplicate": "0", "quarantined": "1"}  # fmt: skip
     assert {place[:3]: n for place, n in by_hour(ingest.ledger).items() if place[3] == "conflict"} == {
         ("views", 1, "2026-11-20T04"): 1}  # fmt: skip
+
+
+@pytest.mark.parametrize("small_run_rows", [1, 0], ids=["without Spark", "by Spark"])
+def test_a_lake_from_before_hours_has_them_from_the_next_batch_on(
+    small_run_rows: int, settings: Settings, spark: SparkSession
+) -> None:
+    """Its quarantine tells no hours either, and the next batch takes back what the first had counted."""
+    log, asked = Log(), settings.model_copy(update={"small_run_rows": small_run_rows})
+    first = body_of("views", 1)
+    log.put([record("views", body_of("views", 2, watch_ms="x")), record("views", first)])
+    ledger = run(asked, spark, log).ledger
+    shutil.rmtree(ledger.path("ops.book_hours"))
+    older = ledger.read("silver.quarantine").drop_columns(["event_hour"])
+    write_deltalake(ledger.path("silver.quarantine"), older, mode="overwrite", schema_mode="overwrite")
+    earlier = record("views", first | {"watch_ms": 9}, at=NOON - timedelta(minutes=1))
+    log.put([earlier, record("views", body_of("views", 3, watch_ms="x", event_time=minutes_ago(90)))])
+    run(asked, spark, log)
+    hours = {(line["ingest_seq"], told(line["event_hour"])): line for line in ledger.read("ops.book_hours").to_pylist()}
+    assert {place: (line["accepted"], line["quarantined"], line["conflict"]) for place, line in hours.items()} == {
+        (1, "2026-11-20T04"): (0, 1, 1), (1, "2026-11-20T02"): (0, 1, 0)}  # fmt: skip
+    refused = ledger.read("silver.quarantine", ["event_hour"])["event_hour"].to_pylist()
+    assert sorted(map(told, refused)) == ["", "2026-11-20T02", "2026-11-20T04"]
+    refuse_difference(ledger, 0)
 
 
 def test_what_an_orphan_landed_under_our_number_is_what_the_batch_is(settings: Settings, spark: SparkSession) -> None:
