@@ -17,7 +17,7 @@ SHOWN = 5
 RANGES = ("topic", "part", "offsets", "received", "accepted", "duplicate", "quarantined", "erased")
 TOTALS = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict", "erased", "lost", "ok")
 REASONS = ("topic", "reason", "records")
-HOURS = ("topic", "part", "hour", "received", "accepted", "duplicate", "conflict", "quarantined", "erased")
+HOURS = ("topic", "part", "hour", "received", "accepted", "duplicate", "quarantined", "erased")
 STREAMS = ("topic", "source", "complete until", "waits for", "topic until")
 UNSTORED = "producer sequences: lost and repeated counts are not stored, so nothing is said of them"
 
