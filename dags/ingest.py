@@ -1,7 +1,7 @@
 """Bring views, likes, orders and entities from Kafka into bronze and silver.
 
 - **Reads** the Kafka topics views, likes, orders, users, videos, products, merchants, control
-- **Writes** bronze.events, silver.*, silver.quarantine, ops.books, ops.touched, ops.watermarks, ops.sequences
+- **Writes** bronze.events, silver.*, ops.book_hours, ops.books, ops.touched, ops.watermarks, ops.sequences
 - **On failure** unbalanced books or a re-created topic are never retried: docs/runbooks/ingest.md. A lost broker is.
 - **Skipped** means: nothing waits for release.
 """

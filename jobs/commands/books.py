@@ -9,13 +9,16 @@ from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
 if TYPE_CHECKING:
+    from jobs.serve.book_hours import ByHour
     from jobs.serve.books import Asked
 
 PANEL = "Events in"
+SHOWN = 5
 RANGES = ("topic", "part", "offsets", "received", "accepted", "duplicate", "quarantined", "erased")
 TOTALS = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict", "erased", "lost", "ok")
 AGAIN = ("topic", "part", "offsets", "quarantined", "replayed", "undone")
 REASONS = ("topic", "reason", "records")
+HOURS = ("topic", "part", "hour", "received", "accepted", "duplicate", "quarantined", "erased")
 STREAMS = ("topic", "source", "complete until", "waits for", "topic until")
 PRODUCERS = ("producer", "epoch", "received", "refused", "repeated", "lost", "numbers", "missing")
 UNNUMBERED = ("topic", "source", "received")
@@ -33,6 +36,7 @@ def books(
     partition: Annotated[int | None, typer.Option("--partition", metavar="N", help="Only this partition.")] = None,
     first: Annotated[str, typer.Option("--from", metavar="OFFSET|DAY", help="First offset, or day of booking.")] = "",
     last: Annotated[str, typer.Option("--to", metavar="OFFSET|DAY", help="End offset (exclusive), or last day.")] = "",
+    by_hour: Annotated[bool, typer.Option("--by-hour", help="By the hour (UTC) in which events happened.")] = False,
     format: Annotated[Format, typer.Option("--format", help="Tables, or one array of JSON objects.")] = Format.table,
 ) -> None:
     """Print the books: received = accepted + duplicate + quarantined + erased, per topic, partition and range.
@@ -41,7 +45,8 @@ def books(
     (`replayed`; of them `undone`: taken back): what was sent again is a record of its own, with a fate of its own.
 
     Batches that touch the bounds are shown whole; a day is the UTC day on which a batch was booked. Exit code 3, with
-    the line named, when anything does not add up or a range does not follow on.
+    the line named, when anything does not add up or a range does not follow on. With --by-hour the batches so chosen
+    are told by event hour; records that tell no time stand under none.
 
     Of all that was ever received it also says by producer and epoch which of its numbers came again and which are
     missing; they run over all topics, so not where a topic, a partition or bounds are asked for.
@@ -53,6 +58,9 @@ def books(
 
     settings = lake_settings()
     asked = Asked(topic, partition, first, last)
+    if by_hour:
+        _by_hour(settings, asked, format)
+        return
     ranges = book_ranges(settings, asked)
     sums, said = totals(ranges), streams(settings, topic)
     if format is Format.json:
@@ -75,6 +83,40 @@ def _of_producers(settings: Settings, asked: "Asked") -> dict[str, Lines]:
     return {"sequence": sequences(settings), "unnumbered": unnumbered(settings)}
 
 
+def _by_hour(settings: Settings, asked: "Asked", format: Format) -> None:
+    """Print the hours and their sums; BooksError that names the lines of the books to which they do not add up."""
+    from jobs.lake.hours import REMEDY
+    from jobs.serve.book_hours import HOUR, book_hours
+    from jobs.serve.printing import print_rows
+
+    told = book_hours(settings, asked)
+    if format is Format.json:
+        rows = [{"part": "hour"} | hour for hour in told.hours] + [{"part": "total"} | sums for sums in told.totals()]
+        columns = ("part", *HOUR)
+        print_rows([dict.fromkeys(columns) | row for row in rows], columns, "json")
+    else:
+        _print_hours(told)
+    if told.off:
+        more = f" | and {len(told.off) - SHOWN} more" if len(told.off) > SHOWN else ""
+        words = f"{len(told.off)} lines are not what their hours add up to: {' | '.join(told.off[:SHOWN])}{more}"
+        raise BooksError(f"{words}; {REMEDY}; see docs/runbooks/books.md")
+
+
+def _print_hours(told: "ByHour") -> None:
+    """The hours, their sums, the reasons, and the verdict."""
+    if not told.hours:
+        typer.echo("the books have no such hour")
+    hours = [hour | {"part": hour["partition"], "hour": _minute(hour["event_hour"]) or "none"} for hour in told.hours]
+    _titled("by event hour, UTC (none: no time can be read, of control, or erased)", hours, HOURS)
+    sums = told.totals()
+    _titled("by topic", sums, tuple(name for name in TOTALS if name not in ("lost", "ok")))
+    _print_reasons(sums)
+    if told.untold_batches:
+        typer.echo(f"{told.untold_batches} batches were booked before hours were, and are not among these")
+    if told.hours and not told.off:
+        typer.echo(f"balanced: {len(told.hours)} hours, {sum(line['received'] for line in sums)} records")
+
+
 def _print_json(parts: dict[str, Lines]) -> None:
     """One array; `part` tells range, total, stream, sequence and unnumbered apart."""
     from jobs.serve.books import RANGE, STREAM
@@ -93,12 +135,7 @@ def _print(ranges: Lines, sums: Lines, said: Lines) -> None:
     shown = [line for line in ranges if line["offset_to"] > line["offset_from"] or line["lost"] or not line["balanced"]]
     _titled("by range of offsets (end exclusive)", [_range(line) for line in shown], RANGES)
     _titled("by topic", [line | {"ok": "yes" if line["balanced"] else "NO"} for line in sums], TOTALS)
-    reasons = [
-        {"topic": line["topic"], "reason": reason, "records": n}
-        for line in sums
-        for reason, n in sorted(line["reasons"].items(), key=lambda each: (-each[1], each[0]))
-    ]
-    _titled("why quarantined (a record counts under each of its reasons)", reasons, REASONS)
+    _print_reasons(sums)
     again = [_range(line) for line in ranges if line["replayed"]]
     _titled("of the quarantined, sent again since by `reelhouse quarantine replay`", again, AGAIN)
     for line in (each for each in ranges if each["lost"]):
@@ -139,6 +176,16 @@ def _print_verdict(ranges: Lines, sums: Lines) -> None:
     """That everything adds up, if it does."""
     if sums and all(line["balanced"] for line in sums):
         typer.echo(f"balanced: {len(ranges)} ranges, {sum(line['received'] for line in sums)} records")
+
+
+def _print_reasons(sums: Lines) -> None:
+    """Why records of each topic were refused, the commonest first."""
+    reasons = [
+        {"topic": line["topic"], "reason": reason, "records": n}
+        for line in sums
+        for reason, n in sorted(line["reasons"].items(), key=lambda each: (-each[1], each[0]))
+    ]
+    _titled("why quarantined (a record counts under each of its reasons)", reasons, REASONS)
 
 
 def _titled(title: str, rows: Lines, columns: tuple[str, ...]) -> None:

@@ -9,7 +9,8 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 MINUTE = 60_000_000
-DAY = 24 * 60 * MINUTE
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
 SKEW_TOLERATED = 5 * MINUTE
 AHEAD_TOLERATED = 10 * MINUTE
 AGE_BELIEVED = 366 * DAY  # of a fact from a live source
@@ -41,6 +42,12 @@ def moment(text: Column) -> Column:
 def in_years(at: Column) -> Column:
     """The same; null beyond the years 1 to 9999."""
     return F.when(at.between(EARLIEST, LATEST), at)
+
+
+def utc_hour(at: Column) -> Column:
+    """The start of the UTC hour in which an instant lies; null for none, and beyond the years 1 to 9999."""
+    told = in_years(F.unix_micros(at))
+    return F.timestamp_micros(told - F.pmod(told, F.lit(HOUR)))
 
 
 def is_replay(source_uri: Column) -> Column:

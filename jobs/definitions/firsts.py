@@ -10,7 +10,7 @@ from jobs.definitions.arrival import by_arrival, nth_arrival, of_first
 
 PLACE = ("kafka_topic_id", "kafka_partition", "kafka_offset")
 ARRIVAL = ("event_id", "content_hash", *PLACE, "kafka_time")  # of a claim, what silver has in columns of these names
-CLAIM = (*ARRIVAL, "day", "subject", "is_new")
+CLAIM = (*ARRIVAL, "event_hour", "day", "subject", "is_new")
 
 
 def judged(claims: DataFrame) -> DataFrame:

@@ -9,6 +9,7 @@ from jobs.lake.digest import PER_RUN
 from jobs.lake.ingest.progress import QUARANTINE
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
+from jobs.serve.book_hours import book_hours
 from jobs.serve.books import Asked, book_ranges, totals
 from jobs.serve.tables import arrow_of
 
@@ -36,9 +37,10 @@ def books(settings: Settings) -> list[dict[str, Any]]:
 
 
 def off_balance(settings: Settings) -> list[str]:
-    """What is wrong with the books, line by line."""
+    """What is wrong with the books, line by line, and with what they say by event hour."""
     lines = book_ranges(settings, Asked())
-    return [f"{line['topic']}/{line['partition']}: {line['problem']}" for line in lines if not line["balanced"]]
+    off = [f"{line['topic']}/{line['partition']}: {line['problem']}" for line in lines if not line["balanced"]]
+    return [*off, *book_hours(settings, Asked()).off]
 
 
 def doubled(settings: Settings, topic: str) -> int:

@@ -1,4 +1,4 @@
-"""Whether the books balance: each line added up anew, each range beginning where the one before it ended.
+"""Whether the books balance: each line added up anew, by hour too, each range beginning where the one before ended.
 
 Nothing is taken on trust: `balanced`, as it was booked, is only one more thing that may be wrong.
 """
@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jobs.lake.errors import BooksError
-from jobs.lake.ingest.progress import BOOKS
+from jobs.lake.hours import LOST, REMEDY, differences, told_since
+from jobs.lake.ingest.progress import BOOKS, HOURS
 from jobs.lake.ledger import Ledger
 
-LOST = "lost_to_retention"  # stands among the reasons, though nothing was refused
 SHOWN = 5
+PAGE = "docs/runbooks/books.md"
 Line = dict[str, Any]
 Place = tuple[str, str, int]  # topic, topic id, partition
 
@@ -47,18 +48,28 @@ def problems(line: Mapping[str, Any], before: int | None) -> list[str]:
 
 
 def refuse_difference(ledger: Ledger, since: int) -> None:
-    """BooksError that names every line that is off, from batch `since` on.
+    """BooksError that names every line that is off, or that its hours do not add up to, from batch `since` on.
 
     A release passes the newest batch of the release before it: that batch has a line for every partition, so the first
     new line has one to follow on, and what lies before it was judged then.
     """
     import pyarrow.compute as pc
 
-    lines = ledger.read(BOOKS, filter=pc.field("ingest_seq") >= since).to_pylist(maps_as_pydicts="strict")
+    lines, hours = (
+        ledger.read(table, filter=pc.field("ingest_seq") >= since).to_pylist(maps_as_pydicts="strict")
+        for table in (BOOKS, HOURS)
+    )
     off = [f"{words_of(line)}: {line['problem']}" for line in judged(lines) if not line["balanced"]]
     if off:
-        more = f" | and {len(off) - SHOWN} more" if len(off) > SHOWN else ""
-        raise BooksError(f"{BOOKS}: {' | '.join(off[:SHOWN])}{more}. Nothing was released; see docs/runbooks/books.md")
+        raise BooksError(f"{BOOKS}: {first_of(off)}. Nothing was released; see {PAGE}")
+    if off := [f"{words_of(line)}: {wrong}" for line, wrong in differences(lines, hours, told_since(ledger))]:
+        raise BooksError(f"{HOURS}: {first_of(off)}. Nothing was released; {REMEDY}; see {PAGE}")
+
+
+def first_of(off: list[str]) -> str:
+    """The first lines that are off, and how many more there are."""
+    more = f" | and {len(off) - SHOWN} more" if len(off) > SHOWN else ""
+    return f"{' | '.join(off[:SHOWN])}{more}"
 
 
 def words_of(line: Mapping[str, Any]) -> str:

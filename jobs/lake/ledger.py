@@ -89,9 +89,14 @@ class Ledger:
         self._widened(table)
         commit_few(table, self.path(table), app, version, None, lambda commit: commit.replace_where(data, condition))
 
-    def replace(self, table: str, rows: Sequence[Row], *, on_version: int) -> None:
-        """Put `rows` in place of all rows, only if the table still is at `on_version`; else CommitFailedError."""
-        from deltalake import CommitProperties, write_deltalake
+    def replace(
+        self, table: str, rows: Sequence[Row], *, on_version: int, app: str | None = None, version: int | None = None
+    ) -> None:
+        """Put `rows` in place of all rows, only if the table still is at `on_version`; else CommitFailedError.
+
+        `app` and `version`: what the commit says is written, for a table that was made anew.
+        """
+        from deltalake import CommitProperties, Transaction, write_deltalake
         from deltalake.exceptions import CommitFailedError
 
         delta = self.open(table)
@@ -99,7 +104,8 @@ class Ledger:
             raise CommitFailedError(f"{table} is at version {delta.version()}, not {on_version}")
         data = self._conform(table, rows)
         # No retry inside the library: it would redo the commit on a version we never looked at.
-        properties = CommitProperties(max_commit_retries=0)
+        done = [Transaction(app, version)] if app is not None and version is not None else []
+        properties = CommitProperties(max_commit_retries=0, app_transactions=done)
         with damage_told(table):
             write_deltalake(delta, data, mode="overwrite", commit_properties=properties)
 
@@ -109,8 +115,11 @@ class Ledger:
         return self._rows(delta, self.schema(table), None, None), delta.version()
 
     def widen(self, table: str) -> None:
-        """Give a table the columns that its contract has got since it was made, for who writes it otherwise."""
-        self._widened(table)
+        """Give a table, if it is there, the columns that its contract has got since; old rows have null there."""
+        if self.exists(table):
+            for attempt in retrying():
+                with attempt:
+                    self._widened(table)
 
     def _append_once(self, table: str, data: "pa.Table", app: str | None, version: int | None) -> bool:
         from deltalake import CommitProperties, Transaction, write_deltalake

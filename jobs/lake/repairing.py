@@ -6,7 +6,7 @@ from typing import Any
 from jobs.lake.ailments import HISTORY, LANDED, UNDONE, Ailment, Kind, ailments_of
 from jobs.lake.aside import Mended
 from jobs.lake.ingest.landings import TABLE as LANDINGS
-from jobs.lake.ingest.progress import BOOKS, SEQUENCES
+from jobs.lake.ingest.progress import BOOKS, HOURS, SEQUENCES
 from jobs.lake.lost_commits import lost_commit_of
 from jobs.lake.mending import mend_log, refuse_the_rest
 from jobs.lake.settings import Settings
@@ -28,6 +28,9 @@ def mend(
         return mend_books(settings, run_id, opener, accept_loss=accept_loss)
     if table == SEQUENCES:
         return count_again(settings, hurt, run_id, opener)
+    if table == HOURS:
+        refuse_the_rest(hurt)
+        return mend_hours(settings, hurt, run_id, opener, accept_loss=accept_loss)
     found = hurt or lost_commit_of(settings, table)
     if not found:
         return mend_publication(settings, run_id) if table == HISTORY else None
@@ -50,6 +53,15 @@ def count_again(settings: Settings, hurt: list[Ailment], run_id: str, open_spark
 
     refuse_the_rest(hurt)
     return recount(settings, hurt, run_id, open_spark)
+
+
+def mend_hours(
+    settings: Settings, hurt: list[Ailment], run_id: str, open_spark: Opener, *, accept_loss: bool
+) -> Mended | None:
+    """Count hours of the books again that are hurt or gone; None when none are."""
+    from jobs.lake.remaking.hours_again import count_again
+
+    return count_again(settings, hurt, run_id, open_spark, accept_loss=accept_loss)
 
 
 def mend_publication(settings: Settings, run_id: str) -> Mended | None:

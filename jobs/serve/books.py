@@ -71,7 +71,7 @@ def book_ranges(settings: Settings, asked: Asked) -> list[Line]:
     """
     fit, ledger = asked.fits(), Ledger(settings)
     lines = ledger.read(BOOKS).to_pylist(maps_as_pydicts="strict")
-    _check(settings, asked, lines)
+    check_asked(settings, asked, lines)
     names = words_of(all_topics(settings.schemas_dir), settings.schemas_dir).names
     ranges: list[Line] = []
     again = sent_again(ledger)
@@ -193,7 +193,7 @@ def _refuse_backwards(first: int | date | None, last: int | date | None) -> None
         raise UsageError(f"--from {first} is not before --to {last}; exchange them")
 
 
-def _check(settings: Settings, asked: Asked, lines: list[Line]) -> None:
+def check_asked(settings: Settings, asked: Asked, lines: list[Line]) -> None:
     """UsageError, with what there is, for a topic without a contract or a partition that was never read."""
     check_topic(settings, asked.topic)
     parts = {line["partition"] for line in lines if asked.topic in ("", line["topic"])}

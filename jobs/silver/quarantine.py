@@ -22,13 +22,13 @@ def conflicts(verdicts: DataFrame, *, topic: str, ingest_seq: int) -> DataFrame:
 
 
 def retracted(arrivals: DataFrame, *, topic: str, ingest_seq: int) -> DataFrame:
-    """Arrivals of a replay that was taken back (PLACE, kafka_time, event_id) as rows of the table."""
+    """Arrivals of a replay that was taken back (PLACE, kafka_time, event_id, event_hour) as rows of the table."""
     twinless = arrivals.withColumn("twin", F.lit(None).cast("struct<partition:int,offset:bigint>"))
     return refused_for("retracted", "the replay that sent it was undone", twinless, topic, ingest_seq)
 
 
 def refused_for(reason: str, detail: str, arrivals: DataFrame, topic: str, ingest_seq: int) -> DataFrame:
-    """Arrivals with nothing wrong in themselves (PLACE, kafka_time, twin, event_id) as rows of the table."""
+    """Arrivals that are good in themselves (PLACE, kafka_time, twin, event_id, event_hour) as rows of the table."""
     return arrivals.select(
         F.lit(topic).alias("topic"),
         "kafka_topic_id",
@@ -41,6 +41,7 @@ def refused_for(reason: str, detail: str, arrivals: DataFrame, topic: str, inges
         F.lit(None).cast("int").alias("schema_version"),
         F.lit(None).cast("string").alias("source_uri"),
         "event_id",
+        "event_hour",
         F.lit(ingest_seq).cast("bigint").alias("ingest_seq"),
         F.lit(None).cast("string").alias("producer_id"),
         F.lit(None).cast("bigint").alias("producer_epoch"),

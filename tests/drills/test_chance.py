@@ -44,7 +44,7 @@ FIXED = {
     ),
     "killed in the ledger": (
         "poison=5~3 ingest@ingest.after_quarantine ingest@ingest.after_touched ingest@ingest.after_watermarks "
-        "ingest@ingest.before_books ingest@ingest.after_books"
+        "ingest@ingest.before_books ingest@ingest.after_book_hours ingest@ingest.after_books"
     ),
     "a process truly killed": "send=4~1 other=3~1 sigkill@ingest.after_views",
     "the engine is killed in the middle": "send=3~8 skew=2~5 starved@ingest.after_views",

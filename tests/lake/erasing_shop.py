@@ -16,9 +16,11 @@ from jobs.lake.digest import digest_of
 from jobs.lake.ingest.erasing import Asked, erase
 from jobs.lake.ingest.loop import Ingest
 from jobs.lake.kill_points import VARIABLE
+from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.upkeep.rounds import Round
-from tests.lake.logs import NOON, Log, Record, body_of, record
+from tests.lake.by_hour import Hours, by_hour
+from tests.lake.logs import NOON, Log, Record, body_of, micros, record
 
 WHO, OTHER = "u-who", "u-other"
 TABLES = ("silver.views", "silver.likes", "silver.orders", "silver.users")
@@ -28,7 +30,8 @@ FATES = ("accepted", "duplicate", "conflict", "quarantined", "erased")
 def view(number: int, user: str, *, hour: int = 0, **fields: Any) -> Record:
     """A view at an hour after noon."""
     at = NOON + timedelta(hours=hour)
-    return record("views", body_of("views", number, at=at, user_id=user, **fields), at=at, partition=number % 2)
+    told = {"event_time": micros(at - timedelta(minutes=number // 2 % 2)), **fields}  # in one event hour or another
+    return record("views", body_of("views", number, at=at, user_id=user, **told), at=at, partition=number % 2)
 
 
 @dataclass
@@ -66,11 +69,17 @@ class Shop:
         lake, ledger = run.lake(), run.ledger
         refused = ledger.read("silver.quarantine").to_pylist()
         places = {(row["topic"], row["kafka_partition"], row["kafka_offset"]): row["reasons"] for row in refused}
-        return {table: digest_of(lake, table) for table in TABLES} | {"refused": places, "books": self.books()}
+        tables = {table: digest_of(lake, table) for table in TABLES}
+        return tables | {"refused": places, "books": self.books(), "hours": self.hours()}
+
+    def hours(self) -> Hours:
+        """What the books say by event hour, of records that have one."""
+        return {place: n for place, n in by_hour(Ledger(self.settings)).items() if place[2]}
 
     def books(self) -> Counter[str]:
-        """The sums of all lines, each of which balances."""
-        lines = Ingest(self.settings, "t", now, lambda _: self.spark).ledger.read("ops.books").to_pylist()
+        """The sums of all lines, each of which balances, also with its hours."""
+        by_hour(Ledger(self.settings))
+        lines = Ledger(self.settings).read("ops.books").to_pylist()
         assert [line for line in lines if not line["balanced"]] == []
         sums = Counter({fate: sum(line[fate] or 0 for line in lines) for fate in FATES})
         reasons = Counter(dict.fromkeys((name for line in lines for name, _ in line["reason_counts"]), 0))

@@ -6,6 +6,7 @@ Kills are played in tests/drills/test_chance.py.
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -18,6 +19,7 @@ from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
 from jobs.drills.outages import no_room, noise
+from jobs.lake.balance import refuse_difference
 from jobs.lake.clock import now
 from jobs.lake.digest import digest_of
 from jobs.lake.errors import LeaseError, TopicError
@@ -31,6 +33,7 @@ from jobs.lake.leases import Lease
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.serve.sequences import sequences, unnumbered
+from tests.lake.by_hour import by_hour, told
 from tests.lake.logs import NOON, Log, Record, body_of, micros, record
 
 SILVER = ("silver.views", "silver.orders", "silver.users", "silver.quarantine")
@@ -46,11 +49,13 @@ def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def story() -> list[Record]:
     """Facts with repeats, conflicts and broken ones; a user who moves, is corrected late, and is withdrawn."""
-    views = [record("views", body_of("views", n, user_id=f"u{n % 5}"), partition=n % 2) for n in range(30)]
+    views = [record("views", body_of("views", n, user_id=f"u{n % 5}", event_time=minutes_ago(20 * n)), partition=n % 2)
+             for n in range(30)]  # fmt: skip
     again = [replace(views[n], at=NOON + timedelta(minutes=1)) for n in (3, 4, 17)]
-    other = [record("views", body_of("views", n, user_id=f"u{n % 5}", watch_ms=7), partition=n % 2,
-                    at=NOON + timedelta(minutes=2)) for n in (3, 8)]  # fmt: skip
-    broken = [record("views", body_of("views", 100 + n, watch_ms="x"), partition=n) for n in range(2)]
+    other = [record("views", body_of("views", n, user_id=f"u{n % 5}", watch_ms=7, event_time=minutes_ago(200)),
+                    partition=n % 2, at=NOON + timedelta(minutes=2)) for n in (3, 8)]  # fmt: skip
+    broken = [record("views", body_of("views", 100 + n, watch_ms="x", event_time=minutes_ago(90 * n)), partition=n)
+              for n in range(2)]  # fmt: skip
     orders = [record("orders", body_of("orders", 200 + n, user_id=f"u{n}")) for n in range(4)]
     moves = [body_of("users", 300 + n, event_time=micros(NOON) - hours * 3_600_000_000, sent_time=micros(NOON),
                      region=f"r{n}") for n, hours in enumerate((5, 1, 3, 3))]  # fmt: skip
@@ -58,6 +63,11 @@ def story() -> list[Record]:
     gone = record("users", moves[0], value=None, headers=None, at=NOON + timedelta(minutes=3))
     word = record("control", body_of("control", 400, offsets=[{"partition": 0, "next_offset": 3}]))
     return [*views, *again, *other, *broken, *orders, *users, gone, word]
+
+
+def minutes_ago(minutes: int) -> int:
+    """So long before noon, as a body says it."""
+    return micros(NOON - timedelta(minutes=minutes))
 
 
 def run(settings: Settings, spark: SparkSession, log: Log, **options: int) -> Ingest:
@@ -71,10 +81,11 @@ def run(settings: Settings, spark: SparkSession, log: Log, **options: int) -> In
 
 def digests(ingest: Ingest) -> dict[str, str]:
     """What silver holds, the books' sums, and which numbers were received."""
-    told = {"numbers": str(sequences(ingest.settings)), "without": str(unnumbered(ingest.settings))}
-    found = told | {table: digest_of(ingest.lake(), table) for table in SILVER}
+    numbers = {"numbers": str(sequences(ingest.settings)), "without": str(unnumbered(ingest.settings))}
+    found = numbers | {table: digest_of(ingest.lake(), table) for table in SILVER}
     lines = ingest.ledger.read("ops.books").to_pylist()
     assert all(line["balanced"] for line in lines)
+    found["by hour"] = str(sorted(by_hour(ingest.ledger).items()))
     return found | {fate: str(sum(line[fate] for line in lines)) for fate in COUNTED}
 
 
@@ -182,6 +193,31 @@ def test_an_earlier_arrival_in_a_later_batch_takes_the_place(settings: Settings,
     assert [(row.kafka_partition, row.reasons, row.twin.partition) for row in refused] == [(1, ["conflict"], 0)]
     assert {fate: digests(ingest)[fate] for fate in COUNTED} == {
         "received": "3", "accepted": "2", "duplicate": "0", "quarantined": "1"}  # fmt: skip
+    assert {place[:3]: n for place, n in by_hour(ingest.ledger).items() if place[3] == "conflict"} == {
+        ("views", 1, "2026-11-20T04"): 1}  # fmt: skip
+
+
+@pytest.mark.parametrize("small_run_rows", [1, 0], ids=["without Spark", "by Spark"])
+def test_a_lake_from_before_hours_has_them_from_the_next_batch_on(
+    small_run_rows: int, settings: Settings, spark: SparkSession
+) -> None:
+    """Its quarantine tells no hours either, and the next batch takes back what the first had counted."""
+    log, asked = Log(), settings.model_copy(update={"small_run_rows": small_run_rows})
+    first = body_of("views", 1)
+    log.put([record("views", body_of("views", 2, watch_ms="x")), record("views", first)])
+    ledger = run(asked, spark, log).ledger
+    shutil.rmtree(ledger.path("ops.book_hours"))
+    older = ledger.read("silver.quarantine").drop_columns(["event_hour"])
+    write_deltalake(ledger.path("silver.quarantine"), older, mode="overwrite", schema_mode="overwrite")
+    earlier = record("views", first | {"watch_ms": 9}, at=NOON - timedelta(minutes=1))
+    log.put([earlier, record("views", body_of("views", 3, watch_ms="x", event_time=minutes_ago(90)))])
+    run(asked, spark, log)
+    hours = {(line["ingest_seq"], told(line["event_hour"])): line for line in ledger.read("ops.book_hours").to_pylist()}
+    assert {place: (line["accepted"], line["quarantined"], line["conflict"]) for place, line in hours.items()} == {
+        (1, "2026-11-20T04"): (0, 1, 1), (1, "2026-11-20T02"): (0, 1, 0)}  # fmt: skip
+    refused = ledger.read("silver.quarantine", ["event_hour"])["event_hour"].to_pylist()
+    assert sorted(map(told, refused)) == ["", "2026-11-20T02", "2026-11-20T04"]
+    refuse_difference(ledger, 0)
 
 
 def test_what_an_orphan_landed_under_our_number_is_what_the_batch_is(settings: Settings, spark: SparkSession) -> None:

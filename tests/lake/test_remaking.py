@@ -17,8 +17,9 @@ from pyspark.sql import SparkSession
 from jobs.drills.storage import tear
 from jobs.lake.ailments import ailments
 from jobs.lake.aside import Mended
+from jobs.lake.balance import refuse_difference
 from jobs.lake.clock import now
-from jobs.lake.errors import KeyFileError, TopicError, UsageError, WriteError
+from jobs.lake.errors import BooksError, KeyFileError, TopicError, UsageError, WriteError
 from jobs.lake.identity import ensure_key_file
 from jobs.lake.ingest.erasing import Asked, erase
 from jobs.lake.ingest.loop import Ingest
@@ -34,16 +35,18 @@ from jobs.lake.repairing import mend
 from jobs.lake.settings import Settings
 from jobs.lake.tables import Lake
 from jobs.lake.topics import REPLAY_HEADER
+from tests.lake.by_hour import by_hour
 from tests.lake.logs import NOON, Log, Record, body_of, headers_of, micros, record
 
-BRONZE, BOOKS = "bronze.events", "ops.books"
+BRONZE, BOOKS, HOURS = "bronze.events", "ops.books", "ops.book_hours"
 GONE = "u-gone"
 REPLAY = "watched_ms-1.1"
 
 
 def viewed(number: int, minute: int, watch_ms: int, replay_id: str = "", user: str = "") -> Record:
     """A view that comes some minutes after noon, perhaps by a replay."""
-    body = body_of("views", number, user_id=user or f"u{number % 3}", watch_ms=watch_ms)
+    at = micros(NOON - timedelta(hours=number % 3))
+    body = body_of("views", number, user_id=user or f"u{number % 3}", watch_ms=watch_ms, event_time=at)
     made = record("views", body, partition=number % 2, at=NOON + timedelta(minutes=minute))
     headers = (*headers_of("views", body["event_id"], "app:quarantine"), (REPLAY_HEADER, replay_id.encode()))
     return replace(made, headers=headers) if replay_id else made
@@ -191,9 +194,9 @@ def test_hurt_files_are_made_again_from_bronze(shop: Shop) -> None:
 
 
 def test_the_ledger_is_told_as_it_was_when_all_of_it_is_hurt(shop: Shop) -> None:
-    tables = (BOOKS, "ops.watermarks", "silver.quarantine", "ops.touched")
+    tables = (BOOKS, HOURS, "ops.watermarks", "silver.quarantine", "ops.touched")
     before = {table: shop.rows(table) for table in tables}
-    for some in (tables[:3], tables[3:]):  # when a batch was booked only some of these tell
+    for some in (tables[:4], tables[4:]):  # when a batch was booked only some of these tell
         for file in (file for table in some for file in shop.files(table)):
             file.unlink()
         for table in some:
@@ -224,15 +227,44 @@ def test_books_that_went_back_to_before_an_erasure_say_again_what_is_erased(
 ) -> None:
     """An erasure moves records in lines of older batches, which then stand as they were before it."""
     shop = erased.copy(tmp_path / "home")
-    before = shop.rows(BOOKS)
-    for _ in range(back):
-        if shop.ledger.version(BOOKS) > 0:
-            newest_of_log(shop.ledger, BOOKS).unlink()
-    assert shop.rows(BOOKS) != before
+    before = {table: shop.rows(table) for table in (BOOKS, HOURS)}
+    for table in (BOOKS, *[HOURS] * (back > 2)):
+        for _ in range(min(back, shop.ledger.version(table))):
+            newest_of_log(shop.ledger, table).unlink()
+        assert shop.rows(table) != before[table]
     done = shop.mend(BOOKS)
     assert (done.next_step, done.note) == ("", "")
-    assert shop.rows(BOOKS) == before
+    assert {table: shop.rows(table) for table in (BOOKS, HOURS)} == before
     assert shop.ingest() == 0
+
+
+def test_hours_that_are_gone_are_counted_again_or_told_under_none(erased: Shop, tmp_path: Path) -> None:
+    """All of them, the newest commit, or one line; where bronze gives other numbers than were booked, if accepted."""
+    shop = erased.copy(tmp_path / "home")
+    before, ledger = shop.rows(HOURS), shop.ledger
+    by_hour(ledger)
+    newest_of_log(ledger, HOURS).unlink()
+    with pytest.raises(BooksError, match="ops.book_hours: views/.*by hour 0.* run `reelhouse repair ops.book_hours`"):
+        refuse_difference(ledger, 0)
+    shop.mend(HOURS)
+    assert shop.rows(HOURS) == before
+    refuse_difference(ledger, 0)
+    shutil.rmtree(ledger.path(HOURS))
+    refuse_difference(ledger, 0)  # as in a lake that has none yet
+    shop.mend(HOURS)
+    assert shop.rows(HOURS) == before
+    assert shop.ingest() == 0
+    lines = ledger.read(BOOKS).to_pylist(maps_as_pydicts="strict")
+    odd = next(line for line in lines if line["accepted"] > 1)
+    odd |= {"accepted": odd["accepted"] - 1, "duplicate": odd["duplicate"] + 1}
+    ledger.replace(BOOKS, lines, on_version=ledger.version(BOOKS))
+    with pytest.raises(WriteError, match="1 lines of the books .* nothing was changed.*--accept-loss"):
+        shop.mend(HOURS)
+    assert shop.rows(HOURS) == before
+    assert "1 lines of the books" in shop.mend(HOURS, accept_loss=True).note
+    refuse_difference(ledger, 0)
+    (beyond,) = [hour for hour in ledger.read(HOURS).to_pylist() if hour["accepted"] == -1 and not hour["event_hour"]]
+    assert (beyond["ingest_seq"], beyond["duplicate"], beyond["received"]) == (odd["ingest_seq"], 1, 0)
 
 
 def test_rows_that_bronze_does_not_give_are_not_guessed_and_nobody_erased_comes_back(

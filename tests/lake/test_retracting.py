@@ -23,10 +23,12 @@ from jobs.lake.ingest.retracting import unrefused
 from jobs.lake.settings import Settings
 from jobs.lake.topics import REPLAY_HEADER
 from jobs.produce.again import place_of
+from tests.lake.by_hour import by_hour
 from tests.lake.logs import NOON, Log, Record, body_of, headers_of, micros, record
 
 TABLES = ("silver.views", "silver.users", "silver.quarantine")
 COUNTED = ("accepted", "duplicate", "conflict", "quarantined")
+KEPT = ("accepted", "duplicate", "conflict")  # fates that no record of an undone replay has
 VIEWS, USERS, AGAIN = "watched_ms-1.1", "regions-1.1", "watched_ms-1.2"
 LOST = ("alone", "repeated", "contradicted", "in time", "sent twice", "mended better")  # to the undoing, by silver
 STORIES = (*LOST, "was there", "said before", "not yet in")
@@ -35,7 +37,8 @@ STORIES = (*LOST, "was there", "said before", "not yet in")
 def view(story: str, minute: int, watch_ms: int | None = 4000, replay_id: str = "") -> Record:
     """A view by the only one whose story this is; one without `watch_ms` is refused."""
     number = STORIES.index(story)
-    body = body_of("views", 50 + number, user_id=story, watch_ms=watch_ms)
+    hour = micros(NOON - timedelta(hours=number))
+    body = body_of("views", 50 + number, user_id=story, watch_ms=watch_ms, event_time=hour)
     return arrival("views", body, minute, number % 2, replay_id)
 
 
@@ -122,7 +125,8 @@ def found(ingest: Ingest) -> dict[str, Any]:
     sums = Counter({(line["topic"], line["partition"], fate): 0 for line in lines for fate in COUNTED})
     for line in lines:
         sums.update({(line["topic"], line["partition"], fate): line[fate] for fate in COUNTED})
-    return rows | {"silver.quarantine": refused, "books": sums}
+    hours = {place: n for place, n in by_hour(ingest.ledger).items() if place[0] != "control" and place[3] in KEPT}
+    return rows | {"silver.quarantine": refused, "books": sums, "hours": hours}
 
 
 @pytest.fixture(scope="module")

@@ -54,6 +54,20 @@ def said_at() -> Column:
     return F.coalesce(F.timestamp_micros(told), F.col("kafka_time"))
 
 
+def event_hour(form: Form) -> Column:
+    """The UTC hour of a reading, by the time that silver would keep of it; null where it tells none, as on control."""
+    if form.role == "control":
+        return F.lit(None).cast("timestamp")
+    at = F.timestamp_micros(clock.in_years(F.col("at_us")))
+    is_tombstone = F.col("value").isNull()
+    return clock.utc_hour(at if form.role == "fact" else F.when(is_tombstone, said_at()).otherwise(at))
+
+
+def time_kept(form: Form) -> str:
+    """The column of silver that says when a row's event happened."""
+    return "event_time" if form.role == "fact" else "valid_from"
+
+
 def body_columns(form: Form, pseudonym: Pseudonym) -> dict[str, Column]:
     """The body's own fields: ids of people as pseudonyms, times as instants, unknown fields in `rest`."""
     columns = {}
@@ -124,6 +138,7 @@ def refused(readings: DataFrame, form: Form) -> DataFrame:
         number.try_cast("int").alias("schema_version"),
         "source_uri",
         F.when(F.col("id_date").isNotNull(), F.col("body.event_id")).alias("event_id"),
+        event_hour(form).alias("event_hour"),
         "ingest_seq",
         F.when(F.length("body.producer.id") <= LONGEST_ID, F.col("body.producer.id")).alias("producer_id"),
         F.col("body.producer.epoch").alias("producer_epoch"),

@@ -1,44 +1,49 @@
-"""The books of a batch: every record received has exactly one fate, counted from the tables themselves."""
+"""The counts of a batch: what became of every record of it, counted from the tables themselves."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from jobs.lake.errors import BooksError
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.contests import Contest
-from jobs.lake.ingest.counting import rows_of
+from jobs.lake.ingest.counting import Hour, hour_of, rows_of
 from jobs.lake.ingest.forms import OUTPUTS, role_of, silver_table
-from jobs.lake.ingest.progress import APP, BOOKS, QUARANTINE, TOUCHED
+from jobs.lake.ingest.progress import APP, QUARANTINE, TOUCHED
 from jobs.lake.ingest.retracting import ACCEPTED, CONFLICT, DUPLICATE, Retracted
 from jobs.lake.topics import CONTROL
 from jobs.lake.work import DISPLACED, RETRACTED
 
-Place = tuple[str, int]  # topic, partition
+Slot = tuple[str, int, Hour]  # topic, partition, event hour
 FACTS_CAUSE, ENTITY_CAUSE = "new_facts", "correction"
 
 
 @dataclass
 class Accounts:
-    """Counts of one batch by topic and partition, the days it touched by table, and what lost rows in it.
+    """Counts of one batch by topic, partition and event hour, the days it touched by table, and what lost rows in it.
 
     `lost` counts by (table, day, subject, cause) the rows that an earlier arrival took the place of, or that were
     taken back.
     """
 
-    accepted: Counter[Place] = field(default_factory=Counter)
-    duplicate: Counter[Place] = field(default_factory=Counter)
-    conflict: Counter[Place] = field(default_factory=Counter)
-    quarantined: Counter[Place] = field(default_factory=Counter)
-    reasons: dict[Place, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    accepted: Counter[Slot] = field(default_factory=Counter)
+    duplicate: Counter[Slot] = field(default_factory=Counter)
+    conflict: Counter[Slot] = field(default_factory=Counter)
+    quarantined: Counter[Slot] = field(default_factory=Counter)
+    erased: Counter[Slot] = field(default_factory=Counter)
+    reasons: dict[Slot, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     days: dict[str, Counter[date]] = field(default_factory=lambda: defaultdict(Counter))
     lost: Counter[tuple[str, date, str | None, str]] = field(default_factory=Counter)
 
-    def of_topic(self, counts: Counter[Place], topic: str) -> int:
+    def of_topic(self, counts: Counter[Slot], topic: str) -> int:
         """A count summed over the partitions of a topic."""
-        return sum(n for (name, _), n in counts.items() if name == topic)
+        return sum(n for (name, *_), n in counts.items() if name == topic)
+
+    @property
+    def slots(self) -> set[Slot]:
+        """Wherever anything is counted."""
+        counts = (self.accepted, self.duplicate, self.conflict, self.quarantined, self.erased, self.reasons)
+        return {slot for each in counts for slot in each}
 
 
 def taken_in(batch: Batch, contests: dict[str, Contest], statements: Counter[int]) -> Accounts:
@@ -48,21 +53,21 @@ def taken_in(batch: Batch, contests: dict[str, Contest], statements: Counter[int
     every arrival that is taken back, or judged anew for it, as one less of what it was.
     """
     accounts = Accounts()
+    accounts.erased.update((topic, partition, None) for topic, _, partition, _ in batch.erased)
+    accounts.accepted.update({(CONTROL, partition, None): n for partition, n in statements.items()})
     for topic in (each for each in batch.topics if each in OUTPUTS):
         count = facts if role_of(topic) == "fact" else entities
         count(batch, topic, accounts)
     for topic, contest in contests.items():
-        for (fate, is_new, partition), n in contest.tally.items():
+        for (fate, is_new, partition, hour), n in contest.tally.items():
             if fate == "first":
                 continue
-            accounts.accepted[topic, partition] -= 0 if is_new else n
-            (accounts.duplicate if fate == "duplicate" else accounts.conflict)[topic, partition] += n
+            accounts.accepted[topic, partition, hour] -= 0 if is_new else n
+            (accounts.duplicate if fate == "duplicate" else accounts.conflict)[topic, partition, hour] += n
         for day, subject in displaced(contest):
             accounts.lost[silver_table(topic), day, subject, DISPLACED] += 1
     for topic, back in batch.retracted.items():
         take_back(batch, topic, back, accounts)
-    for partition, n in statements.items():
-        accounts.accepted[CONTROL, partition] += n
     return accounts
 
 
@@ -74,14 +79,14 @@ def displaced(contest: Contest) -> list[tuple[date, str | None]]:
 
 def take_back(batch: Batch, topic: str, back: Retracted, accounts: Accounts) -> None:
     """Count one less of what each of these arrivals was, and the days of rows that go; what they are now is counted."""
-    for (was, partition), n in (back.arrival_fates + back.readmitted_fates).items():
-        place = (topic, partition)
+    for (was, partition, hour), n in (back.arrival_fates + back.readmitted_fates).items():
+        slot = (topic, partition, hour)
         if was == CONFLICT:
-            accounts.quarantined[place] -= n
-            accounts.reasons[place][CONFLICT] -= n
+            accounts.quarantined[slot] -= n
+            accounts.reasons[slot][CONFLICT] -= n
         less = {ACCEPTED: accounts.accepted, DUPLICATE: accounts.duplicate, CONFLICT: accounts.conflict}.get(was)
         if less is not None:  # a new one was never booked
-            less[place] -= n
+            less[slot] -= n
     days, zone = fact_days(batch, accounts), ZoneInfo(batch.lake.settings.business_zone)
     for loss in back.losses:
         held = covered(loss.valid_from, loss.valid_to, days, zone) if loss.valid_from else [loss.day]
@@ -90,10 +95,11 @@ def take_back(batch: Batch, topic: str, back: Retracted, accounts: Accounts) -> 
 
 
 def facts(batch: Batch, topic: str, accounts: Accounts) -> None:
-    """Count the batch's rows of one fact table, by partition and by day."""
-    group = "kafka_partition, event_date"
-    for line in rows_of(batch.ledger, silver_table(topic), f"{group}, COUNT(*) AS n", batch.seq, group):
-        accounts.accepted[topic, line["kafka_partition"]] += line["n"]
+    """Count the batch's rows of one fact table, by partition and hour, and by day."""
+    group, hour = "kafka_partition, event_date", hour_of("event_time")
+    columns, table = f"{group}, {hour} AS hour, COUNT(*) AS n", silver_table(topic)
+    for line in rows_of(batch.ledger, table, columns, batch.seq, f"{group}, hour"):
+        accounts.accepted[topic, line["kafka_partition"], line["hour"]] += line["n"]
         accounts.days[silver_table(topic)][line["event_date"]] += line["n"]
 
 
@@ -108,7 +114,8 @@ def entities(batch: Batch, topic: str, accounts: Accounts) -> None:
         same_topic = line["kafka_topic_id"] == batch.plan.topic_ids[topic]
         is_again = (line["kafka_topic_id"], line["kafka_partition"], line["kafka_offset"]) in again
         if is_again or (same_topic and start <= line["kafka_offset"] < end):
-            accounts.accepted[topic, line["kafka_partition"]] += 1
+            hour = line["valid_from"].replace(minute=0, second=0, microsecond=0)
+            accounts.accepted[topic, line["kafka_partition"], hour] += 1
         for day in covered(line["valid_from"], line["valid_to"], days, zone):
             accounts.days[silver_table(topic)][day] += 1
 
@@ -132,12 +139,11 @@ def fact_days(batch: Batch, accounts: Accounts) -> list[date]:
 
 def add_quarantined(batch: Batch, accounts: Accounts) -> None:
     """Count the batch's rows of quarantine, and each reason."""
-    group = "topic, kafka_partition"
+    group = "topic, kafka_partition, event_hour, reasons"
     for line in rows_of(batch.ledger, QUARANTINE, f"{group}, COUNT(*) AS n", batch.seq, group):
-        accounts.quarantined[line["topic"], line["kafka_partition"]] += line["n"]
-    for line in rows_of(batch.ledger, QUARANTINE, f"{group}, reasons, COUNT(*) AS n", batch.seq, f"{group}, reasons"):
-        for reason in line["reasons"]:
-            accounts.reasons[line["topic"], line["kafka_partition"]][reason] += line["n"]
+        slot = line["topic"], line["kafka_partition"], line["event_hour"]
+        accounts.quarantined[slot] += line["n"]
+        accounts.reasons[slot].update(dict.fromkeys(line["reasons"], line["n"]))
 
 
 def write_touched(batch: Batch, accounts: Accounts, recorded_at: datetime) -> list[tuple[str, date]]:
@@ -156,55 +162,3 @@ def write_touched(batch: Batch, accounts: Accounts, recorded_at: datetime) -> li
     if rows:
         batch.ledger.append(TOUCHED, rows, app=APP, version=batch.seq)
     return sorted({(table, day) for table, day, *_ in touched})
-
-
-def write_books(batch: Batch, accounts: Accounts, recorded_at: datetime) -> list[dict[str, Any]]:
-    """Close the batch: one line for each partition of each topic; BooksError, and no line, if one does not balance."""
-    lines = [
-        line_of(batch, accounts, topic, number, recorded_at)
-        for topic, parts in sorted(batch.plan.ranges.items())
-        for number in sorted(parts)
-    ]
-    off = [line for line in lines if not line["balanced"]]
-    if off:
-        words = "; ".join(unbalanced(line) for line in off)
-        raise BooksError(f"batch {batch.seq}: {words}; see docs/runbooks/books.md")
-    batch.ledger.append(BOOKS, lines, app=APP, version=batch.seq)
-    return lines
-
-
-def line_of(batch: Batch, accounts: Accounts, topic: str, number: int, recorded_at: datetime) -> dict[str, Any]:
-    """The books of one partition."""
-    place = (topic, number)
-    start, end = batch.plan.ranges[topic][number]
-    received, accepted = batch.received.get(place, 0), accounts.accepted[place]
-    duplicate, quarantined = accounts.duplicate[place], accounts.quarantined[place]
-    erased = batch.count_erased(*place)
-    reasons = dict(accounts.reasons[place]) if place in accounts.reasons else {}
-    lost = {"lost_to_retention": batch.plan.lost[place]} if place in batch.plan.lost else {}
-    return {
-        "ingest_seq": batch.seq,
-        "run_id": batch.run_id,
-        "topic": topic,
-        "topic_id": batch.plan.topic_ids[topic],
-        "partition": number,
-        "offset_from": start,
-        "offset_to": end,
-        "received": received,
-        "accepted": accepted,
-        "duplicate": duplicate,
-        "conflict": accounts.conflict[place],
-        "quarantined": quarantined,
-        "erased": erased,
-        "reason_counts": reasons | lost,
-        "balanced": received == accepted + duplicate + quarantined + erased,
-        "recorded_at": recorded_at,
-    }
-
-
-def unbalanced(line: dict[str, Any]) -> str:
-    """What is wrong with a line, in words."""
-    return (
-        f"{line['topic']}/{line['partition']} received {line['received']}, but accepted {line['accepted']} + duplicate "
-        f"{line['duplicate']} + quarantined {line['quarantined']} + erased {line['erased']}"
-    )

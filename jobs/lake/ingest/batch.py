@@ -74,10 +74,6 @@ class Batch:
         received = sum(n for (name, _), n in self.received.items() if name == topic)
         return received - sum(name == topic for name, *_ in self.erased)
 
-    def count_erased(self, topic: str, partition: int) -> int:
-        """Records of a partition in the batch that are erased."""
-        return sum((name, number) == (topic, partition) for name, _, number, _ in self.erased)
-
     def at_most(self, topic: str) -> int:
         """Records of a topic that the batch may write or take away."""
         return self.count(topic) + (self.retracted[topic].size if topic in self.retracted else 0)

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import and_, eq, ge, le, or_
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,12 +16,13 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.definitions.balanced import joined
+from jobs.definitions.clock import utc_hour
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.reading import header, read
-from jobs.definitions.events.rows import changes, taken
+from jobs.definitions.events.rows import changes, taken, time_kept
 from jobs.definitions.firsts import ARRIVAL, judged, without
 from jobs.lake.ingest.batch import Batch
-from jobs.lake.ingest.counting import table_before
+from jobs.lake.ingest.counting import Hour, table_before
 from jobs.lake.ingest.forms import silver_table
 from jobs.lake.ingest.ids import Ids, records_with, within
 from jobs.lake.ingest.known import near_rows
@@ -33,19 +34,19 @@ COMPARED = {"=": eq, ">=": ge, "<=": le}
 
 @dataclass(frozen=True)
 class Contest:
-    """Who was first among contested events; `tally` counts arrivals by (fate, is_new, partition).
+    """Who was first among contested events; `tally` counts arrivals by (fate, is_new, partition, event hour).
 
     `verdicts` is null when nothing was contested.
     """
 
     verdicts: DataFrame | None = None
-    tally: Counter[tuple[str, bool, int]] = field(default_factory=Counter)
+    tally: Counter[tuple[str, bool, int, Hour]] = field(default_factory=Counter)
 
     def count(self, fate: str, *, is_new: bool, partition: int | None = None) -> int:
         """Arrivals of a fate, of this batch (`is_new`) or of older ones that this batch displaced."""
         return sum(
             n
-            for (name, new, number), n in self.tally.items()
+            for (name, new, number, _), n in self.tally.items()
             if (name, new) == (fate, is_new) and partition in (None, number)
         )
 
@@ -74,8 +75,14 @@ def contest(batch: Batch, form: Form, ids: Ids) -> Contest:
         return Contest()
     claims = new_claims(contested_readings(batch, form, ids, known), form)
     verdicts = batch.keep(judged(claims if known is None else claims.unionByName(known.claims)))
-    tally = verdicts.groupBy("fate", "is_new", "kafka_partition").count().collect()
-    return Contest(verdicts, Counter({(line[0], line[1], line[2]): line[3] for line in tally}))
+    return Contest(verdicts, counted(verdicts, "fate", "is_new", "kafka_partition", "event_hour"))
+
+
+def counted(rows: DataFrame, *by: str) -> Counter[Any]:
+    """How many rows there are of each value of these columns; instants are UTC."""
+    lines = rows.groupBy(*by).count().toArrow()
+    values = zip(*(lines[name].to_pylist() for name in by), strict=True)
+    return Counter(dict(zip(values, lines["count"].to_pylist(), strict=True)))
 
 
 class Known(NamedTuple):
@@ -117,14 +124,20 @@ def in_spark(near: AnyOf) -> Column:
 
 def claim(form: Form) -> list[Column]:
     """A row of silver in the columns of CLAIM."""
-    return [*map(F.col, ARRIVAL), *whose_day(form), F.lit(False).alias("is_new")]
+    return [*map(F.col, ARRIVAL), hour_kept(form), *whose_day(form), F.lit(False).alias("is_new")]
+
+
+def hour_kept(form: Form) -> Column:
+    """`event_hour` of a row of silver."""
+    return utc_hour(F.col(time_kept(form))).alias("event_hour")
 
 
 def columns_of(form: Form) -> list[str]:
     """The columns of silver that `claim` reads."""
     return [
         *ARRIVAL,
-        "event_date" if form.role == "fact" else "valid_from",
+        time_kept(form),
+        *(["event_date"] if form.role == "fact" else []),
         *(["user_id"] if is_about_user(form) else []),
     ]
 
@@ -165,4 +178,4 @@ def new_claims(readings: DataFrame, form: Form) -> DataFrame:
     """Those of the readings that are acceptable, as claims."""
     rows = (taken if form.role == "fact" else changes)(readings, form, lambda raw_id: raw_id)
     nobody = [F.lit(None).cast("date").alias("day"), F.lit(None).cast("string").alias("subject")]
-    return rows.select(*ARRIVAL, *nobody, F.lit(True).alias("is_new"))
+    return rows.select(*ARRIVAL, hour_kept(form), *nobody, F.lit(True).alias("is_new"))

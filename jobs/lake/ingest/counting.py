@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from jobs.definitions.clock import HOUR
 from jobs.lake.errors import DamageError
 from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.landings import kept
@@ -15,6 +16,7 @@ from jobs.lake.small_commits import note_of
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
+Hour = datetime | None  # the UTC hour in which events happened; None where that is not told
 LOOK_BACK = 200  # commits of bronze between a batch and its resumption, upkeep's among them
 
 
@@ -29,6 +31,12 @@ def rows_of(ledger: Ledger, table: str, columns: str, ingest_seq: int, group: st
     query = f"SELECT {columns} FROM t WHERE ingest_seq = {int(ingest_seq)}{grouped}"  # noqa: S608
     found = QueryBuilder().register("t", ledger.open(table)).execute(query)
     return list(pa.table(found.read_all()).to_pylist())
+
+
+def hour_of(column: str) -> str:
+    """SQL for the UTC hour of an instant; delta-rs's own function for it fails at years far from ours."""
+    at = f"arrow_cast({column}, 'Int64')"
+    return f"arrow_cast({at} - (({at} % {HOUR}) + {HOUR}) % {HOUR}, 'Timestamp(Microsecond, Some(\"UTC\"))')"
 
 
 def received(ledger: Ledger, ingest_seq: int) -> dict[tuple[str, int], int]:

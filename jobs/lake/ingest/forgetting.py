@@ -4,19 +4,25 @@ What goes is found in the tables as they were before the batch.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pyspark.sql import functions as F
+
+from jobs.definitions.events.reading import read
+from jobs.definitions.events.rows import event_hour
 from jobs.definitions.firsts import PLACE
 from jobs.lake.erasures import TABLE, Erasure, erased_records, horizons
 from jobs.lake.ingest.batch import Batch
-from jobs.lake.ingest.counting import version_before
+from jobs.lake.ingest.counting import Hour, version_before
 from jobs.lake.ingest.finding import NAMED, TABLES, names_behind, rows_of
-from jobs.lake.ingest.progress import APP, QUARANTINE, TOUCHED
+from jobs.lake.ingest.forms import form
+from jobs.lake.ingest.progress import APP, BRONZE, QUARANTINE, TOUCHED
 from jobs.lake.ingest.rebooking import QUARANTINED, InBronze, move_and_close, place_in_bronze
+from jobs.lake.ingest.refusals import IN_BRONZE
 from jobs.lake.ingest.retracting import ACCEPTED, DUPLICATE
 from jobs.lake.ingest.steps import Done
 from jobs.lake.kill_points import reach
@@ -31,35 +37,48 @@ ERASE_POINTS = (
     *(f"erase.after_{table}" for table in (*TABLES, QUARANTINE)),
     "erase.after_touched",
     "erase.before_books",
+    "erase.after_book_hours",
     "erase.after_books",
 )
 USERS = "silver.users"
-DAYS = {USERS: "valid_from"}  # what says the day of a row, where it is not `event_date`
+TIMES = {USERS: ["valid_from"]}  # what says the time and day of a row, where it is not these two
+OF_FACTS = ["event_time", "event_date"]
+IN_BRONZE_TYPED = "topic_id string, partition int, offset bigint"
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Gone:
-    """What an erasure takes: names, their rows by table of silver, place → reasons of what was refused."""
+    """What an erasure takes: names, and their rows by table of silver; by place what was refused, hours of repeats."""
 
     names: tuple[str, ...]
     rows: dict[str, list[Row]]
-    refused: dict[InBronze, list[str]]
+    refused: dict[InBronze, Row]
+    repeats: dict[InBronze, Hour]
 
     def fates(self, records: Iterable[Row]) -> list[Row]:
-        """Records of bronze, each with the `fate` that it was booked under, and its `reasons`."""
-        accepted = {place_in_silver(row) for rows in self.rows.values() for row in rows}
+        """Records of bronze, each with the `fate` and `event_hour` that it was booked under, and its `reasons`."""
+        accepted = {place_in_silver(row): hour_of(row) for rows in self.rows.values() for row in rows}
 
-        def fate(place: InBronze) -> str:
-            return ACCEPTED if place in accepted else QUARANTINED if place in self.refused else DUPLICATE
+        def booked(place: InBronze) -> Row:
+            if place in accepted:
+                return {"fate": ACCEPTED, "event_hour": accepted[place], "reasons": []}
+            if place in self.refused:
+                return {"fate": QUARANTINED, **self.refused[place]}
+            return {"fate": DUPLICATE, "event_hour": self.repeats.get(place), "reasons": []}
 
-        places = ((row, place_in_bronze(row)) for row in records)
-        return [row | {"fate": fate(place), "reasons": self.refused.get(place, [])} for row, place in places]
+        return [row | booked(place_in_bronze(row)) for row in records]
 
 
 def place_in_silver(row: Row) -> InBronze:
     """Where the record lies that a row of silver or quarantine was made of."""
     return row["kafka_topic_id"], row["kafka_partition"], row["kafka_offset"]
+
+
+def hour_of(row: Row) -> Hour:
+    """The UTC hour of a row of silver."""
+    at: datetime = row["event_time"] if "event_time" in row else row["valid_from"]
+    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def carry_out(batch: Batch, erasure: Erasure, now: Callable[[], datetime], still_ours: Callable[[], None]) -> Done:
@@ -89,24 +108,43 @@ def what_goes(batch: Batch, erasure: Erasure, mine: Iterable[Row]) -> Gone:
     before = {table: version_before(batch.ledger, table, APP, batch.seq) for table in (*NAMED, QUARANTINE)}
     names = tuple(sorted(set(names_behind(batch.lake.settings, batch.ledger, erasure.marks, before))))
     rows = {
-        table: rows_of(batch.ledger, table, names, [*PLACE, DAYS.get(table, "event_date")], version=before[table])
+        table: rows_of(batch.ledger, table, names, [*PLACE, *TIMES.get(table, OF_FACTS)], version=before[table])
         for table in TABLES
     }
-    return Gone(names, rows, _refusals(batch.ledger, {place_in_bronze(row) for row in mine}, before[QUARANTINE]))
+    refused = _refusals(batch.ledger, {place_in_bronze(row) for row in mine}, before[QUARANTINE])
+    told = refused.keys() | {place_in_silver(row) for found in rows.values() for row in found}
+    return Gone(names, rows, refused, _repeats(batch, [row for row in mine if place_in_bronze(row) not in told]))
 
 
-def _refusals(ledger: Ledger, places: set[InBronze], version: int) -> dict[InBronze, list[str]]:
-    """Place → reasons of those of the records that were refused."""
+def _repeats(batch: Batch, records: Sequence[Row]) -> dict[InBronze, Hour]:
+    """Place → hour of those of the records that repeated others: only their bytes tell it, in bronze as it was."""
+    found: dict[InBronze, Hour] = {}
+    for topic in sorted({row["topic"] for row in records}):
+        mine = [row for row in records if row["topic"] == topic]
+        version = version_before(batch.ledger, BRONZE, APP, batch.seq)
+        is_of_these = F.col("ingest_seq").isin(*{row["ingest_seq"] for row in mine}) & (F.col("topic") == topic)
+        places = batch.lake.spark.createDataFrame([place_in_bronze(row) for row in mine], IN_BRONZE_TYPED)
+        bytes_of = batch.lake.read(BRONZE, version).where(is_of_these).join(places, on=list(IN_BRONZE), how="left_semi")
+        how = form(topic, batch.lake.settings)
+        told = read(bytes_of, how).select(*PLACE, event_hour(how).alias("event_hour")).toArrow().to_pylist()
+        found |= {place_in_silver(row): row["event_hour"] for row in told}
+    return found
+
+
+def _refusals(ledger: Ledger, places: set[InBronze], version: int) -> dict[InBronze, Row]:
+    """Place → reasons and hour of those of the records that were refused."""
     import pyarrow.compute as pc
     from deltalake import DeltaTable
 
     if not places or version < 0:
         return {}
     delta = DeltaTable(ledger.path(QUARANTINE), version=version)
-    columns = [*PLACE, "reasons"]
     near = pc.field("kafka_offset").isin(sorted({offset for *_, offset in places}))
-    told = dataset_of(delta).to_table(columns=columns, filter=near).to_pylist()
-    return {place_in_silver(row): row["reasons"] for row in told if place_in_silver(row) in places}
+    rows = dataset_of(delta)
+    there = [name for name in ("reasons", "event_hour") if name in rows.schema.names]  # old ones told no hour
+    told = rows.to_table(columns=[*PLACE, *there], filter=near).to_pylist()
+    found = ((place_in_silver(row), {"event_hour": None} | {name: row[name] for name in there}) for row in told)
+    return {place: row for place, row in found if place in places}
 
 
 def _delete(batch: Batch, table: str, places: Iterable[InBronze]) -> None:

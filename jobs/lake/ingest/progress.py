@@ -11,6 +11,7 @@ from jobs.lake.scanning import AnyOf
 
 APP = "ingest"
 BOOKS = "ops.books"
+HOURS = "ops.book_hours"
 BRONZE = "bronze.events"
 QUARANTINE = "silver.quarantine"
 TOUCHED = "ops.touched"

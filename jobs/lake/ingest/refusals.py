@@ -30,6 +30,7 @@ def write_quarantine(batch: Batch, contests: dict[str, Contest], missing: dict[s
 
     So are arrivals that are taken back; conflicts that they, or what repeated them, had been are so no more.
     """
+    batch.ledger.widen(QUARANTINE)  # one from before it told hours
     parts = []
     for topic in batch.topics:
         how, judged = batch.form(topic), contests.get(topic, Contest())

@@ -20,11 +20,12 @@ from jobs.definitions.balanced import joined
 from jobs.definitions.event_ids import id_date
 from jobs.definitions.events.form import Form
 from jobs.definitions.events.reading import header, read
+from jobs.definitions.events.rows import event_hour
 from jobs.definitions.firsts import PLACE
 from jobs.lake.ingest.batch import Batch
-from jobs.lake.ingest.contests import subject
+from jobs.lake.ingest.contests import counted, subject
 from jobs.lake.ingest.control import Retraction
-from jobs.lake.ingest.counting import version_before
+from jobs.lake.ingest.counting import Hour, version_before
 from jobs.lake.ingest.forms import silver_table
 from jobs.lake.ingest.progress import APP, BRONZE, QUARANTINE
 from jobs.lake.ingest.refusals import IN_BRONZE
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 ACCEPTED, DUPLICATE, CONFLICT, NEW = "accepted", "duplicate", "conflict", "new"
-Fates = Counter[tuple[str, int]]  # (what was booked, partition)
+Fates = Counter[tuple[str, int, Hour]]  # (what was booked, partition, event hour)
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,9 @@ class Loss:
 class Retracted:
     """What is taken back of one topic.
 
-    `arrivals` (PLACE, kafka_time, event_id, was) are refused; `rows` of silver go; `readmitted`, records as they lie in
-    bronze with what `was` booked, are judged anew. `was` is accepted, duplicate, conflict, or new: booked in no batch.
+    `arrivals` (PLACE, kafka_time, event_id, event_hour, was) are refused; `rows` of silver go; `readmitted`, records as
+    they lie in bronze with what `was` booked and their `event_hour`, are judged anew. `was` is accepted, duplicate,
+    conflict, or new: booked in no batch.
     `id_dates` are the least and greatest in the arrivals' ids, null when there is none.
     """
 
@@ -72,7 +74,7 @@ class Retracted:
     def in_place_of(self, records: "DataFrame", ingest_seq: int) -> "DataFrame":
         """Records of the batch less those taken back, and those that are judged anew as if they had come with it."""
         gone = self.arrivals.where(F.col("was") == NEW).select(*_in_bronze())
-        again = self.readmitted.drop("was").withColumn("ingest_seq", F.lit(ingest_seq).cast("bigint"))
+        again = self.readmitted.drop("was", "event_hour").withColumn("ingest_seq", F.lit(ingest_seq).cast("bigint"))
         return records.join(gone, on=list(IN_BRONZE), how="left_anti").unionByName(again)
 
     def readmitted_places(self) -> set[tuple[str, int, int]]:
@@ -95,7 +97,7 @@ def _of_topic(batch: Batch, topic: str, said: Sequence[Retraction]) -> Retracted
     how, since = batch.form(topic), min(each.since for each in said)
     records = _records(batch, topic, since)
     refusals = _refusals(batch, topic)
-    named = batch.keep(_places(records.where(_is_named(said))).transform(unrefused, refusals))
+    named = batch.keep(_places(records.where(_is_named(said)), how).transform(unrefused, refusals))
     id_dates = _id_dates(named)
     rows = batch.keep(_silver(batch, how, id_dates).join(named.select(*PLACE), on=list(PLACE), how="left_semi"))
     arrivals = batch.keep(named.transform(_with_fate, rows, batch.seq))
@@ -107,8 +109,8 @@ def _of_topic(batch: Batch, topic: str, said: Sequence[Retraction]) -> Retracted
         readmitted,
         tuple(Loss(**line) for line in rows.select(*_whose(how)).toArrow().to_pylist()),
         id_dates,
-        _fates(arrivals, "kafka_partition"),
-        _fates(readmitted, "partition"),
+        counted(arrivals, "was", "kafka_partition", "event_hour"),
+        counted(readmitted, "was", "partition", "event_hour"),
     )
 
 
@@ -128,9 +130,10 @@ def _is_named(said: Sequence[Retraction]) -> Column:
     return joined(or_, [*each, F.lit(False)])
 
 
-def _places(records: "DataFrame") -> "DataFrame":
-    """PLACE, time, id and batch of records of bronze."""
-    return records.select(*_from_bronze(), "kafka_time", header("ce_id").alias("event_id"), "ingest_seq")
+def _places(records: "DataFrame", how: Form) -> "DataFrame":
+    """PLACE, time, id, event hour and batch of records of bronze."""
+    hour = event_hour(how).alias("event_hour")
+    return read(records, how).select(*PLACE, "kafka_time", F.col("ce_id").alias("event_id"), hour, "ingest_seq")
 
 
 def _refusals(batch: Batch, topic: str) -> "DataFrame":
@@ -172,7 +175,7 @@ def _with_fate(named: "DataFrame", rows: "DataFrame", ingest_seq: int) -> "DataF
         .otherwise(DUPLICATE)
     )
     told = named.join(there, on=list(PLACE), how="left")
-    return told.select(*PLACE, "kafka_time", "event_id", was.alias("was"))
+    return told.select(*PLACE, "kafka_time", "event_id", "event_hour", was.alias("was"))
 
 
 def _repeats(older: "DataFrame", rows: "DataFrame", arrivals: "DataFrame") -> "DataFrame":
@@ -184,14 +187,15 @@ def _repeats(older: "DataFrame", rows: "DataFrame", arrivals: "DataFrame") -> "D
 
 def _judged_anew(again: "DataFrame", how: Form, refusals: "DataFrame") -> "DataFrame":
     """Those of the records that are good, and were refused for nothing but a conflict; with what `was` booked."""
-    good = read(again, how).where("taken").select(*PLACE).transform(unrefused, refusals)
+    taken = read(again, how).where("taken").select(*PLACE, event_hour(how).alias("event_hour"))
     was = F.when(F.col("is_conflict"), CONFLICT).otherwise(DUPLICATE)
-    return again.join(good.select(*_in_bronze(), was.alias("was")), on=list(IN_BRONZE), how="inner")
+    good = taken.transform(unrefused, refusals).select(*_in_bronze(), was.alias("was"), "event_hour")
+    return again.join(good, on=list(IN_BRONZE), how="inner")
 
 
 def _none(again: "DataFrame") -> "DataFrame":
     """No record is judged anew."""
-    return again.withColumn("was", F.lit(DUPLICATE))
+    return again.withColumns({"was": F.lit(DUPLICATE), "event_hour": F.lit(None).cast("timestamp")})
 
 
 def _in_bronze() -> list[Column]:
@@ -210,8 +214,3 @@ def _whose(how: Form) -> list[Column]:
     day = F.col("event_date") if is_fact else F.lit(None).cast("date")
     held = [F.lit(None).cast("timestamp") if is_fact else F.col(name) for name in ("valid_from", "valid_to")]
     return [subject(how), day.alias("day"), held[0].alias("valid_from"), held[1].alias("valid_to")]
-
-
-def _fates(arrivals: "DataFrame", partition: str) -> Fates:
-    """How many of each fate, by partition."""
-    return Counter({(line[0], line[1]): line[2] for line in arrivals.groupBy("was", partition).count().collect()})

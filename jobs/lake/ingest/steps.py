@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from jobs.lake.ingest.accounts import Accounts, add_quarantined, taken_in, write_books, write_touched
+from jobs.lake.ingest.accounts import Accounts, add_quarantined, taken_in, write_touched
 from jobs.lake.ingest.batch import Batch
+from jobs.lake.ingest.booking import write_books
 from jobs.lake.ingest.contests import Contest, contest
 from jobs.lake.ingest.control import Statement, retractions, statements, words, write_watermarks
 from jobs.lake.ingest.forms import OUTPUTS
@@ -30,6 +31,7 @@ KILL_POINTS = (
     "ingest.after_touched",
     "ingest.after_watermarks",
     "ingest.before_books",
+    "ingest.after_book_hours",
     "ingest.after_books",
 )
 

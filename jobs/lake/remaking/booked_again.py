@@ -13,11 +13,13 @@ from jobs.lake.aside import Mended
 from jobs.lake.digest import digest
 from jobs.lake.erasures import erasures
 from jobs.lake.errors import WriteError
+from jobs.lake.hours import told_since
 from jobs.lake.ingest.loop import LEASE
 from jobs.lake.ingest.progress import APP, BOOKS, BRONZE, TOUCHED, Progress, committed, progress
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
-from jobs.lake.remaking.from_bronze import BOOKED, OTHERWISE, refuse_unready
+from jobs.lake.remaking.from_bronze import BOOKED, NEWER, OTHERWISE, refuse_unready
+from jobs.lake.remaking.hours_again import put_back
 from jobs.lake.remaking.plans import Line, Part, part_of, remembered
 from jobs.lake.remaking.shadow import Shadow
 from jobs.lake.settings import Settings
@@ -52,7 +54,8 @@ def rebook(
             )
         Leases(ledger).check(lease)
         if last > reached.complete:
-            write(ledger, lines_to(shadow.ledger, last), last)
+            since = told_since(ledger)
+            write(ledger, shadow.ledger, last, reached.complete + 1 if since is None else since)
         delta = ledger.open(BOOKS)
         return Mended(BOOKS, (), delta.version(), delta.count(), INGEST if last < reached.landed else "", note)
 
@@ -96,7 +99,7 @@ def is_read_alike(lake: Lake, shadow: Shadow, last: int) -> bool:
     tables = [table for table in BY_BATCH if table.startswith("silver.") and lake.exists(table)]
     until = f"ingest_seq <= {int(last)}"
     return all(
-        digest(lake.read(table).where(until), BOOKED) == digest(shadow.lake.read(table).where(until), BOOKED)
+        digest(lake.read(table).where(until), NEWER) == digest(shadow.lake.read(table).where(until), NEWER)
         for table in tables
     )
 
@@ -107,12 +110,17 @@ def lines_to(made: Ledger, last: int) -> dict[Part, Line]:
     return {part_of(line): line for line in lines}
 
 
-def write(ledger: Ledger, made: dict[Part, Line], last: int) -> None:
-    """Write those that are not there; and those that an erasure has moved records in, in place of what stands."""
+def write(ledger: Ledger, again: Ledger, last: int, hours_since: int) -> None:
+    """Write those that are not there; and those that an erasure has moved records in, in place of what stands.
+
+    Before them their hours, from the first batch on that has any.
+    """
+    made = lines_to(again, last)
     lines = ledger.read(BOOKS).to_pylist(maps_as_pydicts="strict")
     there = {part_of(line): line for line in lines}
     moved = {part[0] for part, line in there.items() if part in made and _words(line) != _words(made[part])}
     new = [line for part, line in made.items() if part not in there or part[0] in moved]
+    put_back(ledger, again, {line["ingest_seq"] for line in new}, hours_since)
     if moved:
         ledger.replace_batches(BOOKS, new, {line["ingest_seq"] for line in new}, app=APP, version=last)
     else:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 BOOKED = ("run_id", "recorded_at")  # of the run that booked a batch; nothing may be left that tells them
+NEWER = (*BOOKED, "event_hour")  # and what rows of quarantine that are older than it do not tell
 OTHERWISE = "rows that stand read otherwise by the rules or keys of today (or none stand), so those made again may, too"
 REMEDY = "Put the files back from a copy, or take the rows so with `reelhouse repair {} --accept-loss`"
 
@@ -44,6 +45,7 @@ def remake(
     ledger = Ledger(settings)
     with Leases(ledger).held(LEASE, run_id) as lease:
         refuse_unready(ledger, table)
+        ledger.widen(table)
         wound = wound_of(settings, table)
         shadow = Shadow(settings, table, run_id, open_spark)
         lake = Lake(settings, shadow.lake.spark)
@@ -80,7 +82,7 @@ def lacking(lake: Lake, wound: Wound, made: "DataFrame") -> "tuple[DataFrame | N
             f"{wound.table}: the hurt files held {wound.lost} rows, {BRONZE} gives {missing} that are not there, and "
             f"{strange} are there that it does not give; nothing was changed. Put the files back from a copy"
         )
-    is_same = digest(there, BOOKED) == digest(_joined(made, there, keys, "left_semi"), BOOKED)
+    is_same = digest(there, NEWER) == digest(_joined(made, there, keys, "left_semi"), NEWER)
     is_proven = is_same and are_known(lake, wound)
     return lost if missing else None, "" if is_proven else OTHERWISE
 

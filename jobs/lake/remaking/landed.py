@@ -20,7 +20,7 @@ from jobs.lake.ingest.finding import Found, counted, places_of
 from jobs.lake.ingest.landing import land
 from jobs.lake.ingest.loop import LEASE
 from jobs.lake.ingest.planning import Plan
-from jobs.lake.ingest.progress import BOOKS, BRONZE, SEQUENCES, committed, progress
+from jobs.lake.ingest.progress import BOOKS, BRONZE, HOURS, SEQUENCES, committed, progress
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.mending import paths, proven, taken_out
@@ -52,7 +52,7 @@ def land_again(settings: Settings, found: list[Ailment], run_id: str, open_spark
 def refuse_begun(ledger: Ledger) -> None:
     """WriteError when rows of the lost batch stand in other tables, and no books say what it had read."""
     reached = max(committed(ledger, BOOKS), committed(ledger, BRONZE))
-    begun = [table for table in (*BY_BATCH, SEQUENCES, ERASURES) if committed(ledger, table) > reached]
+    begun = [table for table in (*BY_BATCH, HOURS, SEQUENCES, ERASURES) if committed(ledger, table) > reached]
     if begun:
         raise WriteError(
             f"{BRONZE}: the torn commit is of batch {reached + 1}, of which {', '.join(begun)} have rows; nothing was "

@@ -6,9 +6,9 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from jobs.lake.balance import LOST
 from jobs.lake.costs import TABLE as COSTS
 from jobs.lake.erasures import TABLE as ERASURES
+from jobs.lake.hours import LOST
 from jobs.lake.ingest.control import WATERMARKS
 from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.landings import in_log, plans_of

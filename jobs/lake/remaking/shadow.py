@@ -22,7 +22,7 @@ from jobs.lake.ingest.counting import received
 from jobs.lake.ingest.erased import erased_of
 from jobs.lake.ingest.loop import LEASE, Ingest
 from jobs.lake.ingest.planning import Plan
-from jobs.lake.ingest.progress import BOOKS, BRONZE, committed
+from jobs.lake.ingest.progress import BOOKS, BRONZE, HOURS, committed
 from jobs.lake.ingest.steps import run_batch
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
@@ -101,7 +101,7 @@ class Shadow:
 
     def _compact(self) -> None:
         """Write small files together, or each batch would have more to open than the one before."""
-        for table in filter(self.ledger.exists, BY_BATCH):
+        for table in filter(self.ledger.exists, (*BY_BATCH, HOURS)):
             self.ledger.open(table).optimize.compact()
 
 
@@ -118,4 +118,4 @@ def topics_of(table: str) -> frozenset[str]:
     layer, name = table.split(".", 1)
     if layer == "silver" and name in TOPICS:
         return frozenset({name, CONTROL})
-    return frozenset({CONTROL} if BY_BATCH[table][1] == CONTROL else TOPICS)
+    return frozenset({CONTROL} if table in BY_BATCH and BY_BATCH[table][1] == CONTROL else TOPICS)

@@ -81,6 +81,14 @@ WRONG = {  # check -> rows of which exactly one, or one key, is wrong
         {"received": 4, "accepted": 1, "duplicate": 1, "quarantined": 1, "balanced": True},
     ],
     ("ops.books", "conflicts_are_quarantined"): [{"conflict": 2, "quarantined": 1}, {"conflict": 1, "quarantined": 1}],
+    ("ops.book_hours", "hours_balance"): [
+        {"received": 3, "accepted": 4, "duplicate": -1, "quarantined": 0, "erased": 0},
+        {"received": 4, "accepted": 4, "duplicate": -1, "quarantined": 0, "erased": 0},
+    ],
+    ("ops.book_hours", "the_erased_have_no_hour"): [
+        {"received": 1, "erased": 1, "event_hour": NOON},
+        {"received": 1, "erased": 1, "event_hour": None},
+    ],
     ("ops.lag", "never_ahead"): [
         {"end_offset": 1, "next_offset": 2, "behind": -1},
         {"end_offset": 3, "behind": 1, "next_offset": 2},

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
+from jobs.lake.balance import refuse_difference
 from jobs.lake.errors import BooksError, UsageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
@@ -199,6 +200,83 @@ def rows_of_all() -> list[dict[str, Any]]:
     """All parts, as JSON."""
     found = CliRunner().invoke(build_app(), ["books", "--format", "json"])
     return list(json.loads(found.output))
+
+
+def hour(seq: int, at: datetime | None, fates: tuple[int, int, int], **other: Any) -> dict[str, Any]:
+    """What one batch of views/0 has of an hour."""
+    whole = line(seq, 0, 0, fates)
+    names = (
+        "ingest_seq",
+        "topic",
+        "topic_id",
+        "partition",
+        "received",
+        "accepted",
+        "duplicate",
+        "conflict",
+        "quarantined",
+    )
+    return {name: whole[name] for name in names} | {"event_hour": at, "erased": 0, "reason_counts": {}} | other
+
+
+TOLD = (
+    hour(2, AT, (10, 0, 1), reason_counts={"missing:scene": 1}),
+    hour(2, AT - timedelta(hours=1), (5, 1, 0)),
+    hour(2, None, (0, 0, 2), reason_counts={"missing:scene": 1, "malformed_json": 1, "duplicate_field:u-Canary": 1}),
+    hour(3, AT, (6, 0, 0)),
+    hour(3, None, (-1, 0, 0)),
+)
+
+
+def test_the_hours_of_batches_are_told_with_their_sums(lake: Lake) -> None:
+    """Batches 0 and 1 were booked before there were hours."""
+    Ledger(lake(*GOOD)).append("ops.book_hours", TOLD)
+    printed = CliRunner().invoke(build_app(), ["books", "--by-hour", "--topic", "views"])
+    assert printed.exit_code == 0, printed.output
+    for words in ("2026-06-08 00:00", "none", "missing:scene", "2 batches were booked before hours were",
+                  "balanced: 3 hours, 24 records"):  # fmt: skip
+        assert words in printed.output
+    assert "Canary" not in printed.output
+    asked = ["books", "--by-hour", "--topic", "views", "--from", "30", "--format", "json"]
+    rows = json.loads(CliRunner().invoke(build_app(), asked).output)
+    assert [(row["part"], row["event_hour"], row["accepted"]) for row in rows] == [
+        ("hour", None, -1), ("hour", rows[1]["event_hour"], 6), ("total", None, 5)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (TOLD[1:], "views/0 offsets 10–30 (batch 2): received 19, by hour 8; accepted 15, by hour 5"),
+        ((*TOLD, hour(3, AT, (1, 0, 0))), "offsets 35–40 (batch 3): received 5, by hour 6; accepted 5, by hour 6"),
+        (TOLD[:4], "offsets 35–40 (batch 3): received 5, by hour 6"),
+        ((*TOLD[:2], TOLD[2] | {"reason_counts": {}}, *TOLD[3:]), "(batch 2): other reasons by hour"),
+        ((*TOLD, hour(3, AT, (1, 0, 0), partition=7)), "there are hours of topic id v1, partition 7"),
+    ],
+    ids=["an hour is gone", "one stands twice", "one that takes away is gone", "reasons are gone", "of no line"],
+)
+def test_hours_that_do_not_add_up_stop_whoever_reads_or_releases_them(
+    lake: Lake, told: tuple[dict[str, Any], ...], words: str
+) -> None:
+    ledger = Ledger(lake(*GOOD))
+    ledger.append("ops.book_hours", told)
+    with pytest.raises(BooksError, match="ops.book_hours: .*Nothing was released; run `reelhouse repair") as refused:
+        refuse_difference(ledger, 0)
+    assert words in str(refused.value)
+    said = CliRunner().invoke(build_app(), ["books", "--by-hour"])
+    if "partition 7" not in words:  # nobody asks for what the books do not have
+        assert isinstance(said.exception, BooksError)
+        assert said.exception.exit_code == 3
+        assert words in str(said.exception)
+        assert "balanced: " not in said.output
+
+
+def test_a_release_judges_the_hours_of_new_batches(lake: Lake) -> None:
+    ledger = Ledger(lake(*GOOD))
+    refuse_difference(ledger, 0)  # a lake that has no hours yet
+    ledger.append("ops.book_hours", TOLD[1:])
+    with pytest.raises(BooksError, match="by hour"):
+        refuse_difference(ledger, 2)
+    refuse_difference(ledger, 3)
 
 
 def test_an_empty_lake_has_no_books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,9 +69,9 @@ def test_who_sent_it_is_told_where_the_body_can_be_read(refused):
 
 def test_a_conflict_names_its_twin(spark):
     verdicts = spark.createDataFrame(
-        [("conflict", "id-views", 0, 9, NOON, "e1", (0, 3)), ("first", "id-views", 0, 3, NOON, "e1", None)],
+        [("conflict", "id-views", 0, 9, NOON, NOON, "e1", (0, 3)), ("first", "id-views", 0, 3, NOON, NOON, "e1", None)],
         "fate string, kafka_topic_id string, kafka_partition int, kafka_offset bigint, kafka_time timestamp, "
-        "event_id string, twin struct<partition:int,offset:bigint>",
+        "event_hour timestamp, event_id string, twin struct<partition:int,offset:bigint>",
     )
     (row,) = conflicts(verdicts, topic="views", ingest_seq=2).select("*", F.col("twin.offset").alias("at")).collect()
     assert (row.kafka_offset, row.at, row.reasons, row.ingest_seq) == (9, 3, ["conflict"], 2)
