@@ -4,7 +4,7 @@ Grain: funnel x funnel_version x entry_date x breakdown x breakdown_value x step
 `(all)` counts everybody, and stands there for every day of the data, with zeros where nothing happened.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from jobs.definitions.balanced import joined
 from jobs.definitions.funnel.model import Definition, Key
 from jobs.definitions.json_text import json_text
+from jobs.definitions.postings import IN, OUT, posted
 from jobs.definitions.segments import NONE
 from jobs.definitions.sketch import sketch
 
@@ -28,6 +29,7 @@ MEASURES = ("attempt", "mature_attempt", "excluded_attempt", "reversed_attempt",
 ASIDE, TIMES = ("set_aside_attempt", "set_aside_person"), ("decision_us", "deliberation_us")
 COUNTS = {"person": "people", "attempt": "attempts"}
 SAID = ["step", "is_optional", "zone", "window_us", "definition_hash"]  # of a step, by its definition
+ENTERED, CONVERTED, ASIDE_TOO = "attempts", "conversions", "set_aside"
 STEP = (
     "funnel string, funnel_version bigint, step_number bigint, step string, is_optional boolean, is_last boolean, "
     "zone string, window_us bigint, definition_hash string"
@@ -244,3 +246,35 @@ def _quantiles(name: str) -> dict[str, Column]:
     return {f"{name}_median_doubled_us": F.when(size > 0, middle)} | {
         label: F.when(size > 0, column) for label, column in ranks.items()
     }
+
+
+def postings(
+    daily: DataFrame, attempts: DataFrame, openings: DataFrame, definitions: Sequence[Definition]
+) -> Iterator[DataFrame]:
+    """What must add up, by funnel: attempts of the ledger and openings of a day = attempts of its first step.
+
+    Those set aside are counted beside. And conversions entered on the day = attempts of its last step. All of days.
+    """
+    kept, day, part = F.col("set_aside") == NONE, F.col("entry_date"), funnel_part()
+    tried = {(ENTERED, IN): F.lit(1), (CONVERTED, IN): (F.col("is_converted") & kept).cast("bigint")}
+    yield posted(attempts, tried, day, part)
+    yield posted(openings, {(ENTERED, IN): F.col("attempt_count")}, day, part)
+    is_first, is_last = F.col("step_number") == 1, _is_last(definitions)
+    made = {
+        (ENTERED, OUT): F.when(is_first, F.col("attempts_count")).otherwise(0),
+        (ENTERED, ASIDE_TOO): F.when(is_first, F.col("set_aside_attempts_count")).otherwise(0),
+        (CONVERTED, OUT): F.when(is_last, F.col("attempts_count")).otherwise(0),
+    }
+    yield posted(daily.where(F.col("breakdown") == TOTAL), made, day, part)
+
+
+def funnel_part() -> Column:
+    """A funnel and its version, in words."""
+    return F.concat(F.col("funnel"), F.lit(" v"), F.col("funnel_version").cast("string"))
+
+
+def _is_last(definitions: Sequence[Definition]) -> Column:
+    """The row is of the last step of its funnel."""
+    ends = [(funnel_part() == f"{one.name} v{one.version}") & (F.col("step_number") == len(one.steps))
+            for one in definitions]  # fmt: skip
+    return joined(Column.__or__, ends)

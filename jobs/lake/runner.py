@@ -27,7 +27,7 @@ from jobs.lake.restating.booking import restate
 from jobs.lake.settings import Settings
 from jobs.lake.settling import settle
 from jobs.lake.small_runs import are_few, is_small, on_engine
-from jobs.lake.staging import Manifest, StagedTable, Staging, Verdict, manifest_of
+from jobs.lake.staging import Accounts, Manifest, StagedTable, Staging, Verdict, manifest_of
 from jobs.lake.work import Staged, Work, contract_versions, plan
 
 if TYPE_CHECKING:
@@ -209,14 +209,20 @@ class Runner:
         return self.on_engine(are_few(rows, self.settings), lambda lake: self._findings(lake, manifest))
 
     def _findings(self, lake: "Lake", manifest: Manifest) -> "list[Finding]":
-        """What the contracts say of the staging; were there no lake yet, the gate would start a Spark of its own."""
+        """What the contracts say of the staging; were there no lake yet, the gate would start a Spark of its own.
+
+        And whether it adds up to what it was made from, which is kept for the release to book.
+        """
         from jobs.lake.quality import Gate
+        from jobs.lake.reconciling import findings_of, reconciled
 
         gate, findings = Gate(), []
         for staged in manifest.tables:
             frame = lake.read_at(self.staging.path(staged.table), staged.version)
             findings += gate.judge(lake.contract(staged.table), frame, staged.slices)
-        return findings
+        lines = reconciled(lake, family_module(self.family), self.staging, manifest)
+        self.staging.put(Accounts(fingerprint=manifest.fingerprint, lines=tuple(lines)))
+        return [*findings, *findings_of(lake, lines)]
 
     def _pass(self, findings: "list[Finding]", manifest: Manifest) -> Verdict:
         """Book what was found, and the verdict; QualityError when a critical expectation failed."""
