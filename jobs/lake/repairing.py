@@ -7,8 +7,10 @@ from jobs.lake.ailments import HISTORY, LANDED, UNDONE, Ailment, Kind, ailments_
 from jobs.lake.aside import Mended
 from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.progress import BOOKS
+from jobs.lake.ledger import Ledger
 from jobs.lake.lost_commits import lost_commit_of
 from jobs.lake.mending import mend_log, refuse_the_rest
+from jobs.lake.recounting import missing_rows
 from jobs.lake.settings import Settings
 
 Opener = Callable[[Settings], Any]
@@ -27,6 +29,8 @@ def mend(
     if table == BOOKS and not hurt:
         return mend_books(settings, run_id, opener, accept_loss=accept_loss)
     found = hurt or lost_commit_of(settings, table)
+    if not found and missing_rows(Ledger(settings), table):
+        return mend_data(settings, table, run_id, opener, accept_loss=accept_loss)
     if not found:
         return mend_publication(settings, run_id) if table == HISTORY else None
     refuse_the_rest(found)
