@@ -4,13 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.lake.errors import BooksError
+from jobs.lake.errors import BooksError, UsageError
 from jobs.serve.printing import Format
 
 PANEL = "Events in"
 RANGES = ("topic", "part", "offsets", "received", "accepted", "duplicate", "quarantined", "erased")
 TOTALS = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict", "erased", "lost", "ok")
 REASONS = ("topic", "reason", "records")
+RECONCILED = ("table", "what", "day", "in", "left out", "out", "ok")
 STREAMS = ("topic", "source", "complete until", "waits for", "topic until")
 UNSTORED = "producer sequences: lost and repeated counts are not stored, so nothing is said of them"
 
@@ -25,15 +26,21 @@ def books(
     partition: Annotated[int | None, typer.Option("--partition", metavar="N", help="Only this partition.")] = None,
     first: Annotated[str, typer.Option("--from", metavar="OFFSET|DAY", help="First offset, or day of booking.")] = "",
     last: Annotated[str, typer.Option("--to", metavar="OFFSET|DAY", help="End offset (exclusive), or last day.")] = "",
+    gold: Annotated[bool, typer.Option("--gold", help="Of the newest releases: bronze, silver, gold in turn.")] = False,
     format: Annotated[Format, typer.Option("--format", help="Tables, or one array of JSON objects.")] = Format.table,
 ) -> None:
     """Print the books: received = accepted + duplicate + quarantined + erased, per topic, partition and range.
 
     Conflicts are among the quarantined. Batches that touch the bounds are shown whole; a day is the UTC day on which
     a batch was booked. Exit code 3, with the line named, when anything does not add up or a range does not follow on.
+    With --gold, instead: what each family's newest release was made from, what was left out, and what its tables hold.
 
     Example: reelhouse books --topic views --from 2026-11-27
     """
+    if gold:
+        _refuse_others(topic, partition, first, last)
+        _gold(format)
+        return
     from jobs.serve.asked import lake_settings
     from jobs.serve.books import Asked, book_ranges, streams, totals
 
@@ -44,6 +51,40 @@ def books(
     off = [f"{_place(line)}: {line['problem']}" for line in ranges if not line["balanced"]]
     if off:
         raise BooksError(f"{len(off)} lines do not balance: {' | '.join(off)}; see docs/runbooks/books.md")
+
+
+def _refuse_others(topic: str, partition: int | None, first: str, last: str) -> None:
+    """UsageError for what only the ranges of offsets can be asked for."""
+    if topic or first or last or partition is not None:
+        raise UsageError(
+            "--gold is about releases, which have no offsets; leave --topic, --partition, --from, --to out"
+        )
+
+
+def _gold(format: Format) -> None:
+    """Print what the newest releases were made from; BooksError when a line does not add up."""
+    from jobs.serve.asked import lake_settings
+    from jobs.serve.printing import print_rows
+    from jobs.serve.reconciliations import ROW, newest_reconciliations
+
+    rows = newest_reconciliations(lake_settings())
+    if format is Format.json:
+        print_rows(rows, ROW, "json")
+    elif not rows:
+        typer.echo("no release was compared yet")
+    else:
+        for release in dict.fromkeys(row["release_id"] for row in rows):
+            _titled(release, [_reconciled(row) for row in rows if row["release_id"] == release], RECONCILED)
+    off = [f"{row['release_id']} {row['table']} {row['day'] or ''}" for row in rows if not row["adds_up"]]
+    if off:
+        raise BooksError(f"{len(off)} lines do not add up: {' | '.join(off)}; see docs/runbooks/books.md")
+
+
+def _reconciled(row: dict[str, Any]) -> dict[str, Any]:
+    """A line that fits on a terminal."""
+    why = ", ".join(f"{rows} {reason}" for reason, rows in sorted(row["left_out"].items()))
+    return row | {"what": row["equation"], "in": row["rows_in"], "left out": why, "out": row["rows_out"],
+                  "ok": "yes" if row["adds_up"] else "NO", "day": row["day"] or ""}  # fmt: skip
 
 
 def _print_json(ranges: list[dict[str, Any]], sums: list[dict[str, Any]], said: list[dict[str, Any]]) -> None:

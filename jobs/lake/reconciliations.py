@@ -32,6 +32,11 @@ def _as_row(table: str, equation: str, day: date | None, parts: Sequence[Line]) 
             left_out[reason] = left_out.get(reason, 0) + rows
     came, made = (sum(getattr(part, name) for part in parts) for name in ("input_rows", "output_rows"))
     return {
-        "table": table, "equation": equation, "slice": day, "input_rows": came, "left_out": left_out,
-        "used_rows": came - sum(left_out.values()), "output_rows": made,
-    }  # fmt: skip
+        "table": table,
+        "equation": equation,
+        "day": day,
+        "rows_in": came,
+        "left_out": left_out,
+        "rows_used": came - sum(left_out.values()),
+        "rows_out": made,
+    }

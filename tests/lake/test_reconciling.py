@@ -203,8 +203,8 @@ def test_a_silver_row_removed_behind_our_back_stops_the_release_until_it_is_back
     assert runner.check().outcome == "done"
     runner.release()
     booked = {
-        (row["table"], row["equation"], row["slice"]): row for row in ledger.read("ops.reconciliations").to_pylist()
+        (row["table"], row["equation"], row["day"]): row for row in ledger.read("ops.reconciliations").to_pylist()
     }
     assert {row["release_id"] for row in booked.values()} == {"sessions-000001"}
-    assert booked["silver.views", "rows_of_batches", None]["input_rows"] == len(before)
+    assert booked["silver.views", "rows_of_batches", None]["rows_in"] == len(before)
     assert booked["silver.sessions", "acts", FRIDAY]["left_out"] == [("of_sessions_that_go_on", -3)]
