@@ -11,22 +11,33 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 IN, OUT = "in", "out"  # any other side is the reason why rows that came in did not come out
+WORDS = ("equation", "side")
 POSTING = ("equation", "part", "slice", "side", "rows")
 Side = tuple[str, str]  # equation, side
 
 
-def posted(rows: DataFrame, sums: Mapping[Side, Column], day: Column, part: Column | None = None) -> DataFrame:
-    """POSTING: the `sums` of rows by day and part (what is compared by itself, such as one funnel), in one pass."""
-    numbers = {f"n{place}": F.sum(number).cast("bigint") for place, number in enumerate(sums.values())}
-    named = F.lit("") if part is None else part
-    found = rows.groupBy(day.alias("slice"), named.alias("part")).agg(
-        *[number.alias(name) for name, number in numbers.items()]
-    )
-    sides = [
-        F.struct(F.lit(equation).alias("equation"), F.lit(side).alias("side"), F.col(name).alias("rows"))
-        for (equation, side), name in zip(sums, numbers, strict=True)
+def posted(
+    rows: DataFrame, sums: Mapping[Side, Column], day: Column, part: Column | None = None, *, are_many: bool = False
+) -> DataFrame:
+    """POSTING: the numbers of each row by day and part (what is compared by itself, such as one funnel); no zeros.
+
+    Where the rows `are_many` they are summed up first, for each makes as many postings as there are numbers.
+    """
+    named = (F.lit("") if part is None else part).alias("part")
+    numbers = [number.cast("bigint").alias(f"n{place}") for place, number in enumerate(sums.values())]
+    told = rows.select(day.alias("slice"), named, *numbers)
+    names = [f"n{place}" for place in range(len(sums))]
+    if are_many:
+        told = told.groupBy("slice", "part").agg(*[F.sum(name).alias(name) for name in names])
+    at = F.col("place")
+    words = [
+        F.get(F.array(*map(F.lit, each)), at).alias(name)
+        for name, each in zip(WORDS, zip(*sums, strict=True), strict=True)
     ]
-    return found.select("slice", "part", F.inline(F.array(*sides))).select(*POSTING)
+    # by place, for the engine of small runs takes no list of structs of which some numbers may be null and others not
+    each = told.select("*", F.explode(F.array(*map(F.lit, range(len(sums))))).alias("place"))
+    number = F.get(F.array(*map(F.col, names)), at).alias("rows")
+    return each.select("slice", "part", *words, number).where("rows <> 0").select(*POSTING)
 
 
 def is_among(column: Column, days: Sequence[date] | None) -> Column:

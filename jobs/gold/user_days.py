@@ -87,7 +87,7 @@ def postings(
     nobodys = {(name, NOBODYS): F.when(is_anonymous(), number).otherwise(0) for name, number in counts.items()}
     found_out = {(name, NOBODYS): -number for name, number in counts.items()}
     made = {"acts": F.col("event_count"), "views": _total(SEEN), "likes": _total(ACTS)}
-    yield posted(mine, came | nobodys, F.col("event_date"))
+    yield posted(mine, came | nobodys, F.col("event_date"), are_many=True)
     yield posted(tied_acts(mine, tied), found_out, F.col("event_date"))
     counted = {(name, OUT): number for name, number in made.items()}
     yield posted(user_days.where(is_among(F.col("day"), days)), counted, F.col("day"))

@@ -77,7 +77,8 @@ def postings(sessions: DataFrame, acts: DataFrame, days: Sequence[date] | None, 
     last_day = local_date(F.col("ended_at"), zone)
     is_long = last_day > F.date_add("session_date", 1)
     begun = sessions.where(is_among(F.col("session_date"), days))
-    yield posted(acts.where(is_among(F.col("event_date"), days)), {(ACTS, IN): F.lit(1)}, F.col("event_date"))
+    done = acts.where(is_among(F.col("event_date"), days))
+    yield posted(done, {(ACTS, IN): F.lit(1)}, F.col("event_date"), are_many=True)
     yield posted(begun, {(ACTS, OUT): F.when(is_long, 0).otherwise(F.col("event_count"))}, F.col("session_date"))
     over_midnight = sessions.where(last_day > F.col("session_date")).withColumn("is_long", is_long)
     yield _parted(over_midnight, acts).where(is_among(F.col("slice"), days))
@@ -94,7 +95,7 @@ def _parted(over_midnight: DataFrame, acts: DataFrame) -> DataFrame:
         F.when(~is_later & F.col("is_long"), _said("session_date", OUT, 1)),
     )
     pieces = acts.join(whose, on=[inside], how="inner").select(F.explode(told).alias("told")).where("told IS NOT NULL")
-    return pieces.select("told.*").groupBy(*POSTING[:-1]).agg(F.sum("rows").alias("rows"))
+    return pieces.select("told.*").select(*POSTING)
 
 
 def _said(day: str, side: str, rows: int) -> Column:
