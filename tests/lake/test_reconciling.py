@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
@@ -108,7 +110,7 @@ def test_an_unchanged_staging_adds_up_on_either_engine(shop: Settings, spark: Sp
     assert {line.table for line in told.values()} >= {"gold.funnel_daily", "gold.funnel_paths"}
 
 
-def test_a_row_too_few_or_too_many_in_staging_is_found_in_every_table(shop: Settings, tmp_path: Path) -> None:
+def test_a_row_too_few_or_too_many_in_staging_is_found_in_every_table(shop: Settings) -> None:
     with small_lake(shop) as lake:
         for family, tables in STAGED.items():
             for table in tables:
@@ -125,7 +127,7 @@ def without_a_row(place: DeltaTable) -> None:
     rows = place.to_pyarrow_table()
     counted = [n for n, row in enumerate(rows.to_pylist()) if row.get("breakdown", "total") == "total"]
     at = next(n for n in counted if is_counted(rows.slice(n, 1).to_pylist()[0]))
-    kept = rows.take([n for n in range(rows.num_rows) if n != at])
+    kept = pa.concat_tables([rows.slice(0, at), rows.slice(at + 1)])
     write_deltalake(place, kept, mode="overwrite")
 
 
@@ -172,7 +174,7 @@ def test_a_day_that_does_not_add_up_is_not_released_and_held(mine: Settings) -> 
         runner.release()
     assert latest(runner.ledger, "sessions") is None
     assert FRIDAY in pending(runner.ledger, mine, "sessions").held
-    assert Ledger(mine).read("ops.reconciliations").num_rows == 0
+    assert "sessions" not in Ledger(mine).read("ops.reconciliations")["family"].to_pylist()
 
 
 def approved(runner: Runner) -> Runner:
@@ -193,17 +195,21 @@ def test_a_silver_row_removed_behind_our_back_stops_the_release_until_it_is_back
     words = (
         r"silver.views: batch \d+, views/0: the books say \d+, there are \d+. Nothing was released.*repair silver.views"
     )
-    for step in (runner.check, approved(runner).release):
-        with pytest.raises(BooksError, match=words):
-            step()
+    with pytest.raises(BooksError, match=words):
+        runner.check()
+    with pytest.raises(BooksError, match=words):
+        approved(runner).release()
+    runner.staging.put(Verdict(fingerprint="none", verdict="passed"))
     assert missing_rows(ledger, "silver.views") == 1
     assert mend(mine, "silver.views", "repair", lambda _: spark) is not None
     assert sorted(ledger.read("silver.views").to_pylist(), key=repr) == before
     assert mend(mine, "silver.views", "repair", lambda _: spark) is None
     assert runner.check().outcome == "done"
     runner.release()
+    ours = pc.field("family") == "sessions"
     booked = {
-        (row["table"], row["equation"], row["day"]): row for row in ledger.read("ops.reconciliations").to_pylist()
+        (row["table"], row["equation"], row["day"]): row
+        for row in ledger.read("ops.reconciliations", filter=ours).to_pylist()
     }
     assert {row["release_id"] for row in booked.values()} == {"sessions-000001"}
     assert booked["silver.views", "rows_of_batches", None]["rows_in"] == len(before)
