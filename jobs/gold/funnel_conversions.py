@@ -14,12 +14,13 @@ from jobs.definitions.funnel.model import Definition
 from jobs.definitions.postings import IN, OUT, posted
 from jobs.definitions.segments import NONE
 from jobs.definitions.sketch import sketch
-from jobs.gold.funnel_daily import ALL, ASIDE_TOO, CONVERTED, TOTAL, by_breakdown, funnel_part
+from jobs.gold.funnel_daily import ALL, ASIDE_TOO, TOTAL, by_breakdown, funnel_part, of_breakdowns
 
 DAY = ["funnel", "funnel_version", "conversion_date"]
 GRAIN = [*DAY, "breakdown", "breakdown_value"]
 COUNTS = ("conversion", "person", "reversed_conversion", "reversed_person", "set_aside_conversion")
 TIMES = ("decision", "deliberation")
+CONVERTED = "conversions"
 SAID = "funnel string, funnel_version bigint, zone string, window_us bigint, definition_hash string"
 
 
@@ -84,10 +85,10 @@ def _sum_up(found: DataFrame) -> DataFrame:
     return rows.select(*GRAIN, *[column.alias(name) for name, column in columns.items()])
 
 
-def postings(conversions: DataFrame, attempts: DataFrame) -> Iterator[DataFrame]:
+def postings(conversions: DataFrame, attempts: DataFrame, definitions: Sequence[Definition]) -> Iterator[DataFrame]:
     """What must add up, by funnel: attempts of the ledger that converted on a day = its conversions, set aside or not.
 
-    All of the days.
+    All of the days, and of funnels that are defined.
     """
     day, part = F.col("conversion_date"), funnel_part()
     made = {
@@ -96,3 +97,4 @@ def postings(conversions: DataFrame, attempts: DataFrame) -> Iterator[DataFrame]
     }
     yield posted(attempts.where("is_converted"), {(CONVERTED, IN): F.lit(1)}, day, part)
     yield posted(conversions.where(F.col("breakdown") == TOTAL), made, day, part)
+    yield of_breakdowns(conversions, F.col("conversions_count"), day, definitions)

@@ -100,7 +100,7 @@ def postings(now: Becoming) -> Iterator[tuple[str, DataFrame]]:
             done = F.col("conversion_date").isin(*days)
             of &= F.col("entry_date") >= F.lit(first_entry_day(days, definitions))
         for rows in funnel_conversions.postings(
-            now.of(CONVERSIONS, is_current(definitions), days), now.of(ATTEMPTS, of & done)
+            now.of(CONVERSIONS, is_current(definitions), days), now.of(ATTEMPTS, of & done), definitions
         ):
             yield CONVERSIONS, rows
 
