@@ -285,7 +285,7 @@ def funnel_part() -> Column:
 
 
 def _steps_got_to(one: Definition) -> Column:
-    """How many steps count an attempt of the ledger: mandatory ones up to the one reached, optional ones by an event."""
+    """How many steps count an attempt of the ledger: mandatory ones by how far, optional ones by event."""
     counts = [
         F.coalesce(F.get("step_event_ids", F.lit(place)).isNotNull(), F.lit(False))
         if step.is_optional
