@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.lake.errors import BooksError
+from jobs.lake.errors import BooksError, UsageError
 from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
@@ -19,6 +19,7 @@ TOTALS = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict
 AGAIN = ("topic", "part", "offsets", "quarantined", "replayed", "undone")
 REASONS = ("topic", "reason", "records")
 HOURS = ("topic", "part", "hour", "received", "accepted", "duplicate", "quarantined", "erased")
+RECONCILED = ("table", "what", "day", "in", "left out", "out", "ok")
 STREAMS = ("topic", "source", "complete until", "waits for", "topic until")
 PRODUCERS = ("producer", "epoch", "received", "refused", "repeated", "lost", "numbers", "missing")
 UNNUMBERED = ("topic", "source", "received")
@@ -37,6 +38,7 @@ def books(
     first: Annotated[str, typer.Option("--from", metavar="OFFSET|DAY", help="First offset, or day of booking.")] = "",
     last: Annotated[str, typer.Option("--to", metavar="OFFSET|DAY", help="End offset (exclusive), or last day.")] = "",
     by_hour: Annotated[bool, typer.Option("--by-hour", help="By the hour (UTC) in which events happened.")] = False,
+    gold: Annotated[bool, typer.Option("--gold", help="Of the newest releases: bronze, silver, gold in turn.")] = False,
     format: Annotated[Format, typer.Option("--format", help="Tables, or one array of JSON objects.")] = Format.table,
 ) -> None:
     """Print the books: received = accepted + duplicate + quarantined + erased, per topic, partition and range.
@@ -46,13 +48,18 @@ def books(
 
     Batches that touch the bounds are shown whole; a day is the UTC day on which a batch was booked. Exit code 3, with
     the line named, when anything does not add up or a range does not follow on. With --by-hour the batches so chosen
-    are told by event hour; records that tell no time stand under none.
+    are told by event hour; records that tell no time stand under none. With --gold, instead: what each family's
+    newest release was made from, what was left out, and what its tables hold.
 
     Of all that was ever received it also says by producer and epoch which of its numbers came again and which are
     missing; they run over all topics, so not where a topic, a partition or bounds are asked for.
 
     Example: reelhouse books --topic views --from 2026-11-27
     """
+    if gold:
+        _refuse_others(topic, partition, first, last)
+        _gold(format)
+        return
     from jobs.serve.asked import lake_settings
     from jobs.serve.books import Asked, book_ranges, streams, totals
 
@@ -72,6 +79,40 @@ def books(
     off = [f"{_place(line)}: {line['problem']}" for line in ranges if not line["balanced"]]
     if off:
         raise BooksError(f"{len(off)} lines do not balance: {' | '.join(off)}; see docs/runbooks/books.md")
+
+
+def _refuse_others(topic: str, partition: int | None, first: str, last: str) -> None:
+    """UsageError for what only the ranges of offsets can be asked for."""
+    if topic or first or last or partition is not None:
+        raise UsageError(
+            "--gold is about releases, which have no offsets; leave --topic, --partition, --from, --to out"
+        )
+
+
+def _gold(format: Format) -> None:
+    """Print what the newest releases were made from; BooksError when a line does not add up."""
+    from jobs.serve.asked import lake_settings
+    from jobs.serve.printing import print_rows
+    from jobs.serve.reconciliations import ROW, newest_reconciliations
+
+    rows = newest_reconciliations(lake_settings())
+    if format is Format.json:
+        print_rows(rows, ROW, "json")
+    elif not rows:
+        typer.echo("no release was compared yet")
+    else:
+        for release in dict.fromkeys(row["release_id"] for row in rows):
+            _titled(release, [_reconciled(row) for row in rows if row["release_id"] == release], RECONCILED)
+    off = [f"{row['release_id']} {row['table']} {row['day'] or ''}" for row in rows if not row["adds_up"]]
+    if off:
+        raise BooksError(f"{len(off)} lines do not add up: {' | '.join(off)}; see docs/runbooks/books.md")
+
+
+def _reconciled(row: dict[str, Any]) -> dict[str, Any]:
+    """A line that fits on a terminal."""
+    why = ", ".join(f"{rows} {reason}" for reason, rows in sorted(row["left_out"].items()))
+    return row | {"what": row["equation"], "in": row["rows_in"], "left out": why, "out": row["rows_out"],
+                  "ok": "yes" if row["adds_up"] else "NO", "day": row["day"] or ""}  # fmt: skip
 
 
 def _of_producers(settings: Settings, asked: "Asked") -> dict[str, Lines]:

@@ -4,21 +4,23 @@ Grain: funnel x funnel_version x conversion_date x breakdown x breakdown_value. 
 everybody, and stands there for every day of the data, with zeros where nobody converted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.definitions.funnel.model import Definition
+from jobs.definitions.postings import IN, OUT, posted
 from jobs.definitions.segments import NONE
 from jobs.definitions.sketch import sketch
-from jobs.gold.funnel_daily import ALL, TOTAL, by_breakdown
+from jobs.gold.funnel_daily import ALL, ASIDE_TOO, TOTAL, by_breakdown, funnel_part, of_breakdowns
 
 DAY = ["funnel", "funnel_version", "conversion_date"]
 GRAIN = [*DAY, "breakdown", "breakdown_value"]
 COUNTS = ("conversion", "person", "reversed_conversion", "reversed_person", "set_aside_conversion")
 TIMES = ("decision", "deliberation")
+CONVERTED = "conversions"
 SAID = "funnel string, funnel_version bigint, zone string, window_us bigint, definition_hash string"
 
 
@@ -81,3 +83,18 @@ def _sum_up(found: DataFrame) -> DataFrame:
         columns[f"{name}_sum_us"] = F.coalesce(f"{name}_sum", F.lit(0)).cast("decimal(38,0)")
         columns[f"{name}_sketch"] = sketch(F.col(f"{name}_us"))
     return rows.select(*GRAIN, *[column.alias(name) for name, column in columns.items()])
+
+
+def postings(conversions: DataFrame, attempts: DataFrame, definitions: Sequence[Definition]) -> Iterator[DataFrame]:
+    """What must add up, by funnel: attempts of the ledger that converted on a day = its conversions, set aside or not.
+
+    All of the days, and of funnels that are defined.
+    """
+    day, part = F.col("conversion_date"), funnel_part()
+    made = {
+        (CONVERTED, OUT): F.col("conversions_count"),
+        (CONVERTED, ASIDE_TOO): F.col("set_aside_conversions_count"),
+    }
+    yield posted(attempts.where("is_converted"), {(CONVERTED, IN): F.lit(1)}, day, part)
+    yield posted(conversions.where(F.col("breakdown") == TOTAL), made, day, part)
+    yield of_breakdowns(conversions, F.col("conversions_count"), day, definitions)

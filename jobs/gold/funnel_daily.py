@@ -4,7 +4,7 @@ Grain: funnel x funnel_version x entry_date x breakdown x breakdown_value x step
 `(all)` counts everybody, and stands there for every day of the data, with zeros where nothing happened.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from jobs.definitions.balanced import joined
 from jobs.definitions.funnel.model import Definition, Key
 from jobs.definitions.json_text import json_text
+from jobs.definitions.postings import IN, OUT, posted
 from jobs.definitions.segments import NONE
 from jobs.definitions.sketch import sketch
 
@@ -28,6 +29,7 @@ MEASURES = ("attempt", "mature_attempt", "excluded_attempt", "reversed_attempt",
 ASIDE, TIMES = ("set_aside_attempt", "set_aside_person"), ("decision_us", "deliberation_us")
 COUNTS = {"person": "people", "attempt": "attempts"}
 SAID = ["step", "is_optional", "zone", "window_us", "definition_hash"]  # of a step, by its definition
+ENTERED, STEPS, BREAKDOWNS, ASIDE_TOO = "attempts", "steps", "breakdowns", "set_aside"
 STEP = (
     "funnel string, funnel_version bigint, step_number bigint, step string, is_optional boolean, is_last boolean, "
     "zone string, window_us bigint, definition_hash string"
@@ -244,3 +246,56 @@ def _quantiles(name: str) -> dict[str, Column]:
     return {f"{name}_median_doubled_us": F.when(size > 0, middle)} | {
         label: F.when(size > 0, column) for label, column in ranks.items()
     }
+
+
+def postings(
+    daily: DataFrame, attempts: DataFrame, openings: DataFrame, definitions: Sequence[Definition]
+) -> Iterator[DataFrame]:
+    """What must add up, by funnel: attempts of the ledger and openings of a day = attempts of its first step.
+
+    Those set aside are counted beside. And the steps they got to, one by one, are those of all steps together. All of
+    the days, and of funnels that are defined.
+    """
+    kept, day, part = F.col("set_aside") == NONE, F.col("entry_date"), funnel_part()
+    steps = _by_funnel({one.key: _steps_got_to(one) for one in definitions})
+    yield posted(attempts, {(ENTERED, IN): F.lit(1), (STEPS, IN): F.when(kept, steps)}, day, part)
+    opened = F.col("attempt_count")
+    yield posted(openings, {(ENTERED, IN): opened, (STEPS, IN): F.when(kept, opened)}, day, part)
+    is_first, tried = F.col("step_number") == 1, F.col("attempts_count")
+    made = {
+        (ENTERED, OUT): F.when(is_first, tried),
+        (ENTERED, ASIDE_TOO): F.when(is_first, F.col("set_aside_attempts_count")),
+        (STEPS, OUT): tried,
+    }
+    yield posted(daily.where(F.col("breakdown") == TOTAL), made, day, part)
+    yield of_breakdowns(daily, tried, day, definitions)
+
+
+def of_breakdowns(rows: DataFrame, count: Column, day: Column, definitions: Sequence[Definition]) -> DataFrame:
+    """The values of every breakdown come to the total: POSTING of a table that has both."""
+    is_total = F.col("breakdown") == TOTAL
+    times = _by_funnel({one.key: F.lit(len(one.broken_down)) for one in definitions})
+    told = {(BREAKDOWNS, IN): F.when(is_total, count * times), (BREAKDOWNS, OUT): F.when(~is_total, count)}
+    return posted(rows, told, day, funnel_part())
+
+
+def funnel_part() -> Column:
+    """A funnel and its version, in words."""
+    return F.concat(F.col("funnel"), F.lit(" v"), F.col("funnel_version").cast("string"))
+
+
+def _steps_got_to(one: Definition) -> Column:
+    """How many steps count an attempt of the ledger: mandatory ones by how far, optional ones by event."""
+    counts = [
+        F.coalesce(F.get("step_event_ids", F.lit(place)).isNotNull(), F.lit(False))
+        if step.is_optional
+        else F.col("reached") > place
+        for place, step in enumerate(one.steps)
+    ]
+    return joined(Column.__add__, [each.cast("bigint") for each in counts])
+
+
+def _by_funnel(values: Mapping[Key, Column]) -> Column:
+    """The value that belongs to the row's funnel."""
+    is_of = {key: (F.col("funnel") == key[0]) & (F.col("funnel_version") == key[1]) for key in values}
+    return F.coalesce(*[F.when(is_of[key], value) for key, value in values.items()])

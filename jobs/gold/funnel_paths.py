@@ -3,16 +3,21 @@
 Grain: funnel x funnel_version x entry_date x step_number x path_outcome x act, of attempts past the first step.
 """
 
+from collections.abc import Iterator
+
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from jobs.definitions.postings import IN, OUT, posted
 from jobs.definitions.segments import NONE
 from jobs.definitions.unions import together
+from jobs.gold.funnel_daily import ASIDE_TOO, ENTERED, funnel_part
 
 TOP = 10  # acts of a group that are told by name
 OTHER = "(other)"  # an act, or several, that is none of them
 GROUP = ["funnel", "funnel_version", "entry_date", "step_number", "path_outcome"]
 ATTEMPT = ["entry_event_id", "hold_key"]
+NOT_FROM_THE_FIRST = "first_step_not_filled"  # in a funnel without an order
 
 
 def build(attempts: DataFrame) -> DataFrame:
@@ -61,3 +66,20 @@ def _of_idle(stretches: DataFrame) -> DataFrame:
     """Attempts with no act at all."""
     idle = stretches.where(F.size("acts") == 0).groupBy(*GROUP).agg(F.count("*").alias("attempts_count"))
     return idle.withColumn("act", F.lit(NONE))
+
+
+def postings(paths: DataFrame, attempts: DataFrame) -> Iterator[DataFrame]:
+    """What must add up, by funnel: attempts of the ledger entered on a day = those that went on or dropped at step one.
+
+    Those set aside have no path. All of the days.
+    """
+    day, part, kept = F.col("entry_date"), funnel_part(), F.col("set_aside") == NONE
+    is_filled = F.coalesce(F.get("acts_after", F.lit(0)).isNotNull(), F.lit(False))
+    came = {
+        (ENTERED, IN): F.lit(1),
+        (ENTERED, ASIDE_TOO): F.when(kept, 0).otherwise(1),
+        (ENTERED, NOT_FROM_THE_FIRST): F.when(kept & ~is_filled, 1).otherwise(0),
+    }
+    groups = paths.where("step_number = 1").groupBy(*GROUP).agg(F.max("share_base_count").alias("share_base_count"))
+    yield posted(attempts, came, day, part)
+    yield posted(groups, {(ENTERED, OUT): F.col("share_base_count")}, day, part)

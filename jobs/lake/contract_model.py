@@ -59,7 +59,8 @@ class Contract:
     """All that is promised about one table; `grain` names the columns that identify a row.
 
     `backfill` has the kinds of slices it can be made anew by, its family with it (docs/backfills.md); `looked_up_by`
-    is the column whose single values readers ask for, which says how its files are laid out (jobs/lake/look_ups.py).
+    is the column whose single values readers ask for, which says how its files are laid out (jobs/lake/look_ups.py);
+    `adds_up` says what its rows are compared with before each release, or why nothing is (jobs/lake/reconciling.py).
     """
 
     name: str
@@ -76,6 +77,7 @@ class Contract:
     backfill: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     limitations: str = ""
+    adds_up: str = ""
     owner: str = ""
     promises: dict[str, str] = field(default_factory=dict)
 

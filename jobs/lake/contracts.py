@@ -38,6 +38,7 @@ class _Own(BaseModel):
     slice: str = ""
     backfill: tuple[SliceKind, ...] = ()
     looked_up_by: str = ""
+    adds_up: str = ""
 
 
 class _Judged(BaseModel):
@@ -86,6 +87,7 @@ def read_contract(table: str, raw: Any, where: str, terms: dict[str, Term]) -> C
         slice_column=own.slice or None,
         family=own.family or None,
         looked_up_by=own.looked_up_by or None,
+        adds_up=" ".join(own.adds_up.split()),
         inputs=own.inputs,
         backfill=own.backfill,
         checks=tuple(_checks(schema, where)),

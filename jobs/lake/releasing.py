@@ -30,6 +30,7 @@ from jobs.lake.publications import (
     release_id,
     releases,
 )
+from jobs.lake.reconciliations import book
 from jobs.lake.settling import restore, settle
 from jobs.lake.small_commits import FEW_ROWS, SmallCommit, is_small, rows_at
 from jobs.lake.staging import Manifest, StagedTable, Staging, Ticket, Verdict
@@ -87,6 +88,8 @@ def release_staging(runner: "Runner", manifest: Manifest, verdict: Verdict, leas
     reach("release.before_publications")
     runner.leases.check(lease)
     refuse_strangers(ledger, ticket)
+    if accounts := staging.accounts():
+        book(ledger, manifest, ticket.number, accounts.lines, now())
     lines = _lines(ledger, manifest, verdict, ticket, last)
     publish(ledger, manifest.family, ticket.number, lines)
     reach("release.after_publications")

@@ -7,8 +7,10 @@ from jobs.lake.ailments import HISTORY, LANDED, UNDONE, Ailment, Kind, ailments_
 from jobs.lake.aside import Mended
 from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.progress import BOOKS, HOURS, SEQUENCES
+from jobs.lake.ledger import Ledger
 from jobs.lake.lost_commits import lost_commit_of
 from jobs.lake.mending import mend_log, refuse_the_rest
+from jobs.lake.recounting import missing_rows
 from jobs.lake.settings import Settings
 
 Opener = Callable[[Settings], Any]
@@ -26,14 +28,12 @@ def mend(
     opener, hurt = open_spark or open_session, ailments_of(settings, table)
     if table == BOOKS and not hurt:
         return mend_books(settings, run_id, opener, accept_loss=accept_loss)
-    if table == SEQUENCES:
-        return count_again(settings, hurt, run_id, opener)
-    if table == HOURS:
+    if table in (SEQUENCES, HOURS):
         refuse_the_rest(hurt)
-        return mend_hours(settings, hurt, run_id, opener, accept_loss=accept_loss)
+        return count_again(settings, table, hurt, run_id, opener, accept_loss=accept_loss)
     found = hurt or lost_commit_of(settings, table)
     if not found:
-        return mend_publication(settings, run_id) if table == HISTORY else None
+        return mend_unseen(settings, table, run_id, opener, accept_loss=accept_loss)
     refuse_the_rest(found)
     if all(each.kind is Kind.data for each in found):
         return mend_data(settings, table, run_id, opener, accept_loss=accept_loss)
@@ -47,21 +47,23 @@ def mend_books(settings: Settings, run_id: str, open_spark: Opener, *, accept_lo
     return rebook(settings, run_id, open_spark, accept_loss=accept_loss)
 
 
-def count_again(settings: Settings, hurt: list[Ailment], run_id: str, open_spark: Opener) -> Mended | None:
-    """Count producers' numbers of batches again where they are not counted whole; None when all are."""
+def count_again(
+    settings: Settings, table: str, hurt: list[Ailment], run_id: str, open_spark: Opener, *, accept_loss: bool
+) -> Mended | None:
+    """Count producers' numbers, or hours of the books, again where they are hurt or gone; None when none are."""
+    from jobs.lake.remaking import hours_again
     from jobs.lake.remaking.from_arrivals import recount
 
-    refuse_the_rest(hurt)
-    return recount(settings, hurt, run_id, open_spark)
+    if table == SEQUENCES:
+        return recount(settings, hurt, run_id, open_spark)
+    return hours_again.count_again(settings, hurt, run_id, open_spark, accept_loss=accept_loss)
 
 
-def mend_hours(
-    settings: Settings, hurt: list[Ailment], run_id: str, open_spark: Opener, *, accept_loss: bool
-) -> Mended | None:
-    """Count hours of the books again that are hurt or gone; None when none are."""
-    from jobs.lake.remaking.hours_again import count_again
-
-    return count_again(settings, hurt, run_id, open_spark, accept_loss=accept_loss)
+def mend_unseen(settings: Settings, table: str, run_id: str, open_spark: Opener, *, accept_loss: bool) -> Mended | None:
+    """Mend what no file of the table tells: rows that the books miss, a publication that a killed repair left."""
+    if missing_rows(Ledger(settings), table):
+        return mend_data(settings, table, run_id, open_spark, accept_loss=accept_loss)
+    return mend_publication(settings, run_id) if table == HISTORY else None
 
 
 def mend_publication(settings: Settings, run_id: str) -> Mended | None:

@@ -21,13 +21,14 @@ from jobs.lake.holds import CHECKS, lift
 from jobs.lake.kill_points import reach
 from jobs.lake.leases import Lease, Leases
 from jobs.lake.ledger import Ledger
-from jobs.lake.publications import families, family_of, latest
+from jobs.lake.publications import families, family_of, inputs_of, latest
+from jobs.lake.recounting import recounted
 from jobs.lake.releasing import Outcome, release_staging, roll_back
 from jobs.lake.restating.booking import restate
 from jobs.lake.settings import Settings
 from jobs.lake.settling import settle
 from jobs.lake.small_runs import are_few, is_small, on_engine
-from jobs.lake.staging import Manifest, StagedTable, Staging, Verdict, manifest_of
+from jobs.lake.staging import Accounts, Line, Manifest, StagedTable, Staging, Verdict, manifest_of
 from jobs.lake.work import Staged, Work, contract_versions, plan
 
 if TYPE_CHECKING:
@@ -103,9 +104,9 @@ class Runner:
         passed = self.staging.verdict()
         if passed and passed.fingerprint == manifest.fingerprint:
             return Outcome.staged(manifest, f"checked before: {passed.verdict}", passed.verdict)
-        self._refuse_difference()
+        counted = self._refuse_difference()
         with self.leases.held(lease_name(self.family), self.run_id):
-            findings = self._judge(manifest)
+            findings = self._judge(manifest, counted)
             verdict = self._pass(findings, manifest)
         warned = sum(not finding.success for finding in findings)
         words = f"{len(findings)} expectations, {warned} warnings; `reelhouse release {self.family}` is next"
@@ -134,10 +135,10 @@ class Runner:
 
         The work is planned when the lease is there; `look` may raise before anything is released.
         """
-        self._refuse_difference()
+        counted = self._refuse_difference()
         with self.leases.held(lease_name(self.family), self.run_id) as lease:
             manifest = self._stage(plan_work(), lease, done, is_progress=True)
-            findings = self._judge(manifest)
+            findings = self._judge(manifest, counted)
             look()
             return release_staging(self, manifest, self._pass(findings, manifest), lease)
 
@@ -164,10 +165,12 @@ class Runner:
     def _tables(self) -> tuple[str, ...]:
         return families(self.settings.schemas_dir)[self.family]
 
-    def _refuse_difference(self) -> None:
-        """BooksError when what came in since the last release does not add up."""
+    def _refuse_difference(self) -> list[Line]:
+        """BooksError when what came in since the last release does not add up; what was counted of silver."""
         last = latest(self.ledger, self.family)
-        refuse_difference(self.ledger, last.facts.ingest_seq if last else -1)
+        since = last.facts.ingest_seq if last else -1
+        refuse_difference(self.ledger, since)
+        return recounted(self.ledger, inputs_of(self.family, self.settings.schemas_dir), since)
 
     def _plan(self, full: bool, days: tuple[date, ...], at: datetime) -> Work | None:
         return plan(self.ledger, self.settings, self.family, full, days, at, self.run_id)
@@ -202,21 +205,31 @@ class Runner:
         frames: Iterable[Staged] = stage(lake, work, done) if done else stage(lake, work)
         return tuple(fill(lake, self.staging, staged, work.held) for staged in frames)
 
-    def _judge(self, manifest: Manifest) -> "list[Finding]":
-        if not manifest.tables:
-            return []
-        rows = sum(staged.rows for staged in manifest.tables)
-        return self.on_engine(are_few(rows, self.settings), lambda lake: self._findings(lake, manifest))
+    def _judge(self, manifest: Manifest, counted: Sequence[Line]) -> "list[Finding]":
+        """What the checks found; how the staging adds up, and what was `counted` before, is kept for the release."""
+        findings: list[Finding] = []
+        lines: list[Line] = []
+        if manifest.tables:
+            rows = sum(staged.rows for staged in manifest.tables)
+            is_for_few = are_few(rows, self.settings)
+            findings, lines = self.on_engine(is_for_few, lambda lake: self._findings(lake, manifest))
+        self.staging.put(Accounts(fingerprint=manifest.fingerprint, lines=(*counted, *lines)))
+        return findings
 
-    def _findings(self, lake: "Lake", manifest: Manifest) -> "list[Finding]":
-        """What the contracts say of the staging; were there no lake yet, the gate would start a Spark of its own."""
+    def _findings(self, lake: "Lake", manifest: Manifest) -> "tuple[list[Finding], list[Line]]":
+        """What the contracts say of the staging, and how it adds up to what it was made from.
+
+        Were there no lake yet, the gate would start a Spark of its own.
+        """
         from jobs.lake.quality import Gate
+        from jobs.lake.reconciling import findings_of, reconciled
 
         gate, findings = Gate(), []
         for staged in manifest.tables:
             frame = lake.read_at(self.staging.path(staged.table), staged.version)
             findings += gate.judge(lake.contract(staged.table), frame, staged.slices)
-        return findings
+        lines = reconciled(lake, family_module(self.family), self.staging, manifest)
+        return [*findings, *findings_of(lake, lines)], lines
 
     def _pass(self, findings: "list[Finding]", manifest: Manifest) -> Verdict:
         """Book what was found, and the verdict; QualityError when a critical expectation failed."""

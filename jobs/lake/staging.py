@@ -1,7 +1,8 @@
 """Staging: where a family is built and checked before anybody sees it, and the papers that travel with it.
 
-Tables lie at `<lake>/staging/<layer>/<table>`; beside them, per family, three small JSON files: the manifest (what was
-built from what), the verdict (which exact staging passed its checks) and the ticket (which release number it got).
+Tables lie at `<lake>/staging/<layer>/<table>`; beside them, per family, four small JSON files: the manifest (what was
+built from what), the verdict (which exact staging passed its checks), the accounts (how it adds up to what it was made
+from) and the ticket (which release number it got).
 """
 
 import hashlib
@@ -102,6 +103,42 @@ class Verdict(Paper):
     verdict: str
 
 
+class Line(Paper):
+    """What a table was made from beside what it holds, of one equation, one part of it (a funnel) and one day.
+
+    `left_out` counts by reason what came in and is not counted; `slice` is None for the whole table.
+    """
+
+    table: str
+    equation: str
+    part: str
+    slice: date | None
+    input_rows: int
+    left_out: dict[str, int]
+    output_rows: int
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether what came in, less what was left out, is what came out."""
+        return self.input_rows - sum(self.left_out.values()) == self.output_rows
+
+    @property
+    def words(self) -> str:
+        """`2026-11-16: 12 acts in, 1 of_nobody_we_know left out, but 10 out (11 expected)`, with the funnel's name."""
+        of = f"{self.part}: " if self.part else ""
+        on = f"{self.slice}: " if self.slice else ""
+        less = "".join(f", {rows} {reason} left out" for reason, rows in self.left_out.items())
+        expected = self.input_rows - sum(self.left_out.values())
+        return f"{of}{on}{self.input_rows} {self.equation} in{less}, but {self.output_rows} out ({expected} expected)"
+
+
+class Accounts(Paper):
+    """How the staging of this fingerprint adds up; booked when it is released."""
+
+    fingerprint: str
+    lines: tuple[Line, ...]
+
+
 class Ticket(Paper):
     """The release number of the staging of this fingerprint, so that a killed release goes on as itself.
 
@@ -140,6 +177,12 @@ class Staging:
         """The last release number given out."""
         return self._read("ticket", Ticket)
 
+    def accounts(self) -> Accounts | None:
+        """How what is staged now adds up; None when it was not checked, or by a version that did not look."""
+        manifest, found = self.manifest(), self._read("accounts", Accounts)
+        is_its = manifest is not None and found is not None and found.fingerprint == manifest.fingerprint
+        return found if is_its else None
+
     def own_ticket(self) -> Ticket | None:
         """The release number given to what is staged now; None when nothing is, or it has none yet."""
         manifest, ticket = self.manifest(), self.ticket()
@@ -158,7 +201,7 @@ class Staging:
         """Forget manifest and verdict before new rows are staged; the ticket stays, so numbers only grow."""
         from pyarrow.fs import FileType
 
-        for name in ("verdict", "manifest"):
+        for name in ("verdict", "accounts", "manifest"):
             fs, path = self._place(name)
             if fs.get_file_info(path).type == FileType.File:
                 fs.delete_file(path)

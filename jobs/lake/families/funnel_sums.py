@@ -66,10 +66,14 @@ def _conversions_of(
 ) -> DataFrame:
     """All rows of the due days of conversion, those of versions without a definition as they were."""
     is_due, is_ours = F.col("conversion_date").isin(*due), is_current(definitions)
-    earliest = min(due) - _longest_window(definitions) - timedelta(days=2)  # no conversion is later than a window
-    mine = attempts.where((F.col("entry_date") >= F.lit(earliest)) & is_due & is_ours)
+    mine = attempts.where((F.col("entry_date") >= F.lit(first_entry_day(due, definitions))) & is_due & is_ours)
     conversions = funnel_conversions.build(mine, definitions, _among(due, level))
     return conversions.unionByName(public.where(is_due & ~is_ours))
+
+
+def first_entry_day(due: Sequence[date], definitions: Sequence[Definition]) -> date:
+    """No conversion on the due days has an earlier day of entry: it is at most a window later."""
+    return min(due) - _longest_window(definitions) - timedelta(days=2)
 
 
 def _paths_of(

@@ -8,12 +8,15 @@ from zoneinfo import ZoneInfo
 from jobs.definitions.funnel.checking import read_definitions
 from jobs.definitions.funnel.model import Definition
 from jobs.definitions.funnel.restarts import BEGINNING
+from jobs.gold import funnel_conversions, funnel_daily, funnel_paths
 from jobs.lake.backfills.slices import Slice
+from jobs.lake.becoming import Becoming
 from jobs.lake.errors import DefinitionError
 from jobs.lake.extents import Ends
 from jobs.lake.families.backfilled import Backfilled
 from jobs.lake.families.funnel_backfill import remade, swap
 from jobs.lake.families.funnel_refresh import rebuild, refresh
+from jobs.lake.families.funnel_sums import first_entry_day
 from jobs.lake.families.funnel_tables import (
     ATTEMPTS,
     CONVERSIONS,
@@ -73,6 +76,33 @@ def stage_slice(lake: Lake, work: Work, one: Slice) -> Iterator[Staged]:
     """What of the ledger belongs to a slice, all of it, from silver alone."""
     definitions, zone = read_definitions(lake.settings.schemas_dir), lake.settings.business_zone
     yield from remade(Silver(*pinned(lake, work, SILVER)), definitions, one, zone, lake.keep)
+
+
+def postings(now: Becoming) -> Iterator[tuple[str, DataFrame]]:
+    """Of every day that is staged: the sums beside the ledger they are summed up from.
+
+    By the day of conversion not where a day of entry is held: its attempts, not yet released, are counted there.
+    """
+    definitions = read_definitions(now.lake.settings.schemas_dir)
+    if not definitions:
+        return
+    of = is_current(definitions)
+    if now.is_staged(ATTEMPTS, OPENINGS, DAILY):
+        days = now.slices(ATTEMPTS, OPENINGS, DAILY)
+        attempts, openings, daily, paths = (now.of(each, of, days) for each in (ATTEMPTS, OPENINGS, DAILY, PATHS))
+        for rows in funnel_daily.postings(daily, attempts, openings, definitions):
+            yield DAILY, rows
+        for rows in funnel_paths.postings(paths, attempts):
+            yield PATHS, rows
+    if now.is_staged(CONVERSIONS) and not now.manifest.held:
+        days, done = now.slices(CONVERSIONS), F.lit(True)
+        if days is not None:
+            done = F.col("conversion_date").isin(*days)
+            of &= F.col("entry_date") >= F.lit(first_entry_day(days, definitions))
+        for rows in funnel_conversions.postings(
+            now.of(CONVERSIONS, is_current(definitions), days), now.of(ATTEMPTS, of & done), definitions
+        ):
+            yield CONVERSIONS, rows
 
 
 def days_of(ends: Sequence[Ends], zone: str) -> tuple[date, ...]:

@@ -7,6 +7,7 @@ from datetime import date
 from jobs.lake.holds import owed
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import inputs_of
+from jobs.lake.staging import Manifest
 from jobs.lake.tables import Lake
 from jobs.lake.work import ERASED, Staged, Work, displaced_rows
 from pyspark.sql import Column, DataFrame
@@ -16,7 +17,7 @@ FEW = 500_000  # so many names fit into every worker's memory (about 50 MB); mor
 FEW_ROWS = 10_000  # so many fit into a query's plan, and come along with it
 
 
-def pinned(lake: Lake, work: Work, tables: Iterable[str]) -> list[DataFrame]:
+def pinned(lake: Lake, work: Work | Manifest, tables: Iterable[str]) -> list[DataFrame]:
     """The tables at the versions the run was planned on; one not made yet is read as it is: empty."""
     versions = ((table, work.silver_versions.get(table, -1)) for table in tables)
     return [lake.read(table, version if version >= 0 else None) for table, version in versions]

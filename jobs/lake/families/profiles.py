@@ -6,12 +6,14 @@ from datetime import date
 
 from jobs.definitions.identity import ties
 from jobs.definitions.local_time import last_complete_day
+from jobs.gold import user_days
 from jobs.lake.backfills.slices import Slice
+from jobs.lake.becoming import Becoming
 from jobs.lake.families.backfilled import Backfilled
 from jobs.lake.families.identity_refresh import TABLE, Edges, added_to, days_of, made_anew
 from jobs.lake.families.inputs import Displaced, days_again, displaced, emptied, names_at_hand, only_day, pinned
 from jobs.lake.families.profile_backfill import news_of, remade, swap
-from jobs.lake.families.profile_refresh import AsOf, Gold, Silver, Touched, rebuild, refresh, tables
+from jobs.lake.families.profile_refresh import DAYS, AsOf, Gold, Silver, Touched, rebuild, refresh, tables
 from jobs.lake.families.profile_touched import (
     acts_of_days,
     first_redescribed_day,
@@ -23,13 +25,15 @@ from jobs.lake.families.profile_touched import (
     touched_pairs,
     touched_users,
 )
+from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
-from jobs.lake.work import Staged, Work
+from jobs.lake.work import FACT_TOPICS, Staged, Work, touched_days
 from jobs.silver import identity_edges
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 HISTORY = "gold.user_profiles_history"
+FACTS = tuple(f"silver.{topic}" for topic in FACT_TOPICS)
 
 
 def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterator[Staged]:
@@ -72,6 +76,20 @@ def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterator[S
 def stage_slice(lake: Lake, work: Work, one: Slice) -> Iterator[Staged]:
     """All tiles of the slice's users, from silver alone."""
     yield from remade(Silver(*pinned(lake, work, tables(Silver))), one, lake.settings.business_zone)
+
+
+def postings(now: Becoming) -> Iterator[tuple[str, DataFrame]]:
+    """Every day that tiles are staged of, or that has new facts: its own acts beside those the tiles count."""
+    if not now.is_staged(DAYS):
+        return
+    days, manifest = None, now.manifest
+    if now.slices(DAYS) is not None:
+        touched, _ = touched_days(Ledger(now.lake.settings), FACTS, manifest.ingest_seq_from, manifest.ingest_seq_to)
+        days = sorted(touched | now.days_told(DAYS, "day"))
+    silver = Silver(*pinned(now.lake, manifest, tables(Silver)))
+    tiles = now.of(DAYS, None if days is None else F.col("day").isin(*days))
+    for rows in user_days.postings(tiles, silver.facts, ties(now.of(TABLE)), days):
+        yield DAYS, rows
 
 
 def forgetting(made: Iterator[Staged], history: DataFrame, lost: Displaced) -> Iterator[Staged]:

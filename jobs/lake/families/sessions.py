@@ -1,15 +1,21 @@
 """The family `sessions`: what a run reads and stages. What it means is in `session_refresh`."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from functools import reduce
 
+from jobs.definitions.local_time import last_instant
+from jobs.definitions.sessions import own_acts
 from jobs.lake.backfills.slices import Slice
+from jobs.lake.becoming import Becoming
 from jobs.lake.families.backfilled import Backfilled, of_users, with_backfilled
 from jobs.lake.families.inputs import days_again, displaced, pinned
 from jobs.lake.families.session_refresh import TABLE, Facts, rebuild, refresh, swap
+from jobs.lake.ledger import Ledger
+from jobs.lake.staging import Manifest
 from jobs.lake.tables import Lake
-from jobs.lake.work import Staged, Work
+from jobs.lake.work import Staged, Work, touched_days
+from jobs.silver import sessions
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -40,7 +46,39 @@ def stage_slice(lake: Lake, work: Work, one: Slice) -> Iterator[Staged]:
     yield Staged(TABLE, mine.sessions(), "append")
 
 
-def _facts(lake: Lake, work: Work) -> Facts:
+def postings(now: Becoming) -> Iterator[tuple[str, DataFrame]]:
+    """Every day that is staged or has new facts: its own acts beside those of its sessions.
+
+    Not the day after one that is held, for the held one's sessions may reach into it by now.
+    """
+    days, zone = _judged(now), now.lake.settings.business_zone
+    if days == []:
+        return
+    facts, reaching = _facts(now.lake, now.manifest), None
+    if days is not None:
+        near = sorted({each for day in days for each in (day, day + timedelta(days=1))})
+        facts = facts.where(F.col("event_date").isin(*near))
+        before = last_instant(min(days) - timedelta(days=1), zone)
+        reaching = F.col("session_date").isin(*days) | (
+            (F.col("ended_at") > F.lit(before)) & (F.col("session_date") < F.lit(max(days)))
+        )
+    acts = own_acts(facts.views, facts.likes, facts.orders, ("user_id", "event_time", "event_date"))
+    for rows in sessions.postings(now.of(TABLE, reaching), acts, days, zone):
+        yield TABLE, rows
+
+
+def _judged(now: Becoming) -> list[date] | None:
+    """The days to look at; None for all of them."""
+    staged, manifest = now.slices(TABLE), now.manifest
+    if staged is None:
+        return None
+    ledger = Ledger(now.lake.settings)
+    touched, _ = touched_days(ledger, FACTS, manifest.ingest_seq_from, manifest.ingest_seq_to)
+    held = {each for day in manifest.held for each in (day, day + timedelta(days=1))}
+    return sorted({*staged, *touched, *manifest.days} - held)
+
+
+def _facts(lake: Lake, work: Work | Manifest) -> Facts:
     """The inputs at the versions the run was planned on, less what came after its last complete batch."""
     return Facts(*pinned(lake, work, FACTS)).where(F.col("ingest_seq") <= work.ingest_seq_to)
 

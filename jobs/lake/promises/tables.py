@@ -103,6 +103,14 @@ def _own_rules(file: str, promised: Contract, schemas_dir: Path) -> Iterator[Pro
             yield Problem(file, f"quality {check.name}", text, remedy)
 
 
+def _of_family(promised: Contract) -> Iterator[tuple[str, str, str]]:
+    """How one table is released."""
+    if promised.name.startswith("gold.") and not promised.family:
+        yield "customProperties.family", "is missing", "name the family the table is released with"
+    if promised.family and not promised.adds_up:
+        yield "customProperties.adds_up", "is missing", "say what is compared before a release, or why nothing is"
+
+
 def _whole(promised: Contract, schemas_dir: Path) -> Iterator[tuple[str, str, str]]:
     """Grain, version, slice, family, inputs and names of one table."""
     if not promised.grain:
@@ -115,8 +123,7 @@ def _whole(promised: Contract, schemas_dir: Path) -> Iterator[tuple[str, str, st
         yield "customProperties.slice", "is no column", "name the column whose values are replaced as one"
     if promised.looked_up_by and promised.looked_up_by not in promised.names:
         yield "customProperties.looked_up_by", "is no column", "name the column readers ask for single values of"
-    if promised.name.startswith("gold.") and not promised.family:
-        yield "customProperties.family", "is missing", "name the family the table is released with"
+    yield from _of_family(promised)
     for stray in sorted(set(promised.inputs) - _sources(schemas_dir)):
         yield "customProperties.inputs", f"{stray!r} is no promised table or topic", "correct the name"
     yield from wrong_levels(promised)

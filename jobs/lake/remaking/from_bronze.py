@@ -1,10 +1,13 @@
 """Tables that ingest writes: the rows of hurt files are those that bronze gives and the whole files have not.
 
+So are rows that are missing by the books though no file is hurt (jobs/lake/recounting.py).
+
 Proven before anything is touched: every row that stands is one that bronze gives, and what they lack is as many rows
 as the hurt files held.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import reduce
 from operator import and_
 from typing import TYPE_CHECKING, Any
@@ -19,6 +22,7 @@ from jobs.lake.ingest.loop import LEASE
 from jobs.lake.ingest.progress import BOOKS, BRONZE, committed
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
+from jobs.lake.recounting import missing_rows
 from jobs.lake.remaking.keys import are_known
 from jobs.lake.remaking.plans import remembered
 from jobs.lake.remaking.shadow import Shadow
@@ -47,6 +51,8 @@ def remake(
         refuse_unready(ledger, table)
         ledger.widen(table)
         wound = wound_of(settings, table)
+        if not wound.files:  # what is missing was taken out of whole files
+            wound = replace(wound, lost=missing_rows(ledger, table))
         shadow = Shadow(settings, table, run_id, open_spark)
         lake = Lake(settings, shadow.lake.spark)
         shadow.do_again(remembered(lake), committed(ledger, BOOKS), lambda: Leases(ledger).check(lease))

@@ -102,6 +102,7 @@ WRONG = {  # check -> rows of which exactly one, or one key, is wrong
         {"milliseconds": 1, "rows": 0, "files": -1, "bytes": 0},
         {"milliseconds": 1, "rows": 0, "files": 0, "bytes": 0},
     ],
+    ("ops.reconciliations", "in_is_out"): [{"rows_used": 2, "rows_out": 1}, {"rows_used": 2, "rows_out": 2}],
     ("ops.backfills", "events_known"): [{"event": "ended"}, {"event": "released"}],
     ("ops.restatements", "parts_add_up"): [
         {"release_id": "f-2", "row_key": "{}", "measure": name, "old_value": old, "new_value": NINE, "part": part}

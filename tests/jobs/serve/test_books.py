@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,46 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
         return made
 
     return make
+
+
+def released(name: str, table: str, day: date | None, rows: tuple[int, int], **left_out: int) -> dict[str, Any]:
+    """A line of a release: rows in and out."""
+    family, (came, made) = name.rpartition("-")[0], rows
+    return {
+        "release_id": name, "run_id": "r", "family": family, "table": table, "equation": "acts", "day": day,
+        "rows_in": came, "left_out": left_out, "rows_used": came - sum(left_out.values()), "rows_out": made,
+        "ingest_seq": 1, "recorded_at": AT,
+    }  # fmt: skip
+
+
+def test_gold_is_shown_beside_what_it_was_made_from_for_the_newest_release_of_each_family(lake: Lake) -> None:
+    ledger = Ledger(lake())
+    ledger.append("ops.reconciliations", [
+        released("profiles-000001", "gold.user_days", AT.date(), (9, 9)),
+        released("profiles-000002", "gold.user_days", AT.date(), (12, 11), of_nobody=1),
+        released("profiles-000002", "silver.views", None, (5, 5)),
+        released("profiles-000002", "bronze.events", None, (6, 6)),
+        released("profiles-000003", "gold.user_days", AT.date(), (1, 1)),  # killed before it was published
+        released("sessions-000001", "silver.sessions", AT.date(), (7, 7)),
+    ])  # fmt: skip
+    for name in ("profiles-000001", "profiles-000002", "sessions-000001"):
+        line = {"release_id": name, "family": name.rpartition("-")[0], "table": "gold.user_days", "version": 1}
+        facts = {"slices": [], "ingest_seq": 1, "contract_version": "1.0.0", "verdict": "passed", "run_id": "r"}
+        ledger.append("ops.publications", [{**line, **facts, "known_from": AT, "rows": 1}])
+    shown = CliRunner().invoke(build_app(), ["books", "--gold"])
+    assert shown.exit_code == 0
+    assert "1 of_nobody" in shown.stdout
+    assert "NO" not in shown.stdout
+    rows = json.loads(CliRunner().invoke(build_app(), ["books", "--gold", "--format", "json"]).stdout)
+    assert [(row["release_id"], row["table"], row["rows_out"]) for row in rows] == [
+        ("profiles-000002", "bronze.events", 6), ("profiles-000002", "silver.views", 5),
+        ("profiles-000002", "gold.user_days", 11), ("sessions-000001", "silver.sessions", 7),
+    ]  # fmt: skip
+    assert isinstance(CliRunner().invoke(build_app(), ["books", "--gold", "--topic", "views"]).exception, UsageError)
+    ledger.append("ops.reconciliations", [released("sessions-000001", "silver.sessions", None, (7, 6))])
+    odd = CliRunner().invoke(build_app(), ["books", "--gold"]).exception
+    assert isinstance(odd, BooksError)
+    assert "sessions-000001 silver.sessions" in str(odd)
 
 
 def test_batches_that_follow_on_are_one_range_and_a_loss_begins_another(lake: Lake) -> None:

@@ -1,0 +1,66 @@
+"""Whether gold adds up to silver: what the tables of a staging were made from, counted again, beside what they hold.
+
+Which numbers must be equal, each table declares beside its `build` (`postings`); a family's module says of which rows.
+Here they are only summed up, in one job, and compared; the release books them (`jobs/lake/reconciliations.py`).
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from typing import TYPE_CHECKING
+
+from jobs.definitions.postings import IN, OUT, ledger_of
+from jobs.lake.becoming import Becoming
+from jobs.lake.expectations import Expected
+from jobs.lake.ledger import Ledger
+from jobs.lake.publications import latest
+from jobs.lake.staging import Line, Manifest, Staging
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from jobs.lake.quality import Finding
+    from jobs.lake.tables import Lake
+
+
+def reconciled(lake: "Lake", family: "ModuleType", staging: Staging, manifest: Manifest) -> list[Line]:
+    """One line per table, equation, part and day that must add up; none for a family that declares none."""
+    declared = getattr(family, "postings", None)
+    if declared is None or not manifest.tables:
+        return []
+    postings = list(declared(Becoming(lake, staging, manifest, latest(Ledger(lake.settings), manifest.family))))
+    if not postings:
+        return []
+    sides: dict[tuple[str, str, str, date | None], dict[str, int]] = {}
+    for row in ledger_of(postings).collect():
+        key = (row["table"], row["equation"], row["part"], row["slice"])
+        sides.setdefault(key, {})[row["side"]] = int(row["rows"] or 0)
+    return [_line(*key, sides[key]) for key in sorted(sides, key=str)]
+
+
+def _line(table: str, equation: str, part: str, day: date | None, sides: dict[str, int]) -> Line:
+    left_out = {side: rows for side, rows in sorted(sides.items()) if side not in (IN, OUT) and rows}
+    return Line(
+        table=table, equation=equation, part=part, slice=day, input_rows=sides.get(IN, 0), left_out=left_out,
+        output_rows=sides.get(OUT, 0),
+    )  # fmt: skip
+
+
+def findings_of(lake: "Lake", lines: Iterable[Line]) -> "Iterator[Finding]":
+    """A critical finding for each line that does not add up, and a good one for each equation that does throughout."""
+    from jobs.lake.quality import Finding
+
+    good: dict[tuple[str, str], bool] = {}
+    for line in lines:
+        good[line.table, line.equation] = good.get((line.table, line.equation), True) and line.adds_up
+        if not line.adds_up:
+            day = line.slice if lake.contract(line.table).slice_column else None
+            yield Finding(line.table, rule_of(line.equation), False, line.words, None, day)
+    for (table, equation), adds_up in good.items():
+        if adds_up:
+            yield Finding(table, rule_of(equation), True, None, None)
+
+
+def rule_of(equation: str) -> Expected:
+    """An equation as an expectation like those of a contract."""
+    words = "what the table was made from is what it holds; see docs/runbooks/books.md"
+    return Expected(f"{equation}_add_up", "critical", words, kind="")
