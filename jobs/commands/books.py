@@ -71,7 +71,7 @@ def _print(ranges: list[dict[str, Any]], sums: list[dict[str, Any]], said: list[
     ]
     _titled("why quarantined (a record counts under each of its reasons)", reasons, REASONS)
     for line in (each for each in ranges if each["lost"]):
-        typer.echo(f"{_place(line)}: {line['lost']} offsets before it were lost to retention")
+        typer.echo(f"{_place(line)}: {line['lost']} offsets before it were lost unread")
     _titled("complete strictly below, UTC, as the sources say", [_stream(line) for line in said], STREAMS)
     if not said:
         typer.echo("completeness: no source has said how far it is complete")

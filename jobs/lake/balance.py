@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jobs.lake.errors import BooksError
+from jobs.lake.ingest.lives import life_before, order_of
 from jobs.lake.ingest.progress import BOOKS
 from jobs.lake.ledger import Ledger
 
-LOST = "lost_to_retention"  # stands among the reasons, though nothing was refused
+LOST, WITH_TOPIC = "lost_to_retention", "lost_with_topic"  # stand among the reasons, though nothing was refused
 SHOWN = 5
 Line = dict[str, Any]
 Place = tuple[str, str, int]  # topic, topic id, partition
@@ -19,12 +20,30 @@ Place = tuple[str, str, int]  # topic, topic id, partition
 def judged(lines: Iterable[Line]) -> Iterator[Line]:
     """The lines by place and batch, each with its loss told apart (`lost`) and what is wrong with it (`problem`)."""
     ends: dict[Place, int] = {}
-    for line in sorted(lines, key=lambda line: (*place_of(line), line["ingest_seq"])):
+    for line in sorted(lines, key=in_order):
         reasons = dict(line["reason_counts"] or {})
-        made = line | {"lost": reasons.pop(LOST, 0), "reasons": reasons, "erased": line.get("erased") or 0}
-        wrong = problems(made, ends.get(place_of(line)))
+        lost = reasons.pop(LOST, 0) + reasons.pop(WITH_TOPIC, 0)
+        made = line | {"lost": lost, "reasons": reasons, "erased": line.get("erased") or 0}
+        wrong = problems(made, end_before(made, ends))
         ends[place_of(line)] = line["offset_to"]
         yield made | {"balanced": not wrong, "problem": "; ".join(wrong) or None}
+
+
+def in_order(line: Line) -> tuple[Any, ...]:
+    """By place and batch; lives of a topic that have one id of the broker come one after the other."""
+    return line["topic"], *order_of(line["topic_id"]), line["partition"], line["ingest_seq"]
+
+
+def end_before(line: Line, ends: Mapping[Place, int]) -> int | None:
+    """Where the partition's last range ended; None where nothing is known of one.
+
+    A topic whose end moved back is read on from there, or from where it was read to: not from behind that.
+    """
+    topic, topic_id, partition = place_of(line)
+    if place_of(line) in ends or (before := life_before(topic_id)) is None:
+        return ends.get(place_of(line))
+    end = ends.get((topic, before, partition))
+    return None if end is None else min(end, line["offset_from"] - line["lost"])
 
 
 def problems(line: Mapping[str, Any], before: int | None) -> list[str]:

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from jobs.lake.balance import LOST, WITH_TOPIC
 from jobs.lake.errors import BooksError
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.contests import Contest
@@ -181,7 +182,7 @@ def line_of(batch: Batch, accounts: Accounts, topic: str, number: int, recorded_
     duplicate, quarantined = accounts.duplicate[place], accounts.quarantined[place]
     erased = batch.count_erased(*place)
     reasons = dict(accounts.reasons[place]) if place in accounts.reasons else {}
-    lost = {"lost_to_retention": batch.plan.lost[place]} if place in batch.plan.lost else {}
+    lost = {WITH_TOPIC if batch.plan.over else LOST: batch.plan.lost[place]} if place in batch.plan.lost else {}
     return {
         "ingest_seq": batch.seq,
         "run_id": batch.run_id,

@@ -154,7 +154,7 @@ def test_the_command_prints_ranges_totals_reasons_streams_and_what_is_not_stored
     lake(*GOOD, said=(said(0, "app", 1, is_final=True),))
     printed = CliRunner().invoke(build_app(), ["books"])
     assert printed.exit_code == 0, printed.output
-    for words in ("35–40", "missing:scene", "5 offsets before it were lost to retention", "2026-06-08 02:00 (final)",
+    for words in ("35–40", "missing:scene", "5 offsets before it were lost unread", "2026-06-08 02:00 (final)",
                   "producer sequences: lost and repeated counts are not stored", "balanced: 3 ranges, 38"):  # fmt: skip
         assert words in printed.output
     assert "Canary" not in printed.output
