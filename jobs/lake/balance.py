@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jobs.lake.errors import BooksError
-from jobs.lake.ingest.lives import life_before, order_of
 from jobs.lake.ingest.progress import BOOKS
 from jobs.lake.ledger import Ledger
 
@@ -20,30 +19,13 @@ Place = tuple[str, str, int]  # topic, topic id, partition
 def judged(lines: Iterable[Line]) -> Iterator[Line]:
     """The lines by place and batch, each with its loss told apart (`lost`) and what is wrong with it (`problem`)."""
     ends: dict[Place, int] = {}
-    for line in sorted(lines, key=in_order):
+    for line in sorted(lines, key=lambda line: (*place_of(line), line["ingest_seq"])):
         reasons = dict(line["reason_counts"] or {})
         lost = reasons.pop(LOST, 0) + reasons.pop(WITH_TOPIC, 0)
         made = line | {"lost": lost, "reasons": reasons, "erased": line.get("erased") or 0}
-        wrong = problems(made, end_before(made, ends))
+        wrong = problems(made, ends.get(place_of(line)))
         ends[place_of(line)] = line["offset_to"]
         yield made | {"balanced": not wrong, "problem": "; ".join(wrong) or None}
-
-
-def in_order(line: Line) -> tuple[Any, ...]:
-    """By place and batch; lives of a topic that have one id of the broker come one after the other."""
-    return line["topic"], *order_of(line["topic_id"]), line["partition"], line["ingest_seq"]
-
-
-def end_before(line: Line, ends: Mapping[Place, int]) -> int | None:
-    """Where the partition's last range ended; None where nothing is known of one.
-
-    A topic whose end moved back is read on from there, or from where it was read to: not from behind that.
-    """
-    topic, topic_id, partition = place_of(line)
-    if place_of(line) in ends or (before := life_before(topic_id)) is None:
-        return ends.get(place_of(line))
-    end = ends.get((topic, before, partition))
-    return None if end is None else min(end, line["offset_from"] - line["lost"])
 
 
 def problems(line: Mapping[str, Any], before: int | None) -> list[str]:

@@ -2,7 +2,8 @@
 
 A topic has lives. A new one begins where it was made anew, which the broker's id of it tells, or where its end moved
 back behind what was read, as of a broker that came back from an older disk: its next records get offsets that others
-had. Each life has an id of its own: the broker's, and, of one that has the same, its number behind it (`id~2`).
+had. Each life has an id of its own: the broker's, and, of one that has the same, its number behind it (`id~2`). It is
+read from its beginning.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -29,7 +30,7 @@ class Change(StrEnum):
 REMEDIES = {
     Change.gone: "bring it back; or make it anew (`make up` does) and run `reelhouse ingest --accept-new-topic {0}`",
     Change.anew: "restore the topic; or take it for a new one, with `reelhouse ingest --accept-new-topic {0}`",
-    Change.cut: "restore the broker's data; or read on from there, with `reelhouse ingest --accept-new-topic {0}`",
+    Change.cut: "restore the broker's data; or take it for a new topic, with `reelhouse ingest --accept-new-topic {0}`",
     Change.gap: "restore them; or book the loss, with `reelhouse ingest --accept-loss`",
 }
 
@@ -107,55 +108,38 @@ def is_same(brokers: str, known: str) -> bool:
 
 def base_of(topic_id: str) -> str:
     """The broker's own id."""
-    return order_of(topic_id)[0]
-
-
-def order_of(topic_id: str) -> tuple[str, int]:
-    """Lives with the same id of the broker come one after the other."""
-    base, _, number = topic_id.partition(NUMBERED)
-    return base, int(number or 1)
-
-
-def life_before(topic_id: str) -> str | None:
-    """The id of the life before, where it had the same one of the broker."""
-    base, number = order_of(topic_id)
-    return None if number == 1 else base if number == 2 else f"{base}{NUMBERED}{number - 1}"
+    return topic_id.partition(NUMBERED)[0]
 
 
 def id_of_life(brokers: str, known: str | None, *, is_new: bool) -> str:
     """The id of the life that is read: as it is known, or of the next where the broker has the same id for it."""
     if known is None or not is_same(brokers, known):
         return brokers
-    base, number = order_of(known)
-    return f"{base}{NUMBERED}{number + 1}" if is_new else known
+    base, _, number = known.partition(NUMBERED)
+    return f"{base}{NUMBERED}{int(number or 1) + 1}" if is_new else known
 
 
-def first_offsets(reached: Progress, anew: Collection[str], begins: Offsets, ends: Offsets) -> Offsets:
-    """Where to read on in each partition: of a topic made anew at its begin, of one that was cut off at its end."""
+def first_offsets(reached: Progress, new: Collection[str], begins: Offsets, ends: Offsets) -> Offsets:
+    """Where to read on in each partition; a new life (`new`) is read from its beginning.
+
+    Where a topic's end moved back nobody knows how far it was back before others wrote on; what is read twice for it
+    is a duplicate.
+    """
+    known = {topic: parts for topic, parts in reached.next_offsets.items() if topic not in new}
     return {
-        topic: {number: first_offset(known_of(reached, anew, topic, number), begins[topic][number], end)
-                for number, end in parts.items()}
+        topic: {number: max(known.get(topic, {}).get(number, 0), begins[topic][number]) for number in parts}
         for topic, parts in ends.items()
-    }  # fmt: skip
-
-
-def known_of(reached: Progress, anew: Collection[str], topic: str, number: int) -> int | None:
-    """Where a partition was left; 0 in a topic that was made anew, None where it was never read."""
-    return 0 if topic in anew else reached.next_offsets.get(topic, {}).get(number)
-
-
-def first_offset(known: int | None, begin: int, end: int) -> int:
-    """Where to read on in one partition."""
-    return begin if known is None else min(max(known, begin), end)
+    }
 
 
 def lost_before(reached: Progress, anew: Collection[str], starts: Offsets) -> dict[Place, int]:
-    """How many offsets retention took from us before we came, by topic and partition."""
+    """How many offsets retention took from us before we came, by topic and partition; of what was never read none."""
+    known = reached.next_offsets | {topic: dict.fromkeys(starts.get(topic, {}), 0) for topic in anew}
     gaps = {
-        (topic, number): start - (known_of(reached, anew, topic, number) or 0)
+        (topic, number): start - known[topic][number]
         for topic, parts in starts.items()
         for number, start in parts.items()
-        if known_of(reached, anew, topic, number) is not None
+        if number in known.get(topic, {})
     }
     return {place: size for place, size in gaps.items() if size > 0}
 

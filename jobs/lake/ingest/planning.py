@@ -88,7 +88,7 @@ def plan(settings: Settings, reached: Progress, *, accept_loss: bool = False, ac
     seen = seen_ends(Ledger(settings), reached.topic_ids) if new else {}
     if tails := unread_tails(found, reached, ends, seen):
         return closing(reached, tails)
-    starts = first_offsets(reached, anew, begins, ends)
+    starts = first_offsets(reached, new, begins, ends)
     whole = {topic: {n: (starts[topic][n], end) for n, end in parts.items()} for topic, parts in ends.items()}
     lives = {topic: id_of_life(brokers, reached.topic_ids.get(topic), is_new=topic in new)
              for topic, brokers in ids.items()}  # fmt: skip
@@ -128,10 +128,9 @@ def notes_of(planned: Plan, reached: Progress, anew: Iterable[str]) -> list[str]
     """In words, what is lost of topics that are over, and which are read on as new ones."""
     lost = [f"{n} offsets of {topic}/{number} that nobody read are booked as lost with their topic"
             for (topic, number), n in sorted(planned.lost.items()) if planned.over]  # fmt: skip
+    tail = f"what nobody read of that is known as far as {LAG} had seen its end"
     return lost + [
-        f"{topic} is read on as {planned.topic_ids[topic]}, after {reached.topic_ids[topic]} (of which what nobody read "
-        f"is known as far as {LAG} had seen)"
-        for topic in anew
+        f"{topic} is read on as {planned.topic_ids[topic]}, after {reached.topic_ids[topic]}: {tail}" for topic in anew
     ]
 
 

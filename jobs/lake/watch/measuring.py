@@ -57,14 +57,14 @@ def measure_lag(settings: Settings, reached: Progress, at: datetime, run_id: str
         return []
     try:
         ends, brokers = topics.end_offsets(settings), topics.topic_ids(settings)
-        known = {topic: id_of_life(held, reached.topic_ids.get(topic), is_new=False) for topic, held in brokers.items()}
+        lives = {topic: id_of_life(held, reached.topic_ids.get(topic), is_new=False) for topic, held in brokers.items()}
         # Of a topic that was made anew nothing was read.
-        read = {topic: parts for topic, parts in reached.next_offsets.items()
-                if known.get(topic) == reached.topic_ids[topic]}  # fmt: skip
+        anew = {topic for topic, known in lives.items() if reached.topic_ids.get(topic) not in (None, known)}
+        read = {topic: parts for topic, parts in reached.next_offsets.items() if topic not in anew}
         oldest = topics.times_of(settings, unread(ends, read))
     except BrokerError:
         return []
-    return lag.build(ends, read, oldest, known, at=at, run_id=run_id)
+    return lag.build(ends, read, oldest, lives, at=at, run_id=run_id)
 
 
 def unread(ends: Offsets, reached: Offsets) -> dict[tuple[str, int], int]:
