@@ -9,6 +9,8 @@ from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.progress import BOOKS
 from jobs.lake.lost_commits import lost_commit_of
 from jobs.lake.mending import mend_log, refuse_the_rest
+from jobs.lake.publications import TABLE as PUBLICATIONS
+from jobs.lake.remaking.from_releases import tell_again
 from jobs.lake.settings import Settings
 
 Opener = Callable[[Settings], Any]
@@ -30,6 +32,8 @@ def mend(
     if not found:
         return mend_publication(settings, run_id) if table == HISTORY else None
     refuse_the_rest(found)
+    if table == PUBLICATIONS:
+        return tell_again(settings, run_id, accept_loss=accept_loss)
     if all(each.kind is Kind.data for each in found):
         return mend_data(settings, table, run_id, opener, accept_loss=accept_loss)
     return mend_commits(settings, table, found, run_id, opener)
