@@ -34,25 +34,29 @@ from tests.lake.toys import toys as make_toys
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Iterator[Toys]:
-    """Two releases, a rollback, upkeep, a release; one that was killed, and never came out; one in its place."""
     with installed():
         toys = make_toys(tmp_path_factory.mktemp("told") / "home", spark)
-        toys.ingest(("ann", MONDAY, 1), ("bob", TUESDAY, 1))
-        release(toys, "run-1")
-        toys.ingest(("ann", TUESDAY, 2))
-        release(toys, "run-2")
-        runner(toys, "oops").rollback("1")
-        toys.ingest(("eve", WEDNESDAY, 1))
-        release(toys, "run-4")
-        Round(toys.settings, "upkeep", timedelta(days=7), now(), print, many=2).tidy(TABLES)
-        toys.ingest(("eve", MONDAY, 1))
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(VARIABLE, "raise:release.before_publications")
-            with pytest.raises(Killed):
-                release(toys, "run-6")
-        toys.ingest(("bob", MONDAY, 1))
-        release(toys, "run-7", full=True)
+        tell(toys)
         yield toys
+
+
+def tell(toys: Toys) -> None:
+    """Two releases, a rollback, upkeep, a release; one that was killed, and never came out; one in its place."""
+    toys.ingest(("ann", MONDAY, 1), ("bob", TUESDAY, 1))
+    release(toys, "run-1")
+    toys.ingest(("ann", TUESDAY, 2))
+    release(toys, "run-2")
+    runner(toys, "oops").rollback("1")
+    toys.ingest(("eve", WEDNESDAY, 1))
+    release(toys, "run-4")
+    Round(toys.settings, "upkeep", timedelta(days=7), now(), print, many=2).tidy(TABLES)
+    toys.ingest(("eve", MONDAY, 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, "raise:release.before_publications")
+        with pytest.raises(Killed):
+            release(toys, "run-6")
+    toys.ingest(("bob", MONDAY, 1))
+    release(toys, "run-7", full=True)
 
 
 @pytest.fixture
@@ -92,6 +96,12 @@ def flip_files(toys: Toys) -> None:
 
 def tear_commit(number: int) -> Callable[[Toys], None]:
     return lambda toys: tear(sorted((folder(toys) / "_delta_log").glob("*.json"))[number])
+
+
+def forget_notes(patch: pytest.MonkeyPatch) -> None:
+    """As in a lake from before commits had any."""
+    for module in (release_notes, from_releases):
+        patch.setattr(module, "notes", lambda *_: [])
 
 
 HURTS = {
@@ -154,9 +164,7 @@ def test_a_release_that_no_commit_tells_of_is_named_and_left_out_only_when_that_
 
 
 def test_of_older_lakes_its_own_files_tell(toys: Toys, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their commits note nothing."""
-    for module in (release_notes, from_releases):
-        monkeypatch.setattr(module, "notes", lambda *_: [])
+    forget_notes(monkeypatch)
     before = lines(toys)
     tear_commit(2)(toys)
     assert mend(toys.settings, TABLE, "mend") is not None
@@ -178,14 +186,16 @@ def test_a_line_whose_rows_are_not_there_is_no_proof(toys: Toys) -> None:
 
 
 def test_one_that_is_killed_between_its_moves_goes_on(toys: Toys, monkeypatch: pytest.MonkeyPatch) -> None:
+    forget_notes(monkeypatch)
     before = lines(toys)
-    flip_files(toys)
+    tear_commit(2)(toys)
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", killed_at_the_last)
         with pytest.raises(OSError, match="killed"):
             mend(toys.settings, TABLE, "mend")
     assert not folder(toys).exists()
     shutil.rmtree(toys.settings.home / "aside")
+    assert named(toys.settings) == {(TABLE, f"run `reelhouse repair {TABLE}`")}
     assert mend(toys.settings, TABLE, "again") is not None
     assert lines(toys) == before
 
