@@ -13,6 +13,7 @@ from rich.console import Console
 
 from jobs import commands
 from jobs.lake.errors import ReelhouseError, UsageError
+from jobs.lake.lifeline import hold_on
 from jobs.serve.printing import plain_console
 
 NAMED_WRONGLY = (EACCES, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS)
@@ -45,6 +46,7 @@ def _let_help_flow(app: typer.Typer) -> None:
 
 def main() -> None:
     """Run the command line; our own errors, and places that cannot be had, become one line and their exit code."""
+    hold_on()
     try:
         build_app()()
     except (ReelhouseError, OSError) as error:

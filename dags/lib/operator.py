@@ -17,13 +17,15 @@ from dags.lib.failures import LEASE_HELD, failure_of
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = os.environ.get("REELHOUSE_COMMAND", str(ROOT / ".venv" / "bin" / "reelhouse"))
 SECONDS_TO_END = 15
+LIFELINE = "REELHOUSE_LIFELINE"  # jobs/lake/lifeline.py reads it
 
 
 class ReelhouseOperator(BaseOperator):
     """Run `reelhouse ARGUMENTS… --run-id … --at … --result FILE`; its JSON result goes on every asset event.
 
     Skips when the command found nothing to do (or, with `skip_unless_unreleased`, when nothing waits for release), so
-    no asset event is sent. A killed task ends its whole process group.
+    no asset event is sent. A killed task ends its whole process group; one that is killed outright, and can end nothing
+    any more, leaves a broken pipe, with which the command ends itself.
     """
 
     template_fields: Sequence[str] = ("arguments",)
@@ -63,20 +65,33 @@ class ReelhouseOperator(BaseOperator):
 
     def _run(self, command: list[str]) -> int:
         self.log.info("running %s", " ".join(command))
-        self._process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-            cwd=ROOT,
-            env={**os.environ, "COLUMNS": "140", "NO_COLOR": "1"},
-        )
-        assert self._process.stdout is not None  # PIPE was asked for
-        for line in self._process.stdout:
-            self.log.info("%s", line.rstrip())
-        return self._process.wait()
+        theirs, ours = os.pipe()
+        try:
+            self._process = self._started(command, theirs)
+            assert self._process.stdout is not None  # PIPE was asked for
+            for line in self._process.stdout:
+                self.log.info("%s", line.rstrip())
+            return self._process.wait()
+        finally:
+            os.close(ours)
+
+    @staticmethod
+    def _started(command: list[str], lifeline: int) -> "subprocess.Popen[str]":
+        """The command in a process group of its own, which alone has this end of the pipe then."""
+        try:
+            return subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+                pass_fds=[lifeline],
+                cwd=ROOT,
+                env={**os.environ, "COLUMNS": "140", "NO_COLOR": "1", LIFELINE: str(lifeline)},
+            )
+        finally:
+            os.close(lifeline)
 
     def _judge(self, code: int, result: dict[str, Any]) -> None:
         message = str(result.get("message") or f"{' '.join(self.arguments)} ended with code {code}; its log is above")

@@ -180,7 +180,7 @@ def _print(ranges: Lines, sums: Lines, said: Lines) -> None:
     again = [_range(line) for line in ranges if line["replayed"]]
     _titled("of the quarantined, sent again since by `reelhouse quarantine replay`", again, AGAIN)
     for line in (each for each in ranges if each["lost"]):
-        typer.echo(f"{_place(line)}: {line['lost']} offsets before it were lost to retention")
+        typer.echo(f"{_place(line)}: {line['lost']} offsets before it were lost unread")
     _titled("complete strictly below, UTC, as the sources say", [_stream(line) for line in said], STREAMS)
     if not said:
         typer.echo("completeness: no source has said how far it is complete")

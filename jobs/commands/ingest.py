@@ -27,9 +27,16 @@ def ingest(
     accept_loss: Annotated[
         bool, typer.Option("--accept-loss", help="Book what retention took before it was read, and go on.")
     ] = False,
+    accept_new_topic: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TOPIC", help="Read on a topic that was made anew, or that ends before what was read."),
+    ] = None,
     at: Annotated[str, typer.Option("--at", metavar="ISO", help="The run's time; only recorded.")] = "",
 ) -> None:
     """Read what is new on the topics into bronze and silver, until nothing is left.
+
+    A topic that was deleted and made anew, or ends before what was read of it, stops the run until somebody accepts
+    it by --accept-new-topic (once for each such topic): what is known not to have been read of it is booked as lost.
 
     Example: reelhouse ingest --result /tmp/ingest.json
     """
@@ -47,18 +54,29 @@ def ingest(
     settings = Settings.from_env()
     name = run_id or f"by-hand-{now():%Y%m%dT%H%M%S}"
     between = Between(settings, name, now, lambda words: typer.echo(words, err=True))
-    run = Ingest(settings, name, now, lambda known: open_session(known, "reelhouse ingest"), accept_loss, between)
+    opener, new = (lambda known: open_session(known, "reelhouse ingest")), topics_named(accept_new_topic or [])
+    run = Ingest(settings, name, now, opener, accept_loss, new, between)
     ledger = Ledger(settings)
 
     def work() -> dict[str, Any]:
         if continuous:
             run.forever(tell)
-            return {"outcome": "done", "message": "ended as asked"}
-        return outcome(run.until_caught_up(max_batches), ledger, settings)
+            return {"outcome": "done", "message": "; ".join(["ended as asked", *run.notes])}
+        return outcome(run.until_caught_up(max_batches), ledger, settings, run.notes)
 
     with ended_by_sigterm(run, gently=continuous):
         ended = report(ledger, "ingest", "silver", name, result, work)
     typer.echo(f"ingest: {ended['message']}", err=True)
+
+
+def topics_named(names: list[str]) -> frozenset[str]:
+    """The topics that an option names; UsageError, with what there is, for one that is none."""
+    from jobs.lake.errors import UsageError
+    from jobs.lake.topics import TOPICS
+
+    if strangers := sorted(set(names) - set(TOPICS)):
+        raise UsageError(f"--accept-new-topic {', '.join(strangers)}: no such topic; there are {', '.join(TOPICS)}")
+    return frozenset(names)
 
 
 def tell(batch: "Done") -> None:

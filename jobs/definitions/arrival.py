@@ -1,9 +1,12 @@
-"""Who was first: of several arrivals of one event, the least by (Kafka time, partition, offset)."""
+"""Who was first: of several arrivals of one event, the least by (Kafka time, partition, offset).
+
+Two lives of one topic may share all three; the topic's id tells them apart.
+"""
 
 from pyspark.sql import Column, Window, WindowSpec
 from pyspark.sql import functions as F
 
-ARRIVAL = ("kafka_time", "kafka_partition", "kafka_offset")
+ARRIVAL = ("kafka_time", "kafka_partition", "kafka_offset", "kafka_topic_id")
 
 
 def by_arrival(*keys: str) -> WindowSpec:

@@ -1,6 +1,6 @@
 """Drills of what comes in: broken records, wrong clocks, a missing hour, everything sent twice."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,7 +17,7 @@ from jobs.lake.watermark import watermark
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-def plays(now: datetime, numbers: range, topic: str = "views", **fields: object) -> list[Record]:
+def plays(now: datetime, numbers: Iterable[int], topic: str = "views", **fields: object) -> list[Record]:
     """Good events of nine users, one for each number."""
     return [record(topic, body_of(topic, n, now, **({"user_id": f"u{n % 9}"} | fields)), at=now) for n in numbers]
 

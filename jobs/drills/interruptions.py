@@ -67,16 +67,19 @@ def two_ingests_at_once(stage: Stage, report: Report) -> None:
 
 
 def topic_re_created(stage: Stage, report: Report) -> None:
-    """A topic deleted and made again under its name, with more records than were read before."""
+    """A topic deleted and made again under its name, with more records than were read before, some of them the same."""
     stage.put(plays(stage.now, range(20)))
     ended_well(report, stage.ingest())
     stage.remake("views")
-    stage.put(plays(stage.now, range(100, 150)))
-    report.did("20 views, ingest; topic views deleted and made again, 50 other views sent; ingest")
+    stage.put(plays(stage.now, [*range(100, 150), *range(10, 20)]))
+    report.did("20 views, ingest; topic views deleted and made again, 50 other views and 10 of the first sent; ingest")
     stopped = stage.ingest()
     report.equal("exit code of ingest", 3, stopped.code)
     report.says("ingest", "was deleted and made anew", stopped.said)
     account(stage, report, received=20, accepted=20, duplicate=0, quarantined=0)
+    ended_well(report, stage.ingest(accept_new="views"))
+    report.did("ingest --accept-new-topic views")
+    account(stage, report, received=80, accepted=70, duplicate=10, quarantined=0)
 
 
 def retention_gap(stage: Stage, report: Report) -> None:

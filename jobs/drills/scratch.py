@@ -112,9 +112,9 @@ class Scratch:
             raise ServiceError(f"reelhouse {' '.join(arguments)} ended with code {process.returncode}: {said.strip()}")
         return " ".join(printed.split())
 
-    def ingest(self, *, kill_at: str = "", accept_loss: bool = False) -> Ended:
+    def ingest(self, *, kill_at: str = "", accept_loss: bool = False, accept_new: str = "") -> Ended:
         """Run ingest until it is caught up, or ended by SIGKILL at a named point."""
-        options = ["--accept-loss"] if accept_loss else []
+        options = ["--accept-loss"] * accept_loss + (["--accept-new-topic", accept_new] if accept_new else [])
         return self.run("ingest", *options, **({VARIABLE: kill_at} if kill_at else {}))
 
     @contextmanager

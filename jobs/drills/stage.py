@@ -34,7 +34,7 @@ class Stage(Protocol):
     def put(self, records: Iterable[Record]) -> None:
         """Put records on the topics as they are, in their order."""
 
-    def ingest(self, *, kill_at: str = "", accept_loss: bool = False) -> Ended:
+    def ingest(self, *, kill_at: str = "", accept_loss: bool = False, accept_new: str = "") -> Ended:
         """Run ingest until it is caught up, or ended by SIGKILL at a named point."""
 
     def beside(self) -> AbstractContextManager[None]:

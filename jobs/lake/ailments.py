@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from jobs.lake.contracts import all_tables, contract
 from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.progress import BOOKS, BRONZE, HOURS, QUARANTINE, SEQUENCES, TOUCHED
+from jobs.lake.publications import TABLE as PUBLICATIONS
 from jobs.lake.scanning import LOG, folder_of, is_local
 from jobs.lake.settings import Settings
 from jobs.lake.topics import CONTROL, ENTITIES, FACTS
@@ -71,6 +72,8 @@ class Ailment:
     @property
     def is_mendable(self) -> bool:
         """Whether a repair may mend the table: the file is a copy, or what it held comes from elsewhere."""
+        if self.table == PUBLICATIONS:
+            return True
         if self.kind is Kind.data:
             return self.table in (*BY_BATCH, HOURS, LANDED, LANDINGS, SEQUENCES, HISTORY)
         is_known = self.table in (*BY_BATCH, HOURS, LANDED, LANDINGS, SEQUENCES) or bool(self.family)

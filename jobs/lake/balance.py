@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jobs.lake.errors import BooksError
-from jobs.lake.hours import LOST, REMEDY, differences, told_since
+from jobs.lake.hours import REMEDY, UNREAD, differences, told_since
 from jobs.lake.ingest.progress import BOOKS, HOURS
 from jobs.lake.ledger import Ledger
 
@@ -22,7 +22,8 @@ def judged(lines: Iterable[Line]) -> Iterator[Line]:
     ends: dict[Place, int] = {}
     for line in sorted(lines, key=lambda line: (*place_of(line), line["ingest_seq"])):
         reasons = dict(line["reason_counts"] or {})
-        made = line | {"lost": reasons.pop(LOST, 0), "reasons": reasons, "erased": line.get("erased") or 0}
+        lost = sum(reasons.pop(name, 0) for name in UNREAD)
+        made = line | {"lost": lost, "reasons": reasons, "erased": line.get("erased") or 0}
         wrong = problems(made, ends.get(place_of(line)))
         ends[place_of(line)] = line["offset_to"]
         yield made | {"balanced": not wrong, "problem": "; ".join(wrong) or None}

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 
 from jobs.lake.ailments import ailments
-from jobs.lake.errors import BrokerError, SettingsError, TopicError
-from jobs.lake.ingest.planning import plan
+from jobs.lake.errors import BrokerError, SettingsError
+from jobs.lake.ingest.planning import changed
 from jobs.lake.ingest.progress import BOOKS, progress
 from jobs.lake.jars import allowed_jars, wrong_jars
 from jobs.lake.java import GOOD_MAJORS, REMEDY, complaint, find_java
@@ -71,18 +71,18 @@ def examine_lake(settings: Settings) -> list[Finding]:
     whole = Finding("tables", Verdict.ok, f"every file of {settings.lake_root} can be read")
     is_unknown = any(one.subject == BOOKS for one in hurt)
     unread = Finding("topics", Verdict.warning, "not looked at: the books cannot be read", f"mend {BOOKS} first")
-    return [*(hurt or [whole]), unread if is_unknown else topics_read(settings)]
+    return [*(hurt or [whole]), *([unread] if is_unknown else topics_read(settings))]
 
 
-def topics_read(settings: Settings) -> Finding:
+def topics_read(settings: Settings) -> list[Finding]:
     """The topics are those that were read before, and hold all that was not."""
     try:
-        plan(settings, progress(Ledger(settings)))
+        found = changed(settings, progress(Ledger(settings)))
     except BrokerError as away:
-        return Finding("topics", Verdict.warning, str(away), "`make up`, or look again later")
-    except TopicError as gone:
-        return Finding("topics", Verdict.blocks, str(gone), "see docs/runbooks/topics.md")
-    return Finding("topics", Verdict.ok, "are those that were read before, and hold what was not")
+        return [Finding("topics", Verdict.warning, str(away), "`make up`, or look again later")]
+    hurt = [Finding("topics", Verdict.blocks, f"{each.change}: {each.said}",
+                    f"{each.remedy}; see docs/runbooks/topics.md") for each in found]  # fmt: skip
+    return hurt or [Finding("topics", Verdict.ok, "are those that were read before, and hold what was not")]
 
 
 def java() -> Finding:

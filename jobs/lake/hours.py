@@ -11,7 +11,8 @@ from jobs.lake.ingest.progress import HOURS
 from jobs.lake.ledger import Ledger
 
 COUNTS = ("received", "accepted", "duplicate", "conflict", "quarantined", "erased")
-LOST = "lost_to_retention"  # stands among the books' reasons, though nothing was refused
+LOST, WITH_TOPIC = "lost_to_retention", "lost_with_topic"  # stand among the reasons, though nothing was refused
+UNREAD = (LOST, WITH_TOPIC)
 REMEDY = f"run `reelhouse repair {HOURS}`"
 Line = Mapping[str, Any]
 Part = tuple[int, str, int]  # batch, topic id, partition
@@ -64,5 +65,5 @@ def problems(line: Line, sums: Sums) -> list[str]:
     counts, reasons = sums
     booked = {name: line.get(name) or 0 for name in COUNTS}
     wrong = [f"{name} {booked[name]}, by hour {counts[name]}" for name in COUNTS if booked[name] != counts[name]]
-    refused = {reason: n for reason, n in (line["reason_counts"] or {}).items() if n and reason != LOST}
+    refused = {reason: n for reason, n in (line["reason_counts"] or {}).items() if n and reason not in UNREAD}
     return wrong if refused == {reason: n for reason, n in reasons.items() if n} else [*wrong, "other reasons by hour"]

@@ -5,7 +5,7 @@ and a commit that is there already is not made again.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,8 @@ from jobs.lake.publications import (
     releases,
 )
 from jobs.lake.reconciliations import book
-from jobs.lake.settling import restore, settle
+from jobs.lake.release_notes import NOTE, of_release, of_rows
+from jobs.lake.settling import astray, restore, settle, versions_after
 from jobs.lake.small_commits import FEW_ROWS, SmallCommit, is_small, rows_at
 from jobs.lake.staging import Manifest, StagedTable, Staging, Ticket, Verdict
 from jobs.lake.work import complete_seq
@@ -70,10 +71,10 @@ class Outcome:
 def release_staging(runner: "Runner", manifest: Manifest, verdict: Verdict, lease: Lease) -> Outcome:
     """Bring a checked staging to the readers; done before, it only says so."""
     ledger, staging = runner.ledger, runner.staging
-    last = latest(ledger, manifest.family)
-    ticket = staging.ticket()
+    told = releases(ledger, manifest.family)
+    last, ticket = told[-1] if told else None, staging.ticket()
     if ticket and ticket.fingerprint == manifest.fingerprint:
-        done = [release for release in releases(ledger, manifest.family) if release.number == ticket.number]
+        done = [release for release in told if release.number == ticket.number]
         if done:
             return Outcome.released(done[0], f"released before, as {release_id(manifest.family, ticket.number)}")
     if (last.facts.run_id if last else "") != manifest.base_run_id:
@@ -83,7 +84,7 @@ def release_staging(runner: "Runner", manifest: Manifest, verdict: Verdict, leas
     reach("release.before")
     for staged in manifest.tables:
         runner.leases.check(lease)
-        commit_staged(runner, staged, manifest, verdict, ticket)
+        commit_staged(runner, staged, manifest, verdict, ticket, told)
         reach(f"release.after_{staged.table}")
     reach("release.before_publications")
     runner.leases.check(lease)
@@ -181,15 +182,24 @@ def roll_back(runner: "Runner", to: str) -> Outcome:
     first = next(iter(families(ledger.settings.schemas_dir)[family]))
     version = contract(first, ledger.settings.schemas_dir).version
     hold(ledger, family, runner.run_id, first, version, complete_seq(ledger), now())
-    versions = restore(ledger, wanted.versions)
+    number, known_from = next_number(ledger, runner.staging, found[-1]), now()
+    told = {"written": astray(ledger, wanted.versions), "versions": versions_after(ledger, wanted.versions)}
+    note = of_rows(family, number, wanted.number, found, run_id=runner.run_id,
+                   known_from=known_from.isoformat(), **told)  # fmt: skip
+    versions = restore(ledger, wanted.versions, note)
     reach("rollback.before_publications")
-    release = republish(ledger, runner.staging, wanted, versions, run_id=runner.run_id, known_from=now())
+    release = republish(ledger, runner.staging, wanted, versions, run_id=runner.run_id, known_from=known_from)
     old, new = release_id(family, wanted.number), release_id(family, release.number)
     return Outcome.released(release, f"{old} is back, as {new}")
 
 
-def commit_staged(runner: "Runner", staged: StagedTable, manifest: Manifest, verdict: Verdict, ticket: Ticket) -> None:
-    """The one commit of one table, unless it is there; any commit of another writer stops the release."""
+def commit_staged(
+    runner: "Runner", staged: StagedTable, manifest: Manifest, verdict: Verdict, ticket: Ticket, told: Sequence[Release]
+) -> None:
+    """The one commit of one table, unless it is there; any commit of another writer stops the release.
+
+    `told` are the releases that are published.
+    """
     table, app = staged.table, app_of(manifest.family)
     public = runner.ledger.open(table)
     if (public.transaction_version(app) or 0) >= ticket.number:
@@ -199,13 +209,18 @@ def commit_staged(runner: "Runner", staged: StagedTable, manifest: Manifest, ver
             f"{table}: another writer committed version {public.version()} under this release (it started from "
             f"{ticket.base[table]}); run `reelhouse build {manifest.family}` again"
         )
-    metadata = {
+    metadata: dict[str, Any] = {
         "run_id": manifest.run_id,
         "release": release_id(manifest.family, ticket.number),
         "contract_version": staged.contract_version,
         "verdict": verdict.verdict,
     }
     if not _is_empty(staged):
+        tables = families(runner.settings.schemas_dir)[manifest.family]
+        contracts = {each: contract(each, runner.settings.schemas_dir).version for each in tables}
+        written = [each.table for each in manifest.tables if not _is_empty(each)]
+        publication = of_release(manifest, verdict, ticket, told, written, contracts)
+        metadata[NOTE] = publication | {"slices": [day.isoformat() for day in staged.slices]}
         note = json.dumps(metadata, sort_keys=True)
         is_few = staged.rows <= FEW_ROWS and (staged.mode != "merge" or is_small(public))
         write = _write_few if is_few else _write_many

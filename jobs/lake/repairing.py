@@ -10,7 +10,9 @@ from jobs.lake.ingest.progress import BOOKS, HOURS, SEQUENCES
 from jobs.lake.ledger import Ledger
 from jobs.lake.lost_commits import lost_commit_of
 from jobs.lake.mending import mend_log, refuse_the_rest
+from jobs.lake.publications import TABLE as PUBLICATIONS
 from jobs.lake.recounting import missing_rows
+from jobs.lake.remaking.from_releases import tell_again
 from jobs.lake.settings import Settings
 
 Opener = Callable[[Settings], Any]
@@ -35,6 +37,8 @@ def mend(
     if not found:
         return mend_unseen(settings, table, run_id, opener, accept_loss=accept_loss)
     refuse_the_rest(found)
+    if table == PUBLICATIONS:
+        return tell_again(settings, run_id, accept_loss=accept_loss)
     if all(each.kind is Kind.data for each in found):
         return mend_data(settings, table, run_id, opener, accept_loss=accept_loss)
     return mend_commits(settings, table, found, run_id, opener)

@@ -5,33 +5,58 @@ Readers never saw those commits (they read published versions), but the next bui
 
 from collections.abc import Mapping
 
+from jobs.lake.errors import DamageError
 from jobs.lake.ledger import Ledger
-from jobs.lake.publications import Release
+from jobs.lake.publications import TABLE, Release, family_of
+from jobs.lake.release_notes import noted, notes, published_by
 
 
 def settle(ledger: Ledger, tables: tuple[str, ...], last: Release | None) -> list[str]:
     """Undo what is not published, and name the tables where there was something; the family's lease must be held."""
+    if last is None:
+        refuse_forgotten(ledger, tables)
     versions = last.versions if last else {}
-    return [table for table in tables if _restore(ledger, table, versions.get(table, 0))]
+    wanted = {table: versions.get(table, 0) for table in tables}
+    behind = astray(ledger, wanted)
+    restore(ledger, {table: wanted[table] for table in behind})
+    return behind
 
 
-def restore(ledger: Ledger, versions: Mapping[str, int]) -> dict[str, int]:
-    """Bring each table to the rows of an older version; table → the version that holds them now."""
-    for table, version in versions.items():
-        _restore(ledger, table, version)
+def refuse_forgotten(ledger: Ledger, tables: tuple[str, ...]) -> None:
+    """DamageError where a family was published, and nobody knows of it any more: its tables would be emptied."""
+    family = family_of(tables[0], ledger.settings.schemas_dir)
+    if published_by(notes(ledger, family)):
+        raise DamageError(
+            f"{TABLE} has no release of {family}, though the tables' commits tell of some; run `reelhouse repair "
+            f"{TABLE}` (docs/runbooks/lake.md)"
+        )
+
+
+def restore(ledger: Ledger, versions: Mapping[str, int], note: str | None = None) -> dict[str, int]:
+    """Bring each table to the rows of an older version; table → the version that holds them now.
+
+    One RESTORE commit each, which has the `note`; none when the table's files already are those.
+    """
+    for table in astray(ledger, versions):
+        ledger.open(table).restore(versions[table], commit_properties=noted(note) if note else None)
     return {table: ledger.version(table) for table in versions}
 
 
-def _restore(ledger: Ledger, table: str, version: int) -> bool:
-    """One RESTORE commit, or none when the table's files already are those of `version`."""
+def versions_after(ledger: Ledger, versions: Mapping[str, int]) -> dict[str, int]:
+    """Table → the version that it would have then."""
+    behind = astray(ledger, versions)
+    return {table: ledger.version(table) + (table in behind) for table in versions}
+
+
+def astray(ledger: Ledger, versions: Mapping[str, int]) -> list[str]:
+    """The tables whose files are not those of these versions."""
+    return [table for table, version in versions.items() if _is_astray(ledger, table, version)]
+
+
+def _is_astray(ledger: Ledger, table: str, version: int) -> bool:
     delta = ledger.open(table)
-    newest = delta.version()
-    if newest == version:
+    if delta.version() == version:
         return False
     ahead = set(delta.file_uris())
     delta.load_as_version(version)
-    if set(delta.file_uris()) == ahead:
-        return False
-    delta.load_as_version(newest)
-    delta.restore(version)
-    return True
+    return set(delta.file_uris()) != ahead

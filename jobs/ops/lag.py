@@ -12,13 +12,18 @@ Place = tuple[str, int]  # topic, partition
 
 
 def build(
-    ends: Offsets, reached: Offsets, oldest: Mapping[Place, datetime], *, at: datetime, run_id: str
-) -> list[dict[str, Any]]:
-    """One row for each partition of the broker; `oldest` has the time of the first unread record where there is one."""
+    ends: Offsets, reached: Offsets, oldest: Mapping[Place, datetime], ids: Mapping[str, str], *, at: datetime,
+    run_id: str,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """One row for each partition of the broker; `oldest` has the time of the first unread record where there is one.
+
+    `ids` has the topics' ids, as the books know them.
+    """
     return [
         {
             "measured_at": at,
             "topic": topic,
+            "topic_id": ids.get(topic),
             "partition": partition,
             "end_offset": end,
             "next_offset": reached.get(topic, {}).get(partition, 0),

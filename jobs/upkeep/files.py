@@ -9,6 +9,7 @@ from jobs.lake.contracts import contract
 from jobs.lake.errors import UsageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.look_ups import writer_properties
+from jobs.lake.release_notes import noted
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -36,13 +37,19 @@ class Tidied:
         return asdict(self)
 
 
-def compact(ledger: Ledger, table: str, many: int = MANY_SMALL) -> int:
-    """Write small files together, from `many` of them, by partition, as one commit; how many went into larger ones."""
+def compact(ledger: Ledger, table: str, many: int = MANY_SMALL, note: str | None = None) -> int:
+    """Write small files together, from `many` of them, by partition, as one commit; how many went into larger ones.
+
+    The commit has the `note`.
+    """
     delta = ledger.open(table)
     if len([size for size in _sizes(delta) if size < SMALL_BYTES]) < many:
         return 0
     laid_out = writer_properties(contract(table, ledger.settings.schemas_dir).looked_up_by, delta.count())
-    done = delta.optimize.compact(target_size=TARGET_BYTES, max_concurrent_tasks=2, writer_properties=laid_out)
+    done = delta.optimize.compact(
+        target_size=TARGET_BYTES, max_concurrent_tasks=2, writer_properties=laid_out,
+        commit_properties=noted(note) if note else None,
+    )  # fmt: skip
     return int(done["numFilesRemoved"])
 
 

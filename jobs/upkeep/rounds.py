@@ -20,7 +20,8 @@ from jobs.lake.kill_points import reach
 from jobs.lake.leases import Leases, is_held
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Release, families, latest, releases
-from jobs.lake.releasing import is_released, republish, unfinished
+from jobs.lake.release_notes import of_rows
+from jobs.lake.releasing import is_released, next_number, republish, unfinished
 from jobs.lake.runner import lease_name
 from jobs.lake.scanning import is_table
 from jobs.lake.settings import Settings
@@ -138,7 +139,8 @@ class Round:
             )
             return
         settle(self.ledger, families(self.settings.schemas_dir)[family], last)
-        compacted = {table: compact(self.ledger, table, self.many) for table in tables}
+        note = of_rows(family, next_number(self.ledger, staging, last), last.number, releases(self.ledger, family))
+        compacted = {table: compact(self.ledger, table, self.many, note) for table in tables}
         reach("upkeep.before_publications")
         if any(compacted.values()):
             versions = {table: self.ledger.version(table) for table, files in compacted.items() if files}

@@ -1,6 +1,8 @@
 """The operator runs a command in its own process group, judges it by exit code and result, and ends it when killed."""
 
 import json
+import os
+import signal
 import threading
 import time
 from datetime import UTC, datetime
@@ -101,3 +103,48 @@ def test_a_killed_task_leaves_no_process_behind(tmp_path, monkeypatch, context):
     assert not thread.is_alive()
     pid = int(child.read_text())
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+ORPHAN = """#!/bin/sh
+PYTHONPATH={root} exec {root}/.venv/bin/python -c "
+import os, subprocess, time
+from jobs.lake.lifeline import hold_on
+hold_on()
+started = subprocess.Popen(['sleep', '60'])
+open('child', 'w').write(f'{{os.getpid()}} {{started.pid}}')
+time.sleep(60)"
+"""
+
+
+def test_a_task_that_is_killed_outright_takes_its_command_with_it(tmp_path, monkeypatch, context):
+    """Only the task's own process gets SIGKILL: `on_kill` is never called."""
+    script, child = tmp_path / "reelhouse", tmp_path / "child"
+    script.write_text(ORPHAN.format(root=operator.ROOT))
+    script.chmod(0o755)
+    monkeypatch.setattr(operator, "COMMAND", str(script))
+    monkeypatch.setattr(operator, "ROOT", tmp_path)
+    task = os.fork()
+    if not task:
+        operator.ReelhouseOperator(task_id="job", arguments=["ingest"]).execute(context)
+        os._exit(0)
+    wait_until(lambda: child.exists() and len(child.read_text().split()) == 2)
+    orphans = [psutil.Process(int(pid)) for pid in child.read_text().split()]
+    os.kill(task, signal.SIGKILL)
+    os.waitpid(task, 0)
+    try:
+        wait_until(lambda: all(has_ended(each) for each in orphans))
+    finally:
+        for each in orphans:
+            if not has_ended(each):
+                each.kill()
+
+
+def has_ended(process):
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def wait_until(is_so):
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

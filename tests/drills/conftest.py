@@ -40,11 +40,12 @@ class Rehearsal:
     def put(self, records: Iterable[Record]) -> None:
         self.log.put(records)
 
-    def run(self, settings: Settings, *, accept_loss: bool = False) -> Ingest:
-        return Ingest(settings, "drill", now, lambda _: self.spark, accept_loss)
+    def run(self, settings: Settings, *, accept_loss: bool = False, accept_new: str = "") -> Ingest:
+        new = frozenset({accept_new} - {""})
+        return Ingest(settings, "drill", now, lambda _: self.spark, accept_loss, new)
 
-    def ingest(self, *, kill_at: str = "", accept_loss: bool = False) -> Ended:
-        run = self.run(self.settings, accept_loss=accept_loss)
+    def ingest(self, *, kill_at: str = "", accept_loss: bool = False, accept_new: str = "") -> Ended:
+        run = self.run(self.settings, accept_loss=accept_loss, accept_new=accept_new)
         with pytest.MonkeyPatch.context() as patch:
             self.log.installed(patch)
             patch.setenv(VARIABLE, f"raise:{kill_at}")

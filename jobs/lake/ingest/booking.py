@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from jobs.lake.errors import BooksError
+from jobs.lake.hours import LOST, WITH_TOPIC
 from jobs.lake.ingest.accounts import Accounts, Slot
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.progress import APP, BOOKS, HOURS
@@ -100,7 +101,7 @@ def line_of(batch: Batch, hours: list[Line], topic: str, number: int, recorded_a
     reasons: Counter[str] = Counter()
     for line in hours:
         reasons.update(line["reason_counts"])
-    lost = {"lost_to_retention": batch.plan.lost[place]} if place in batch.plan.lost else {}
+    lost = {WITH_TOPIC if batch.plan.over else LOST: batch.plan.lost[place]} if place in batch.plan.lost else {}
     return {
         "ingest_seq": batch.seq,
         "run_id": batch.run_id,

@@ -69,8 +69,8 @@ def words(batch: Batch, *, before: Iterable[int] = ()) -> list[Any]:
     how = batch.form(CONTROL)
     numbers = list(before)
     readings = read(older(batch, numbers), how) if numbers else batch.readings(how)
-    said = readings.where("taken").select("kafka_partition", "kafka_offset", "body.*")
-    return sorted(said.collect(), key=lambda line: (line.kafka_partition, line.kafka_offset))
+    said = readings.where("taken").select("ingest_seq", "kafka_partition", "kafka_offset", "body.*")
+    return sorted(said.collect(), key=lambda line: (line.ingest_seq, line.kafka_partition, line.kafka_offset))
 
 
 def statements(lines: Iterable[Any]) -> list[Statement]:

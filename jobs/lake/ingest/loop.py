@@ -10,7 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobs.lake.ingest.counting import landed_plan, received
-from jobs.lake.ingest.planning import Plan, plan
+from jobs.lake.ingest.planning import Plan, notes_of, plan
 from jobs.lake.ingest.progress import progress
 from jobs.lake.ingest.small_batches import by_topic, may_end, may_land
 from jobs.lake.ingest.steps import Done
@@ -39,16 +39,22 @@ INGEST_CONF = {
 
 @dataclass
 class Ingest:
-    """One run of ingest over one lake; Spark is opened with the first batch that needs it."""
+    """One run of ingest over one lake; Spark is opened with the first batch that needs it.
+
+    `accept_new` names topics that may be read on as new ones if they are no longer what was read, once.
+    """
 
     settings: Settings
     run_id: str
     now: Callable[[], datetime]
     open_spark: Callable[[Settings], Any]
     accept_loss: bool = False
+    accept_new: frozenset[str] = frozenset()
     between: Callable[[], None] = lambda: None  # done between batches by one that goes on for ever
     stop: threading.Event = field(default_factory=threading.Event)
     spark: Any = None
+
+    notes: list[str] = field(default_factory=list)  # what else is to be known of how it ended
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.settings)
@@ -91,8 +97,12 @@ class Ingest:
         if reached.is_unfinished:
             # More than one, when the books lost their newest lines: each in its turn.
             return self.finish(landed_plan(self.ledger, reached.complete + 1), lease)
-        planned = plan(self.settings, reached, accept_loss=self.accept_loss)
-        return self.begin(planned, lease) if planned.size or planned.lost else None
+        planned = plan(self.settings, reached, accept_loss=self.accept_loss, accept_new=self.accept_new)
+        anew = planned.begins_lives(reached)
+        self.notes += notes_of(planned, reached, anew)
+        if not planned.over:  # what becomes of a topic later is another matter
+            self.accept_new = frozenset()
+        return self.begin(planned, lease) if planned.size or planned.lost or anew else None
 
     def begin(self, planned: Plan, lease: Lease) -> Done:
         """Land a batch in bronze, then take it to its end."""

@@ -1,6 +1,7 @@
 """How a run of ingest ended: tables, fates, offsets, touched days; one line for people, the rest for programs."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from jobs.lake.ingest.forms import OUTPUTS, silver_table
@@ -14,8 +15,11 @@ from jobs.lake.work import pending
 FATES = ("received", "accepted", "duplicate", "conflict", "quarantined", "erased")
 
 
-def outcome(done: list[Done], ledger: Ledger, settings: Settings) -> dict[str, Any]:
-    """The result of a run; `unreleased` says whether any family of gold has something left to do."""
+def outcome(done: list[Done], ledger: Ledger, settings: Settings, notes: Sequence[str] = ()) -> dict[str, Any]:
+    """The result of a run; `unreleased` says whether any family of gold has something left to do.
+
+    The `notes` come behind its message.
+    """
     fates = by_topic(done)
     sums = {fate: sum(counts[fate] for counts in fates.values()) for fate in FATES}
     message = (
@@ -24,7 +28,7 @@ def outcome(done: list[Done], ledger: Ledger, settings: Settings) -> dict[str, A
     )
     return {
         "outcome": "done" if done else "nothing_to_do",
-        "message": message if done else "nothing new on the topics",
+        "message": "; ".join([message if done else "nothing new on the topics", *notes]),
         "unreleased": any(pending(ledger, settings, family).is_waiting for family in families(settings.schemas_dir)),
         "tables": tables(fates, ledger) if done else [],
         "topics": {topic: dict(counts) for topic, counts in fates.items()},

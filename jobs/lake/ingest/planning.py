@@ -1,28 +1,39 @@
 """Which offsets the next batch reads, and what must be true of the topics before it may."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from jobs.lake import topics
 from jobs.lake.erasures import Erasure
-from jobs.lake.errors import TopicError
 from jobs.lake.event_versions import Contracts, contracts_of
-from jobs.lake.ingest.progress import Progress, progress
+from jobs.lake.ingest.lives import (
+    Change,
+    Trouble,
+    first_offsets,
+    id_of_life,
+    lost_before,
+    refuse_changed,
+    troubles,
+    unread_tails,
+)
+from jobs.lake.ingest.progress import LAG, Progress, progress, seen_ends
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.lake.topics import CONTROL, TOPICS, Offsets
 
 Range = tuple[int, int]  # offsets from (inclusive), to (exclusive)
+NEW_LIVES = (Change.anew, Change.cut)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One batch: its number, what to read of each partition (empty ranges included), and what retention took before.
+    """One batch: its number, what to read of each partition (empty ranges included), and what was lost before it.
 
-    One that is an `erasure` reads nothing: it empties what older batches read. `contracts` has the versions of event
-    contracts that there were, of topics with more than one, so that the batch is judged by the same whenever it is done
-    again; None where that is not known any more.
+    One that is an `erasure` reads nothing: it empties what older batches read. Nor does one that says what nobody read
+    of topics that are `over`; elsewhere retention took what was lost. `contracts` has the versions of event contracts
+    that there were, of topics with more than one, so that the batch is judged by the same whenever it is done again;
+    None where that is not known any more.
     """
 
     ingest_seq: int
@@ -31,6 +42,7 @@ class Plan:
     lost: dict[tuple[str, int], int] = field(default_factory=dict)
     erasure: Erasure | None = None
     contracts: Contracts | None = field(default_factory=dict)
+    over: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -44,6 +56,7 @@ class Plan:
             "ranges": {topic: {str(n): bounds for n, bounds in parts.items()} for topic, parts in self.ranges.items()},
             "topic_ids": self.topic_ids,
             "lost": [[topic, number, count] for (topic, number), count in sorted(self.lost.items())],
+            **({"over": list(self.over)} if self.over else {}),
             **({"erasure": self.erasure.note()} if self.erasure else {}),
             **({} if self.contracts == {} else {"contracts": self.contracts}),
         }
@@ -55,28 +68,51 @@ class Plan:
         ranges = {topic: {int(n): (start, end) for n, (start, end) in parts.items()} for topic, parts in noted}
         lost = {(topic, number): count for topic, number, count in note["lost"]}
         erasure = Erasure.from_note(note["erasure"]) if "erasure" in note else None
-        told = note.get("contracts", {})
+        told, over = note.get("contracts", {}), tuple(note.get("over", ()))
         contracts = None if told is None else {topic: tuple(numbers) for topic, numbers in told.items()}
-        return cls(note["ingest_seq"], ranges, note["topic_ids"], lost, erasure, contracts)
+        return cls(note["ingest_seq"], ranges, note["topic_ids"], lost, erasure, contracts, over)
+
+    def begins_lives(self, reached: Progress) -> list[str]:
+        """The topics of which it is the first batch of a new life: it is carried out though it may read nothing."""
+        return [topic for topic, known in reached.topic_ids.items() if self.topic_ids.get(topic) not in (None, known)]
 
     def topics_to_read(self) -> list[str]:
         """The topics that have anything."""
         return [topic for topic, parts in self.ranges.items() if any(end > start for start, end in parts.values())]
 
 
-def plan(settings: Settings, reached: Progress, *, accept_loss: bool = False) -> Plan:
-    """Everything there is, up to the size of a batch.
+def plan(settings: Settings, reached: Progress, *, accept_loss: bool = False, accept_new: Collection[str] = ()) -> Plan:
+    """Everything there is, up to the size of a batch; what no batch will ever read is booked as lost in one of its own.
 
     What the control topic says is read only together with all it speaks of: its end is asked for first, and it waits
-    while the facts do not fit into the batch. TopicError if a topic was re-created, lost records, or is gone.
+    while the facts do not fit into the batch. TopicError if a topic was re-created, lost records, or is gone, and
+    nobody has accepted it.
     """
-    begins, ends = topics.extents(settings, [CONTROL], [topic for topic in TOPICS if topic != CONTROL])
-    ids = topics.topic_ids(settings, TOPICS)
-    check_identity(reached, ids)
-    starts, lost = first_offsets(reached, begins, ends, accept_loss=accept_loss)
+    begins, ends, ids = asked(settings)
+    found = troubles(reached, ids, begins, ends)
+    refuse_changed(found, accept_loss=accept_loss, accept_new=accept_new)
+    anew, new = ({each.topic for each in found if each.change in kinds} for kinds in ((Change.anew,), NEW_LIVES))
+    seen = seen_ends(Ledger(settings), reached.topic_ids) if new else {}
+    if tails := unread_tails(found, reached, ends, seen):
+        return closing(reached, tails)
+    starts = first_offsets(reached, new, begins, ends)
     whole = {topic: {n: (starts[topic][n], end) for n, end in parts.items()} for topic, parts in ends.items()}
-    ranges = capped(whole, settings.max_records_per_batch)
-    return Plan(reached.complete + 1, ranges, ids, lost, contracts=contracts_of(settings.schemas_dir))
+    lives = {topic: id_of_life(brokers, reached.topic_ids.get(topic), is_new=topic in new)
+             for topic, brokers in ids.items()}  # fmt: skip
+    ranges, lost = capped(whole, settings.max_records_per_batch), lost_before(reached, anew, starts)
+    return Plan(reached.complete + 1, ranges, lives, lost, contracts=contracts_of(settings.schemas_dir))
+
+
+def asked(settings: Settings) -> tuple[Offsets, Offsets, dict[str, str]]:
+    """What the broker holds: first offsets, ends, and the topics' ids."""
+    begins, ends = topics.extents(settings, [CONTROL], [topic for topic in TOPICS if topic != CONTROL])
+    return begins, ends, topics.topic_ids(settings, TOPICS)
+
+
+def changed(settings: Settings, reached: Progress) -> list[Trouble]:
+    """What is not as it was with the topics that were read."""
+    begins, ends, ids = asked(settings)
+    return troubles(reached, ids, begins, ends)
 
 
 def is_unread(settings: Settings) -> bool:
@@ -85,41 +121,24 @@ def is_unread(settings: Settings) -> bool:
     return reached.is_unfinished or plan(settings, reached).size > 0
 
 
-def check_identity(progress: Progress, ids: Mapping[str, str]) -> None:
-    """A topic we have read must still be the same one."""
-    for topic, known in progress.topic_ids.items():
-        if topic not in ids:
-            raise TopicError(f"topic {topic} is gone; bring it back, or begin a new lake")
-        if ids[topic] != known:
-            raise TopicError(
-                f"topic {topic} was deleted and made anew (its id was {known}, now {ids[topic]}), so its offsets mean "
-                "other records; nothing was read. Restore the topic, or begin a new lake"
-            )
+def closing(reached: Progress, tails: Mapping[tuple[str, int], int]) -> Plan:
+    """The batch that books as lost what nobody read of topics that are over; it reads nothing."""
+    ranges = {
+        topic: {n: (end + tails.get((topic, n), 0),) * 2 for n, end in parts.items()}
+        for topic, parts in reached.next_offsets.items()
+    }
+    over = tuple(sorted({topic for topic, _ in tails}))
+    return Plan(reached.complete + 1, ranges, reached.topic_ids, dict(tails), over=over)
 
 
-def first_offsets(
-    progress: Progress, begins: Offsets, ends: Offsets, *, accept_loss: bool
-) -> tuple[Offsets, dict[tuple[str, int], int]]:
-    """Where to read on in each partition, and how many offsets retention took from us before we came."""
-    starts: Offsets = {topic: {} for topic in ends}
-    lost: dict[tuple[str, int], int] = {}
-    for topic, parts in ends.items():
-        for number, end in parts.items():
-            known, begin = progress.next_offsets.get(topic, {}).get(number), begins[topic][number]
-            if known is not None and end < known:
-                raise TopicError(
-                    f"{topic}/{number} ends at offset {end}, but {known} was read before: the broker lost its tail. "
-                    "Restore the broker's data, or begin a new lake"
-                )
-            if known is not None and begin > known:
-                if not accept_loss:
-                    raise TopicError(
-                        f"{topic}/{number}: offsets {known} to {begin - 1} are gone, retention outran ingest. "
-                        "Restore them, or book the loss with `reelhouse ingest --accept-loss`"
-                    )
-                lost[topic, number] = begin - known
-            starts[topic][number] = begin if known is None else max(known, begin)
-    return starts, lost
+def notes_of(planned: Plan, reached: Progress, anew: Iterable[str]) -> list[str]:
+    """In words, what is lost of topics that are over, and which are read on as new ones."""
+    lost = [f"{n} offsets of {topic}/{number} that nobody read are booked as lost with their topic"
+            for (topic, number), n in sorted(planned.lost.items()) if planned.over]  # fmt: skip
+    tail = f"what nobody read of that is known as far as {LAG} had seen its end"
+    return lost + [
+        f"{topic} is read on as {planned.topic_ids[topic]}, after {reached.topic_ids[topic]}: {tail}" for topic in anew
+    ]
 
 
 def capped(ranges: dict[str, dict[int, Range]], most: int) -> dict[str, dict[int, Range]]:

@@ -3,6 +3,7 @@
 The books of a batch hold one line for every partition, read or not, so the newest batch says where each one stands.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ BRONZE = "bronze.events"
 QUARANTINE = "silver.quarantine"
 TOUCHED = "ops.touched"
 SEQUENCES = "ops.sequences"
+LAG = "ops.lag"
 NOTHING = -1
 
 
@@ -51,6 +53,16 @@ def committed(ledger: Ledger, table: str) -> int:
         return NOTHING
     version = ledger.open(table).transaction_version(APP)
     return NOTHING if version is None else version
+
+
+def seen_ends(ledger: Ledger, topic_ids: Mapping[str, str]) -> dict[str, dict[int, int]]:
+    """The greatest end of each partition of these topics that was ever measured."""
+    ends: dict[str, dict[int, int]] = {}
+    for line in ledger.read(LAG, ["topic", "topic_id", "partition", "end_offset"]).to_pylist():
+        if line["topic_id"] == topic_ids.get(line["topic"], ""):
+            parts = ends.setdefault(line["topic"], {})
+            parts[line["partition"]] = max(line["end_offset"], parts.get(line["partition"], 0))
+    return ends
 
 
 def of_batch(number: int) -> AnyOf:

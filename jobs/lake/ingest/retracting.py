@@ -97,7 +97,8 @@ def _of_topic(batch: Batch, topic: str, said: Sequence[Retraction]) -> Retracted
     how, since = batch.form(topic), min(each.since for each in said)
     records = _records(batch, topic, since)
     refusals = _refusals(batch, topic)
-    named = batch.keep(_places(records.where(_is_named(said)), how).transform(unrefused, refusals))
+    places = _places(records.where(_is_named(said, batch.plan.topic_ids[topic])), how)
+    named = batch.keep(places.transform(unrefused, refusals))
     id_dates = _id_dates(named)
     rows = batch.keep(_silver(batch, how, id_dates).join(named.select(*PLACE), on=list(PLACE), how="left_semi"))
     arrivals = batch.keep(named.transform(_with_fate, rows, batch.seq))
@@ -120,13 +121,19 @@ def _records(batch: Batch, topic: str, since: datetime) -> "DataFrame":
     return batch.lake.read(BRONZE).where(wanted & (F.col("received_date") >= F.lit(since.date())))
 
 
-def _is_named(said: Sequence[Retraction]) -> Column:
-    """Whether a record of bronze is one that the statements take back."""
-    each = [
-        (header(REPLAY_HEADER) == one.replay_id) & (F.col("partition") == number) & (F.col("offset") < end)
-        for one in said
-        for number, end in one.offsets
-    ]
+def _is_named(said: Sequence[Retraction], topic_id: str) -> Column:
+    """Whether a record of bronze is one that the statements take back.
+
+    Their offsets are of the topic that is read now; one that it was made anew of had all its records before.
+    """
+    is_older = F.col("topic_id") != topic_id
+    each = [(header(REPLAY_HEADER) == one.replay_id) & (is_older | _is_below(one.offsets)) for one in said]
+    return joined(or_, [*each, F.lit(False)])
+
+
+def _is_below(offsets: Sequence[tuple[int, int]]) -> Column:
+    """Whether a record lies before these offsets (partition, next)."""
+    each = [(F.col("partition") == number) & (F.col("offset") < end) for number, end in offsets]
     return joined(or_, [*each, F.lit(False)])
 
 

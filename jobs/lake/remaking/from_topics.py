@@ -4,7 +4,7 @@ Which offsets are lost is told by what each batch had read, less what stands. Wh
 exactly, and nothing is changed, unless the loss is accepted.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from jobs.lake import topics
 from jobs.lake.aside import Mended
 from jobs.lake.errors import TopicError, WriteError
 from jobs.lake.ingest import landing
+from jobs.lake.ingest.lives import is_same
 from jobs.lake.ingest.loop import LEASE
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import BRONZE
@@ -64,7 +65,7 @@ def reland(settings: Settings, run_id: str, open_spark: Callable[[Settings], Any
         lake, wound = Lake(settings, open_spark(settings)), wound_of(settings, BRONZE)
         memory, stands = remembered(lake), standing(lake, BRONZE, wound)
         lost = without(stands, short(stands, memory))
-        rows = emptied_again(lake, again(lake, held(settings, lost)), memory).persist()
+        rows = emptied_again(lake, again(lake, held(settings, lost, memory.topic_ids)), memory).persist()
         count = rows.count()
         gone = [] if count == wound.lost else without(rows, lost)
         refuse_loss(wound, count, gone, accept_loss=accept_loss)
@@ -118,8 +119,11 @@ def unbroken(offsets: Iterable[int]) -> Iterator[tuple[int, int]]:
         yield first, last
 
 
-def held(settings: Settings, runs: Iterable[Run]) -> list[Run]:
-    """Of these offsets those that may be asked for: of the same topic, and neither gone by retention nor cut off."""
+def held(settings: Settings, runs: Iterable[Run], newest: Mapping[str, str]) -> list[Run]:
+    """Of these offsets those that may be asked for: of the same topic, and neither gone by retention nor cut off.
+
+    `newest` has the ids that topics go by now: where one's end moved back others have the offsets of before.
+    """
     every = list(runs)
     names = sorted({run.topic for run in every})
     ids = topics.topic_ids(settings, names)
@@ -127,7 +131,8 @@ def held(settings: Settings, runs: Iterable[Run]) -> list[Run]:
     cut = [
         replace(run, start=max(run.start, begin), end=min(run.end, ends[run.topic][run.partition]))
         for run in every
-        if ids.get(run.topic) == run.topic_id and (begin := begins.get(run.topic, {}).get(run.partition)) is not None
+        if is_same(ids.get(run.topic, ""), run.topic_id) and newest.get(run.topic) == run.topic_id
+        if (begin := begins.get(run.topic, {}).get(run.partition)) is not None
     ]
     return [run for run in cut if run.start < run.end]
 

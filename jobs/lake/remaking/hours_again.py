@@ -11,7 +11,7 @@ from typing import Any
 from jobs.lake.ailments import Ailment, Kind, ailments_of
 from jobs.lake.aside import Mended
 from jobs.lake.errors import UsageError, WriteError
-from jobs.lake.hours import COUNTS, LOST, Line, Part, part_of, problems, summed, told_since
+from jobs.lake.hours import COUNTS, UNREAD, Line, Part, part_of, problems, summed, told_since
 from jobs.lake.ingest.booking import telling
 from jobs.lake.ingest.loop import LEASE
 from jobs.lake.ingest.progress import APP, BOOKS, HOURS, committed
@@ -116,7 +116,7 @@ def completed(line: Line, hours: Sequence[Line]) -> list[Line]:
     without = there.get(None, nothing)
     counts, reasons = summed([nothing, *hours])[part_of(line)]
     beyond = {name: (line[name] or 0) - counts[name] for name in COUNTS}
-    refused = {reason: n for reason, n in line["reason_counts"].items() if reason != LOST}
+    refused = {reason: n for reason, n in line["reason_counts"].items() if reason not in UNREAD}
     told = dict(without["reason_counts"])
     for reason in {*refused, *reasons}:
         told[reason] = told.get(reason, 0) + refused.get(reason, 0) - reasons[reason]

@@ -82,7 +82,7 @@ def refuse_lost(lake: Lake, planned: Plan, received: dict[tuple[str, int], int])
         for partition, (start, end) in parts.items()
         if end > start
     ]
-    counts = again(lake, held(lake.settings, runs)).groupBy("topic", "partition").count().collect()
+    counts = again(lake, held(lake.settings, runs, planned.topic_ids)).groupBy("topic", "partition").count().collect()
     there = {(line[0], line[1]): line[2] for line in counts}
     gone = [run.words for run in runs if there.get((run.topic, run.partition), 0) != received[run.topic, run.partition]]
     if gone:

@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.lake.costs import TABLE as COSTS
 from jobs.lake.erasures import TABLE as ERASURES
-from jobs.lake.hours import LOST
+from jobs.lake.hours import LOST, WITH_TOPIC
 from jobs.lake.ingest.control import WATERMARKS
 from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.landings import in_log, plans_of
@@ -35,6 +35,11 @@ class Memory:
     erased: dict[Part, int]
     runs: dict[int, str]
     times: dict[int, datetime]
+
+    @property
+    def topic_ids(self) -> dict[str, str]:
+        """By what ids the newest batch knows the topics."""
+        return self.plans[max(self.plans)].topic_ids if self.plans else {}
 
 
 def remembered(lake: Lake) -> Memory:
@@ -76,9 +81,12 @@ def batch_of(line: Line) -> int:
 def _plan(number: int, lines: list[Line]) -> Plan:
     """The plan of one batch, of all its lines."""
     ranges: dict[str, dict[int, tuple[int, int]]] = {}
-    lost = {}
+    lost, over = {}, set()
     for line in lines:
         ranges.setdefault(line["topic"], {})[line["partition"]] = (line["offset_from"], line["offset_to"])
-        if LOST in (reasons := line["reason_counts"] or {}):
-            lost[line["topic"], line["partition"]] = reasons[LOST]
-    return Plan(number, ranges, {line["topic"]: line["topic_id"] for line in lines}, lost, contracts=None)
+        for reason in (LOST, WITH_TOPIC):
+            if reason in (reasons := line["reason_counts"] or {}):
+                lost[line["topic"], line["partition"]] = reasons[reason]
+                over |= {line["topic"]} if reason == WITH_TOPIC else set()
+    ids = {line["topic"]: line["topic_id"] for line in lines}
+    return Plan(number, ranges, ids, lost, contracts=None, over=tuple(sorted(over)))

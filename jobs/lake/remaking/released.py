@@ -15,6 +15,7 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.look_ups import writer_properties
 from jobs.lake.mending import paths, proven, taken_out
 from jobs.lake.publications import Release, releases
+from jobs.lake.release_notes import noted, of_rows
 from jobs.lake.releasing import commit_staged, unfinished
 from jobs.lake.runner import Runner, lease_name, runner_of
 from jobs.lake.scanning import local_files
@@ -68,7 +69,7 @@ def of_staging(runner: Runner, table: str, told: list[Release]) -> bool:
     staged = [each for each in manifest.tables if each.table == table]
     if not staged or published != {told[-1].versions[table]} or not is_there(runner, staged[0]):
         return False
-    commit_staged(runner, staged[0], manifest, verdict, ticket)
+    commit_staged(runner, staged[0], manifest, verdict, ticket, told)
     return True
 
 
@@ -88,5 +89,7 @@ def of_upkeep(ledger: Ledger, table: str, told: list[Release]) -> bool:
     if (before.facts.run_id, before.facts.known_from) != (last.facts.run_id, last.facts.known_from):
         return False
     delta, looked_up_by = ledger.open(table), contract(table, ledger.settings.schemas_dir).looked_up_by
-    delta.optimize.compact(writer_properties=writer_properties(looked_up_by, delta.count()))
+    note = of_rows(last.family, last.number, before.number, told[:-1])
+    laid_out = writer_properties(looked_up_by, delta.count())
+    delta.optimize.compact(writer_properties=laid_out, commit_properties=noted(note))
     return True

@@ -6,6 +6,7 @@ from typing import Any
 
 from jobs.lake import topics
 from jobs.lake.errors import BrokerError
+from jobs.lake.ingest.lives import id_of_life
 from jobs.lake.ingest.progress import Progress, progress
 from jobs.lake.ledger import Ledger
 from jobs.lake.promises.levels import levels
@@ -55,11 +56,15 @@ def measure_lag(settings: Settings, reached: Progress, at: datetime, run_id: str
     if not topics.is_reachable(settings):  # within three seconds: whoever scrapes has little patience
         return []
     try:
-        ends = topics.end_offsets(settings)
-        oldest = topics.times_of(settings, unread(ends, reached.next_offsets))
+        ends, brokers = topics.end_offsets(settings), topics.topic_ids(settings)
+        lives = {topic: id_of_life(held, reached.topic_ids.get(topic), is_new=False) for topic, held in brokers.items()}
+        # Of a topic that was made anew nothing was read.
+        anew = {topic for topic, known in lives.items() if reached.topic_ids.get(topic) not in (None, known)}
+        read = {topic: parts for topic, parts in reached.next_offsets.items() if topic not in anew}
+        oldest = topics.times_of(settings, unread(ends, read))
     except BrokerError:
         return []
-    return lag.build(ends, reached.next_offsets, oldest, at=at, run_id=run_id)
+    return lag.build(ends, read, oldest, lives, at=at, run_id=run_id)
 
 
 def unread(ends: Offsets, reached: Offsets) -> dict[tuple[str, int], int]:

@@ -87,6 +87,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     monkeypatch.setattr(topics, "is_reachable", lambda _: made.is_up)
     monkeypatch.setattr(topics, "end_offsets", ends)
     monkeypatch.setattr(topics, "times_of", times)
+    monkeypatch.setattr(topics, "topic_ids", lambda *_: {})
     return made
 
 

@@ -224,7 +224,7 @@ def test_the_command_prints_ranges_totals_reasons_streams_and_producers(lake: La
     Ledger(settings).append("ops.sequences", [each | counts | {"ingest_seq": 0} for each in runs])
     printed = CliRunner().invoke(build_app(), ["books"])
     assert printed.exit_code == 0, printed.output
-    for words in ("35–40", "missing:scene", "5 offsets before it were lost to retention", "2026-06-08 02:00 (final)",
+    for words in ("35–40", "missing:scene", "5 offsets before it were lost unread", "2026-06-08 02:00 (final)",
                   "5–9", "5 lost between the first and last received (up to 5 may be", "2 repeated",
                   "balanced: 3 ranges, 38"):  # fmt: skip
         assert words in printed.output

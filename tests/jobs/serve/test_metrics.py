@@ -30,6 +30,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(topics, "is_reachable", lambda _: True)
     monkeypatch.setattr(topics, "end_offsets", lambda _: {"views": {0: 13}})
     monkeypatch.setattr(topics, "times_of", lambda *_: {("views", 0): AT})
+    monkeypatch.setattr(topics, "topic_ids", lambda *_: {})
     made = Settings(home=tmp_path)
     ledger = Ledger(made)
 

@@ -1,0 +1,191 @@
+"""What each commit to a public table notes of the release that it is of: enough to write `ops.publications` again.
+
+A release's commits have its facts, their own slices, and the versions of all tables of the family; those of a rollback
+or of upkeep, whose rows are an older release's, say which. All say what was published until then, so that a release
+that was killed, and never was, is not taken for one.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from jobs.lake.ledger import Ledger
+from jobs.lake.publications import TABLE, Publication, Release, app_of, families, number_of, release_id, releases
+from jobs.lake.small_commits import note_of
+from jobs.lake.staging import Manifest, Ticket, Verdict
+
+if TYPE_CHECKING:
+    from deltalake import CommitProperties
+
+NOTE = "publication"
+Lines = dict[str, Publication]  # by table
+
+
+@dataclass(frozen=True)
+class Noted:
+    """One commit's note: the release, the table and version that the commit made, when, and what it says."""
+
+    number: int
+    table: str
+    version: int
+    at: int
+    run_id: str
+    said: Mapping[str, Any]
+
+
+def of_release(
+    manifest: Manifest, verdict: Verdict, ticket: Ticket, told: Sequence[Release], written: Sequence[str],
+    contracts: Mapping[str, str],
+) -> dict[str, Any]:  # fmt: skip
+    """The note of a release that writes these tables; `contracts` has the contract version of each of the family."""
+    before = [release for release in told if release.number < ticket.number]
+    staged = {each.table for each in manifest.tables}
+    old = before[-1].tables if before else {}
+    verdicts = {table: old[table].verdict if table in old else "unchecked" for table in ticket.base}
+    return {
+        "published": ranges_of(release.number for release in before),
+        "written": list(written),
+        "ingest_seq": manifest.released_seq,
+        "watermark": manifest.watermark.isoformat() if manifest.watermark else None,
+        "known_from": manifest.known_from.isoformat(),
+        "tables": {
+            table: [
+                base + (table in written),
+                contracts[table],
+                verdict.verdict if table in staged else verdicts[table],
+            ]
+            for table, base in ticket.base.items()
+        },
+    }
+
+
+def of_rows(family: str, number: int, rows_of: int, told: Sequence[Release], **facts: Any) -> str:
+    """The note, as it is committed, of a release whose rows are those of an older one."""
+    said = {"published": ranges_of(release.number for release in told), "rows_of": rows_of, **facts}
+    return json.dumps({"release": release_id(family, number), NOTE: said}, sort_keys=True)
+
+
+def noted(note: str) -> "CommitProperties":
+    """A commit of delta-rs that says so, as those of Spark do."""
+    from deltalake import CommitProperties
+
+    return CommitProperties(custom_metadata={"userMetadata": note})
+
+
+def notes(ledger: Ledger, family: str) -> list[Noted]:
+    """All that the logs of a family's tables still tell, by release; the newest of a release last."""
+    found = []
+    for table in families(ledger.settings.schemas_dir)[family]:
+        for commit in ledger.open(table).history() if ledger.exists(table) else ():
+            note = note_of(commit)
+            if NOTE in note:
+                told = (int(commit["version"]), int(commit["timestamp"]), note.get("run_id", ""), note[NOTE])
+                found.append(Noted(number_of(note["release"]), table, *told))
+    return sorted(found, key=lambda each: (each.number, each.at, each.table))
+
+
+def published_by(told: Iterable[Noted]) -> set[int]:
+    """The releases that were published for sure, as later ones say."""
+    return {number for each in told for number in numbers_in(each.said["published"])}
+
+
+def lost_releases(ledger: Ledger, family: str) -> list[str]:
+    """The releases of a family that were published for sure, and are not in `ops.publications`.
+
+    Of a lake from before commits had notes: its name alone, when the table is gone and more than one release was made.
+    """
+    there = {release.number for release in releases(ledger, family)}
+    sure = published_by(notes(ledger, family))
+    if not there | sure and not ledger.exists(TABLE):
+        tables = [table for table in families(ledger.settings.schemas_dir)[family] if ledger.exists(table)]
+        made = max((ledger.open(table).transaction_version(app_of(family)) or 0 for table in tables), default=0)
+        return [f"release of {family}"] if made > 1 else []
+    return [release_id(family, number) for number in sorted(sure - there)]
+
+
+def releases_of(ledger: Ledger, family: str, known: Mapping[int, Lines]) -> dict[int, Lines]:
+    """Number → lines, of the releases that the notes tell; `known` are others, whose rows may have come back.
+
+    Not one that was killed before all its commits were there, nor one that others say was never published.
+    """
+    every = notes(ledger, family)
+    sure, newest = published_by(every), max((each.number for each in every), default=0)
+    found: dict[int, Lines] = {}
+    for number, group in groupby(every, key=lambda each: each.number):
+        if number in sure or number == newest:
+            found[number] = lines_of(ledger, family, list(group), {**known, **found})
+    return {number: lines for number, lines in found.items() if lines}
+
+
+def lines_of(ledger: Ledger, family: str, told: list[Noted], known: Mapping[int, Lines]) -> Lines:
+    """The lines of one release; none when they cannot be told."""
+    last = told[-1]
+    there = {each.table for each in told}
+    if not there.issuperset(last.said.get("written", ())):
+        return {}
+    if "rows_of" in last.said:
+        return lines_again(ledger, family, told, known.get(last.said["rows_of"], {}))
+    slices = {each.table: each.said["slices"] for each in told}
+    return {
+        table: Publication(
+            release_id=release_id(family, last.number),
+            family=family,
+            table=table,
+            version=version,
+            slices=tuple(date.fromisoformat(day) for day in slices.get(table, ())),
+            ingest_seq=last.said["ingest_seq"],
+            watermark=_time(last.said["watermark"]),
+            contract_version=contract_version,
+            verdict=verdict,
+            run_id=last.run_id,
+            known_from=datetime.fromisoformat(last.said["known_from"]),
+            rows=count_at(ledger, table, version) or 0,
+        )
+        for table, (version, contract_version, verdict) in last.said["tables"].items()
+    }
+
+
+def lines_again(ledger: Ledger, family: str, told: list[Noted], old: Lines) -> Lines:
+    """The lines of a release whose rows are an older one's: of a rollback, or of upkeep."""
+    last = told[-1]
+    versions = last.said.get("versions") or {each.table: each.version for each in told}
+    changed: dict[str, Any] = {"release_id": release_id(family, last.number)}
+    if "known_from" in last.said:
+        changed |= {"known_from": datetime.fromisoformat(last.said["known_from"]), "run_id": last.said["run_id"]}
+    return {table: replace(line, version=versions.get(table, line.version), **changed) for table, line in old.items()}
+
+
+def count_at(ledger: Ledger, table: str, version: int) -> int | None:
+    """The rows of a version, by the log; None when the log has it no more."""
+    from deltalake.exceptions import DeltaError
+
+    delta = ledger.open(table)
+    try:
+        delta.load_as_version(version)
+    except DeltaError:
+        return None
+    return int(delta.count())
+
+
+def ranges_of(numbers: Iterable[int]) -> str:
+    """`1-12,14` of numbers that grow."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+
+
+def numbers_in(ranges: str) -> list[int]:
+    """The numbers again."""
+    ends = [each.split("-") for each in ranges.split(",") if each]
+    return [number for each in ends for number in range(int(each[0]), int(each[-1]) + 1)]
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
