@@ -75,10 +75,14 @@ class Ledger:
         """Add rows, once per (app, version); False when that pair is already there and nothing was added."""
         if (app is None) != (version is None):
             raise WriteError(f"{table}: give both app and version, or neither")
+        return self.append_for(table, rows, {} if app is None or version is None else {app: version})
+
+    def append_for(self, table: str, rows: Sequence[Row], marks: Mapping[str, int]) -> bool:
+        """The same for several applications (app → version) in one commit: all of them are there, or none."""
         data = self._conform(table, rows)
         for attempt in retrying():
             with attempt:
-                return self._append_once(table, data, app, version)
+                return self._append_once(table, data, marks)
         raise WriteError(f"{table}: no attempt was made")
 
     def replace_batches(
@@ -108,16 +112,17 @@ class Ledger:
         delta = self.open(table)
         return self._rows(delta, self.schema(table), None, None), delta.version()
 
-    def _append_once(self, table: str, data: "pa.Table", app: str | None, version: int | None) -> bool:
+    def _append_once(self, table: str, data: "pa.Table", marks: Mapping[str, int]) -> bool:
         from deltalake import CommitProperties, Transaction, write_deltalake
 
-        delta, transactions = self._widened(table), []
-        if app is not None and version is not None:
-            if is_committed(delta, app, version):
-                return False
-            # Two writers of one (app, version) conflict in Delta's log; the loser retries and finds the work done.
-            transactions = [Transaction(app, version)]
-        properties = CommitProperties(app_transactions=transactions)
+        delta = self._widened(table)
+        there = {app for app, version in marks.items() if is_committed(delta, app, version)}
+        if marks and there == marks.keys():
+            return False
+        if there:
+            raise WriteError(f"{table}: {', '.join(sorted(there))} wrote under that number before; nothing was written")
+        # Two writers of one (app, version) conflict in Delta's log; the loser retries and finds the work done.
+        properties = CommitProperties(app_transactions=[Transaction(app, version) for app, version in marks.items()])
         with damage_told(table):
             write_deltalake(delta, data, mode="append", commit_properties=properties)
         return True

@@ -24,6 +24,8 @@ def declared(command: str, target: str, schemas_dir: Path) -> Declared:
     job = f"{target.replace(' ', '_')}.{command.partition(' ')[0]}"
     if command == "ingest":
         return _ingest(job, schemas_dir)
+    if (command, target) == ("rollback", "all"):
+        return Declared(job, (), tuple(table for tables in families(schemas_dir).values() for table in tables))
     if target not in families(schemas_dir):
         return Declared(job)
     public = families(schemas_dir)[target]
