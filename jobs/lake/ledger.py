@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.lake.contracts import contract
 from jobs.lake.damage import damage_told, distance_told
-from jobs.lake.errors import ContractError, SettingsError, WriteError
+from jobs.lake.errors import ContractError, DiskError, SettingsError, WriteError
+from jobs.lake.room import REMEDY, is_full
 from jobs.lake.scanning import AnyOf, dataset_of, is_any_of, is_table
 from jobs.lake.settings import Settings
 from jobs.lake.small_commits import commit_few, is_committed, retrying
@@ -162,6 +163,8 @@ class Ledger:
         try:
             yield
         except (TableNotFoundError, OSError) as refused:
+            if is_full(refused):
+                raise DiskError(f"{table}: {REMEDY}") from refused
             said = str(refused).splitlines()[0]
             remedy = "let REELHOUSE_HOME or REELHOUSE_LAKE_URI be a place that can be written"
             raise SettingsError(f"{table}: cannot be made at {self.path(table)} ({said}); {remedy}") from refused

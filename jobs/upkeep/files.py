@@ -17,6 +17,7 @@ TARGET_BYTES = 128 * 1024 * 1024
 SMALL_BYTES = TARGET_BYTES // 4
 MANY_SMALL = 8  # fewer small files are not worth a commit
 KEEP_DAYS = 7
+RUNBOOK = "docs/runbooks/upkeep.md"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def refuse_too_young(
     if oldest_reader is not None and now - keep > oldest_reader:
         raise UsageError(
             f"--keep-days: {who} reads what was there at {oldest_reader:%Y-%m-%d %H:%M} UTC; "
-            f"keep more days, or {remedy}"
+            f"keep more days, or {remedy}; see {RUNBOOK}"
         )
 
 
