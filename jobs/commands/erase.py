@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PANEL = "Upkeep"
 SHOWN = ("what", "where", "count")
 NEXT = """Then, for each of {families}: `reelhouse build`, `check` and `release` (the DAGs do it).
-Then `reelhouse upkeep`: old files go once they are seven days old, with --keep-days 0 at once.
+Then `reelhouse upkeep`: old files go once they are seven days old, with --keep-days 0 --despite-readers at once.
 Then the same command with --prove: what is left?
 Kafka is not ours: ask the owner of `users`, which is compacted, for a tombstone of the id, and erase \
 again once it is taken in (docs/erasure.md)."""
