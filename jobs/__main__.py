@@ -14,7 +14,7 @@ from rich.console import Console
 from jobs import commands
 from jobs.lake.errors import DiskError, ReelhouseError, UsageError
 from jobs.lake.room import REMEDY, is_full
-from jobs.serve.printing import plain_console
+from jobs.serve.printing import inert, plain_console
 
 NAMED_WRONGLY = (EACCES, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS)
 
@@ -54,7 +54,8 @@ def main() -> None:
             raise
         kind, told, exit_code = known
         Console(stderr=True).print(f"[bold red]{kind.__name__}[/]: ", end="")
-        plain_console(stderr=True, soft_wrap=True).print(told)
+        words = inert(told).replace("\n", "\n  ")  # a line of a log that a text would forge begins at its margin
+        plain_console(stderr=True, soft_wrap=True).print(words)
         if os.environ.get("REELHOUSE_TRACEBACK"):
             raise
         sys.exit(exit_code)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from jobs.commands.serve import PANEL
-from jobs.serve.printing import Format, plain_console
+from jobs.serve.printing import Format, inert, plain_console
 
 
 def register(app: typer.Typer) -> None:
@@ -34,4 +34,4 @@ def profile(
 
         print_rows([found], list(found), "json")
         return
-    plain_console().print(card(found))
+    plain_console().print(card(inert(found)))

@@ -8,7 +8,7 @@ import typer
 
 from jobs.lake.errors import UsageError
 from jobs.lake.settings import Settings
-from jobs.serve.printing import Format
+from jobs.serve.printing import Format, inert
 
 if TYPE_CHECKING:
     from jobs.lake.lineage.declared import Declared
@@ -201,7 +201,7 @@ def _print_facts(row: dict[str, Any], names: Sequence[str]) -> None:
     for name in names:
         value = row[name]
         counts = ", ".join(f"{key} {n:,}" for key, n in value.items()) if isinstance(value, dict) else value
-        typer.echo(f"{name.replace('_', ' '):12} {counts if counts != '' else 'none'}")
+        typer.echo(inert(f"{name.replace('_', ' '):12} {counts if counts != '' else 'none'}"))
 
 
 def _print_moves(moves: list[dict[str, Any]]) -> None:
@@ -217,7 +217,7 @@ def _print_moves(moves: list[dict[str, Any]]) -> None:
         fates[move["table"], keys] = move["row_is"]
     for (table, keys), numbers in list(by_row.items())[:SHOWN_ROWS]:
         fate = fates[table, keys]
-        typer.echo(f"\n{table} {keys}{'' if fate == CHANGED else f': row {fate}'}")
+        typer.echo(inert(f"\n{table} {keys}{'' if fate == CHANGED else f': row {fate}'}"))
         for number in numbers:
             typer.echo(f"  {number}")
     more = len(by_row) - SHOWN_ROWS
