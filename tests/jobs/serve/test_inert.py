@@ -87,7 +87,7 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
 def test_a_terminal_is_given_no_orders(words: tuple[str, ...]) -> None:
     told = said(*words)
     assert ORDERS.findall(told) == []
