@@ -12,9 +12,10 @@ import typer
 from rich.console import Console
 
 from jobs import commands
-from jobs.lake.errors import ReelhouseError, UsageError
+from jobs.lake.errors import DiskError, ReelhouseError, UsageError
 from jobs.lake.lifeline import hold_on
-from jobs.serve.printing import plain_console
+from jobs.lake.room import REMEDY, is_full
+from jobs.serve.printing import inert, plain_console
 
 NAMED_WRONGLY = (EACCES, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS)
 
@@ -49,13 +50,28 @@ def main() -> None:
     hold_on()
     try:
         build_app()()
-    except (ReelhouseError, OSError) as error:
-        told, exit_code = _of_place(error) if isinstance(error, OSError) else (error.told, error.exit_code)
-        Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]: ", end="")
-        plain_console(stderr=True, soft_wrap=True).print(told)
+    except Exception as error:
+        known = known_error(error)
+        if known is None:
+            raise
+        kind, told, exit_code = known
+        Console(stderr=True).print(f"[bold red]{kind.__name__}[/]: ", end="")
+        words = inert(told).replace("\n", "\n  ")  # a line of a log that a text would forge begins at its margin
+        plain_console(stderr=True, soft_wrap=True).print(words)
         if os.environ.get("REELHOUSE_TRACEBACK"):
             raise
         sys.exit(exit_code)
+
+
+def known_error(error: Exception) -> tuple[type[Exception], str, int] | None:
+    """What kind of error it is, in one line, and the exit code; None for what nobody foresaw."""
+    if isinstance(error, ReelhouseError):
+        return type(error), error.told, error.exit_code
+    if is_full(error):  # its own words may quote rows
+        where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        full = DiskError(f"{where}{REMEDY}")
+        return DiskError, full.told, full.exit_code
+    return (type(error), *_of_place(error)) if isinstance(error, OSError) else None
 
 
 def _of_place(error: OSError) -> tuple[str, int]:

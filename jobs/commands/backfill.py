@@ -131,6 +131,7 @@ def _backfill(file: Path, run_id: str) -> "Backfill":
 def _reported(name: str, file: Path, run_id: str, at: str, result: Path | None, work: "Any") -> None:
     """Run a backfill, report it, and say in one line how it ended."""
     from jobs.lake.clock import instant
+    from jobs.lake.lineage.declared import of_backfill
     from jobs.lake.runs import report
 
     moment, backfill = instant(at), _backfill(file, run_id)
@@ -140,5 +141,6 @@ def _reported(name: str, file: Path, run_id: str, at: str, result: Path | None, 
         return {"outcome": ended.outcome, "message": ended.message, "tables": list(ended.tables)}
 
     runner = backfill.runner
-    ended = report(runner.ledger, name, backfill.request.name, runner.run_id, result, outcome)
+    moves = of_backfill(backfill.request.name, runner.family, runner.settings.schemas_dir)
+    ended = report(runner.ledger, name, backfill.request.name, runner.run_id, result, outcome, moves)
     typer.echo(f"{backfill.request.name}: {ended['message']}", err=True)

@@ -12,6 +12,8 @@ from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jobs.lake.releasing import Outcome
     from jobs.lake.runner import Runner
     from jobs.lake.work import Pending
@@ -79,16 +81,29 @@ def release(
 
 
 def rollback(
-    target: Target,
-    to: Annotated[str, typer.Option("--to", metavar="RELEASE", help="Default: the release before the newest.")] = "",
+    target: Annotated[
+        str | None, typer.Argument(metavar="[FAMILY_OR_TABLE]", help="Default: all families, at one moment.")
+    ] = None,
+    to: Annotated[
+        str, typer.Option("--to", metavar="RELEASE", help="Of all: an instant too. Default: before the newest release.")
+    ] = "",
     run_id: RunId = "",
     result: Result = None,
 ) -> None:
     """Put an older release back; what came since waits until new data comes or `release --retry` is called.
 
-    Example: reelhouse rollback funnels --to funnels-000007
+    Without a family all go back to what readers saw at an instant, or as the named release of any of them came out.
+
+    Example: reelhouse rollback --to funnels-000007
     """
-    _step("rollback", target, run_id, result, lambda runner: runner.rollback(to))
+    if target is not None:
+        _step("rollback", target, run_id, result, lambda runner: runner.rollback(to))
+        return
+    from jobs.lake.rolling_back import roll_back_all
+    from jobs.lake.runner import runners_of
+
+    runners = runners_of(Settings.from_env(), run_id)
+    _report("rollback", "all", runners[0], result, lambda: roll_back_all(runners, to))
 
 
 def pending(format: Rows = Format.table) -> None:
@@ -118,20 +133,25 @@ def _left(found: "Pending") -> dict[str, Any]:
     return {**facts, "is_waiting": found.is_waiting, "last_release": last}
 
 
-def _step(name: str, target: str, run_id: str, result: Path | None, work: "Any") -> None:
+def _step(name: str, target: str, run_id: str, result: Path | None, work: "Callable[[Runner], Outcome]") -> None:
     """Run one step of a family, report it, and say in one line how it ended."""
     from jobs.lake.runner import runner_of
+
+    runner = runner_of(Settings.from_env(), target, run_id)
+    _report(name, runner.family, runner, result, lambda: work(runner))
+
+
+def _report(name: str, target: str, runner: "Runner", result: Path | None, work: "Callable[[], Outcome]") -> None:
+    """Do `work` as the step of this target, and say in one line how it ended."""
     from jobs.lake.runs import report
 
-    runner: Runner = runner_of(Settings.from_env(), target, run_id)
-
     def outcome() -> dict[str, Any]:
-        ended: Outcome = work(runner)
+        ended = work()
         facts = {"outcome": ended.outcome, "message": ended.message, "tables": list(ended.tables)}
         return {**facts, **(ended.facts or {})}
 
-    ended = report(runner.ledger, name, runner.family, runner.run_id, result, outcome)
-    typer.echo(f"{runner.family}: {ended['message']}", err=True)
+    ended = report(runner.ledger, name, target, runner.run_id, result, outcome)
+    typer.echo(f"{target}: {ended['message']}", err=True)
 
 
 def _day(text: str) -> date:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PANEL = "Upkeep"
 SHOWN = ("what", "where", "count")
 NEXT = """Then, for each of {families}: `reelhouse build`, `check` and `release` (the DAGs do it).
-Then `reelhouse upkeep`: old files go once they are seven days old, with --keep-days 0 at once.
+Then `reelhouse upkeep`: old files go once they are seven days old, with --keep-days 0 --despite-readers at once.
 Then the same command with --prove: what is left?
 Kafka is not ours: ask the owner of `users`, which is compacted, for a tombstone of the id, and erase \
 again once it is taken in (docs/erasure.md)."""
@@ -79,6 +79,8 @@ def _erased(
     from jobs.lake.ingest.erasing import erase as carry_out
     from jobs.lake.ingest.finding import find
     from jobs.lake.ingest.loop import Ingest
+    from jobs.lake.lineage.declared import of_erasure
+    from jobs.lake.lineage.telling import tell_of
     from jobs.lake.publications import families
     from jobs.lake.session import open_session
 
@@ -89,7 +91,8 @@ def _erased(
         found = find(ingest.lake(), user)
         return counts(found), f"{absence(found) or 'This would go.'} Nothing was erased: it was a dry run."
     asked = Asked(user, reason, getpass.getuser(), at, is_later_refused)
-    found, done = carry_out(ingest, asked)
+    moves = of_erasure(settings.schemas_dir)
+    found, done = tell_of(ingest.ledger, moves, "erase", name, lambda: carry_out(ingest, asked))
     words = [absence(found), until(asked, done.ingest_seq if done else None)]
     if found.was_erased or not found.is_nothing:
         words.append(NEXT.format(families=", ".join(families(settings.schemas_dir))))

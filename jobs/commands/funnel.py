@@ -118,6 +118,7 @@ def show(
     last: Annotated[str, typer.Option("--to", metavar="DAY", help="Last entry day.")] = "",
     version: Annotated[int, typer.Option("--version", help="Version of the definition; default the newest.")] = 0,
     as_of: Annotated[str, typer.Option("--as-of", metavar="ISO", help="As it was published then.")] = "",
+    release: Annotated[str, typer.Option("--release", metavar="RELEASE", help="As it was when that came out.")] = "",
     format: Rows = Format.table,
 ) -> None:
     """Show a published funnel: a bar per step, its share of the mature attempts, what is open and what was kept.
@@ -126,10 +127,11 @@ def show(
     """
     from jobs.serve.asked import lake_settings
     from jobs.serve.funnel_board import draw, funnel_rows
-    from jobs.serve.instants import as_of_instant
+    from jobs.serve.instants import asked_moment
     from jobs.serve.printing import print_rows
 
-    rows = funnel_rows(lake_settings(), name, by, first, last, version, as_of_instant(as_of))
+    settings = lake_settings()
+    rows = funnel_rows(settings, name, by, first, last, version, asked_moment(settings, as_of, release))
     if format is Format.json:
         print_rows(rows, list(rows[0]) if rows else [], format)
     else:

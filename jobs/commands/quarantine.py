@@ -1,17 +1,20 @@
 """`reelhouse quarantine [show|replay|undo]`: what was refused, why, since when; examples that show nobody; mending."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from jobs.lake.errors import UsageError
 from jobs.lake.settings import Settings
-from jobs.serve.printing import Format
+from jobs.serve.printing import Format, inert
 
 if TYPE_CHECKING:
+    from jobs.lake.lineage.declared import Declared
     from jobs.produce.again import Replay
+
+T = TypeVar("T")
 
 PANEL = "Events in"
 REPLAYED = ("replay", "patch", "version", "passing", "sent", "sent_before", "still_wrong", "days")
@@ -107,6 +110,7 @@ def replay(
     Example: reelhouse quarantine replay --reason missing:watch_ms --with watched_ms --dry-run --numbers
     """
     from jobs.lake.clock import now
+    from jobs.lake.lineage.declared import of_replay
     from jobs.lake.patches import read_patch
     from jobs.produce.again import send_again, tried
     from jobs.serve.printing import print_rows
@@ -118,7 +122,8 @@ def replay(
     refuse_unknown_reason(settings, reason)
     found = tried(settings, read_patch(patch), reason)
     moves = _moves(settings, found) if numbers else None
-    sent = 0 if dry_run else send_again(settings, found, now())
+    sent = 0 if dry_run else _told(settings, of_replay(found.patch.topic), "quarantine replay", found.replay_id,
+                                   lambda: send_again(settings, found, now()))  # fmt: skip
     days = {day.isoformat(): n for day, n in sorted(found.days(settings.business_zone).items())}
     row = {"replay": found.replay_id, "patch": found.patch.name, "version": found.patch.version}
     row |= {
@@ -152,13 +157,15 @@ def undo(
     Example: reelhouse quarantine undo watched_ms-1.1 --why "seconds were taken for milliseconds" --dry-run
     """
     from jobs.lake.clock import now
+    from jobs.lake.lineage.declared import of_undoing
     from jobs.produce.undoing import retract, sent_by
     from jobs.serve.printing import print_rows
 
     settings = Settings.from_env()
     found = sent_by(settings, replay_id)
     if not dry_run:
-        retract(settings, found, why, now())
+        _told(settings, of_undoing(found.topic), "quarantine undo", replay_id,
+              lambda: retract(settings, found, why, now()))  # fmt: skip
     days = {day.isoformat(): n for day, n in sorted(found.days.items())}
     row = {"replay": replay_id, "topic": found.topic, "sent": found.sent, "in_silver": found.days.total()}
     row |= {"days": days, "undone": not dry_run}
@@ -166,6 +173,14 @@ def undo(
         print_rows([row], UNDONE, format)
     else:
         _print_facts(row, UNDONE)
+
+
+def _told(settings: Settings, moves: "Declared", command: str, run_id: str, work: Callable[[], T]) -> T:
+    """Do it between its run events."""
+    from jobs.lake.ledger import Ledger
+    from jobs.lake.lineage.telling import tell_of
+
+    return tell_of(Ledger(settings), moves, command, run_id, work)
 
 
 def _moves(settings: Settings, found: "Replay") -> list[dict[str, Any]]:
@@ -186,7 +201,7 @@ def _print_facts(row: dict[str, Any], names: Sequence[str]) -> None:
     for name in names:
         value = row[name]
         counts = ", ".join(f"{key} {n:,}" for key, n in value.items()) if isinstance(value, dict) else value
-        typer.echo(f"{name.replace('_', ' '):12} {counts if counts != '' else 'none'}")
+        typer.echo(inert(f"{name.replace('_', ' '):12} {counts if counts != '' else 'none'}"))
 
 
 def _print_moves(moves: list[dict[str, Any]]) -> None:
@@ -202,7 +217,7 @@ def _print_moves(moves: list[dict[str, Any]]) -> None:
         fates[move["table"], keys] = move["row_is"]
     for (table, keys), numbers in list(by_row.items())[:SHOWN_ROWS]:
         fate = fates[table, keys]
-        typer.echo(f"\n{table} {keys}{'' if fate == CHANGED else f': row {fate}'}")
+        typer.echo(inert(f"\n{table} {keys}{'' if fate == CHANGED else f': row {fate}'}"))
         for number in numbers:
             typer.echo(f"  {number}")
     more = len(by_row) - SHOWN_ROWS

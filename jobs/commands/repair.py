@@ -58,13 +58,21 @@ def repair(
 
 def mended(settings: Settings, table: str, run_id: str, *, accept_loss: bool) -> "Mended | None":
     """Mend one table; what is to be known of it, such as a loss, is booked in `ops.runs`."""
+    from dataclasses import asdict
+
     from jobs.lake.clock import now
     from jobs.lake.ledger import Ledger
+    from jobs.lake.lineage.declared import of_repair
+    from jobs.lake.lineage.telling import tell_of
     from jobs.lake.repairing import mend
     from jobs.lake.runs import book
 
-    started_at, done = now(), mend(settings, table, run_id, accept_loss=accept_loss)
+    started_at, ledger, moves = now(), Ledger(settings), of_repair(table, settings.schemas_dir)
+    done = tell_of(
+        ledger, moves, "repair", run_id, lambda: mend(settings, table, run_id, accept_loss=accept_loss),
+        lambda mended: [asdict(mended)] if mended else (),
+    )  # fmt: skip
     if done and done.note:
         facts = {"run_id": run_id, "command": "repair", "target": table}
-        book(Ledger(settings), facts, started_at, "done", done.note)
+        book(ledger, facts, started_at, "done", done.note)
     return done

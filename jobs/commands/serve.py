@@ -32,6 +32,7 @@ def sql(
     format: Annotated[FileFormat, typer.Option("--format", help="How the answer is written.")] = FileFormat.table,
     output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write it there.")] = None,
     as_of: Annotated[str, typer.Option("--as-of", metavar="ISO", help="Gold as it was published then.")] = "",
+    release: Annotated[str, typer.Option("--release", metavar="RELEASE", help="As it was when that came out.")] = "",
     with_silver: Annotated[bool, typer.Option("--with-silver", help="Silver too: it is about people.")] = False,
 ) -> None:
     """Ask the published tables; no server, no Spark, and nothing can be changed.
@@ -39,12 +40,12 @@ def sql(
     Example: reelhouse sql "SELECT * FROM gold.funnel_daily LIMIT 5" --format json
     """
     from jobs.serve.asked import lake_settings
-    from jobs.serve.instants import as_of_instant
+    from jobs.serve.instants import asked_moment
     from jobs.serve.query import answer, write_answer
     from jobs.serve.tables import readable
 
     settings = lake_settings()
-    versions = readable(settings, with_silver=with_silver, as_of=as_of_instant(as_of))
+    versions = readable(settings, with_silver=with_silver, as_of=asked_moment(settings, as_of, release))
     write_answer(answer(settings, query, versions), format, output)
 
 

@@ -23,6 +23,9 @@ def upkeep(
     ] = None,
     table: Annotated[list[str] | None, typer.Option("--table", help="Only this table; repeat it.")] = None,
     keep_days: Annotated[float, typer.Option("--keep-days", min=0, help="Keep what was readable then.")] = 7,
+    despite_readers: Annotated[
+        bool, typer.Option("--despite-readers", help="Keep less than two hours: queries at work may fail.")
+    ] = False,
     run_id: Annotated[str, typer.Option("--run-id", help="Name of the run in the ledger.")] = "",
     at: Annotated[str, typer.Option("--at", metavar="ISO", help="The run's time; default: now.")] = "",
     result: Annotated[Path | None, typer.Option("--result", metavar="FILE", help="Write how it ended as JSON.")] = None,
@@ -37,8 +40,10 @@ def upkeep(
     from jobs.lake.clock import instant, now
     from jobs.lake.runs import report
     from jobs.serve.printing import print_rows
+    from jobs.upkeep.files import refuse_readers
     from jobs.upkeep.rounds import Round, chosen_tables
 
+    refuse_readers(timedelta(days=keep_days), is_despite=despite_readers)
     settings = Settings.from_env()
     chosen = chosen_tables(settings, groups or [], table or [])
     run = run_id or f"by-hand-{now():%Y%m%dT%H%M%S.%fZ}"

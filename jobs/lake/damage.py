@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jobs.lake.errors import DamageError, ServiceError
+from jobs.lake.errors import DamageError, DiskError, ServiceError
+from jobs.lake.room import REMEDY, is_full
 from jobs.lake.scanning import is_local
 
 PAINT = re.compile(r"\x1b\[[0-9;]*m")  # delta-rs paints its errors
@@ -14,15 +15,22 @@ PAINT = re.compile(r"\x1b\[[0-9;]*m")  # delta-rs paints its errors
 def damage_told(table: str) -> Iterator[None]:
     """DamageError, with where to look, for a log that cannot be read or gone on with.
 
-    A conflict, rows that do not fit and a table that is not there are no damage, and stay what they are.
+    A conflict, rows that do not fit and a table that is not there are no damage, and stay what they are; nor is a full
+    disk, which is a DiskError.
     """
     from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
 
     try:
         yield
-    except (CommitFailedError, SchemaMismatchError, TableNotFoundError):
+    except (SchemaMismatchError, TableNotFoundError):
+        raise
+    except (CommitFailedError, OSError) as failed:
+        if is_full(failed):
+            raise DiskError(f"{table}: {REMEDY}") from failed
         raise
     except DeltaError as torn:
+        if is_full(torn):
+            raise DiskError(f"{table}: {REMEDY}") from torn
         said = str(torn).splitlines()[0]
         raise DamageError(
             f"{table}: its log cannot be read ({said}); `reelhouse doctor --lake` names the file and what to do, "

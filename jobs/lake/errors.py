@@ -110,6 +110,12 @@ class ServiceError(ReelhouseError):
     runbook = "services.md"
 
 
+class DiskError(ServiceError):
+    """There is no room on the disk, or no more of it for us."""
+
+    runbook = "disk.md"
+
+
 class BrokerError(ServiceError):
     """The broker does not answer."""
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.lake.contracts import contract
 from jobs.lake.damage import damage_told, distance_told
-from jobs.lake.errors import ContractError, SettingsError, WriteError
+from jobs.lake.errors import ContractError, DiskError, SettingsError, WriteError
+from jobs.lake.room import REMEDY, is_full
 from jobs.lake.scanning import AnyOf, dataset_of, is_any_of, is_table
 from jobs.lake.settings import Settings
 from jobs.lake.small_commits import commit_few, is_committed, retrying
@@ -75,10 +76,14 @@ class Ledger:
         """Add rows, once per (app, version); False when that pair is already there and nothing was added."""
         if (app is None) != (version is None):
             raise WriteError(f"{table}: give both app and version, or neither")
+        return self.append_for(table, rows, {} if app is None or version is None else {app: version})
+
+    def append_for(self, table: str, rows: Sequence[Row], marks: Mapping[str, int]) -> bool:
+        """The same for several applications (app → version) in one commit: all of them are there, or none."""
         data = self._conform(table, rows)
         for attempt in retrying():
             with attempt:
-                return self._append_once(table, data, app, version)
+                return self._append_once(table, data, marks)
         raise WriteError(f"{table}: no attempt was made")
 
     def replace_batches(
@@ -121,16 +126,17 @@ class Ledger:
                 with attempt:
                     self._widened(table)
 
-    def _append_once(self, table: str, data: "pa.Table", app: str | None, version: int | None) -> bool:
+    def _append_once(self, table: str, data: "pa.Table", marks: Mapping[str, int]) -> bool:
         from deltalake import CommitProperties, Transaction, write_deltalake
 
-        delta, transactions = self._widened(table), []
-        if app is not None and version is not None:
-            if is_committed(delta, app, version):
-                return False
-            # Two writers of one (app, version) conflict in Delta's log; the loser retries and finds the work done.
-            transactions = [Transaction(app, version)]
-        properties = CommitProperties(app_transactions=transactions)
+        delta = self._widened(table)
+        there = {app for app, version in marks.items() if is_committed(delta, app, version)}
+        if marks and there == marks.keys():
+            return False
+        if there:
+            raise WriteError(f"{table}: {', '.join(sorted(there))} wrote under that number before; nothing was written")
+        # Two writers of one (app, version) conflict in Delta's log; the loser retries and finds the work done.
+        properties = CommitProperties(app_transactions=[Transaction(app, version) for app, version in marks.items()])
         with damage_told(table):
             write_deltalake(delta, data, mode="append", commit_properties=properties)
         return True
@@ -170,6 +176,8 @@ class Ledger:
         try:
             yield
         except (TableNotFoundError, OSError) as refused:
+            if is_full(refused):
+                raise DiskError(f"{table}: {REMEDY}") from refused
             said = str(refused).splitlines()[0]
             remedy = "let REELHOUSE_HOME or REELHOUSE_LAKE_URI be a place that can be written"
             raise SettingsError(f"{table}: cannot be made at {self.path(table)} ({said}); {remedy}") from refused

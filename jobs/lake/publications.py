@@ -119,10 +119,21 @@ def find_release(ledger: Ledger, family: str, wanted: str) -> Release:
     raise UsageError(f"{family} has no release {wanted!r}; the newest are {newest}")
 
 
+def as_of(found: Sequence[Release], moment: datetime) -> dict[str, Release]:
+    """Family → its newest release that was known at that moment, of releases as `releases` gives them."""
+    return {release.family: release for release in found if release.facts.known_from <= moment}
+
+
 def publish(ledger: Ledger, family: str, number: int, lines: Sequence[Publication]) -> None:
     """Make a release visible, in one commit for all its tables; again does nothing."""
+    publish_together(ledger, [Release(family, number, {line.table: line for line in lines})])
+
+
+def publish_together(ledger: Ledger, releases: Sequence[Release]) -> None:
+    """The same for releases of several families: readers see all of them, or none."""
+    lines = [line for release in releases for line in release.tables.values()]
     rows = [{**asdict(line), "slices": list(line.slices)} for line in lines]
-    ledger.append(TABLE, rows, app=app_of(family), version=number)
+    ledger.append_for(TABLE, rows, {app_of(release.family): release.number for release in releases})
 
 
 def app_of(family: str) -> str:
@@ -133,6 +144,11 @@ def app_of(family: str) -> str:
 def release_id(family: str, number: int) -> str:
     """`funnels-000012`."""
     return f"{family}-{number:06d}"
+
+
+def name_of(release: Release) -> str:
+    """The id of a release."""
+    return release_id(release.family, release.number)
 
 
 def number_of(identifier: str) -> int:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from jobs.lake.clock import now
 from jobs.lake.contracts import contract
 from jobs.lake.damage import damage_told
-from jobs.lake.erasures import newest_seq
-from jobs.lake.errors import UsageError, WriteError
-from jobs.lake.holds import hold, make_good
+from jobs.lake.errors import WriteError
+from jobs.lake.holds import make_good
 from jobs.lake.kill_points import reach
 from jobs.lake.leases import Lease
 from jobs.lake.ledger import Ledger
@@ -24,18 +23,16 @@ from jobs.lake.publications import (
     app_of,
     as_row,
     families,
-    find_release,
     latest,
     publish,
     release_id,
     releases,
 )
 from jobs.lake.reconciliations import book
-from jobs.lake.release_notes import NOTE, of_release, of_rows
-from jobs.lake.settling import astray, restore, settle, versions_after
+from jobs.lake.release_notes import NOTE, of_release
+from jobs.lake.settling import settle
 from jobs.lake.small_commits import FEW_ROWS, SmallCommit, is_small, rows_at
 from jobs.lake.staging import Manifest, StagedTable, Staging, Ticket, Verdict
-from jobs.lake.work import complete_seq
 
 if TYPE_CHECKING:
     from jobs.lake.runner import Runner
@@ -143,10 +140,17 @@ def next_number(ledger: Ledger, staging: Staging, last: Release | None) -> int:
     return 1 + max(0, *used, last.number if last else 0, ticket.number if ticket else 0)
 
 
-def republish(ledger: Ledger, staging: Staging, last: Release, versions: Mapping[str, int], **changed: Any) -> Release:
-    """Publish the rows of a release under other versions of its tables: after a compaction, or a rollback to it."""
-    number = next_number(ledger, staging, latest(ledger, last.family))
-    name = release_id(last.family, number)
+def republish(ledger: Ledger, staging: Staging, last: Release, versions: Mapping[str, int]) -> Release:
+    """Publish the rows of a release under other versions of its tables, as after a compaction."""
+    again = renumbered(ledger, staging, last, versions)
+    publish(ledger, again.family, again.number, list(again.tables.values()))
+    return again
+
+
+def renumbered(ledger: Ledger, staging: Staging, old: Release, versions: Mapping[str, int], **changed: Any) -> Release:
+    """The release that has the rows of an old one under other versions; nobody sees it yet."""
+    number = next_number(ledger, staging, latest(ledger, old.family))
+    name = release_id(old.family, number)
     lines = {
         table: replace(
             line,
@@ -155,42 +159,9 @@ def republish(ledger: Ledger, staging: Staging, last: Release, versions: Mapping
             rows=ledger.open(table).count() if table in versions else line.rows,
             **changed,
         )
-        for table, line in last.tables.items()
+        for table, line in old.tables.items()
     }
-    publish(ledger, last.family, number, list(lines.values()))
-    return Release(last.family, number, lines)
-
-
-def roll_back(runner: "Runner", to: str) -> Outcome:
-    """Restore every table to an older release and publish that; `to` is a release id or number, "" the one before."""
-    ledger, family = runner.ledger, runner.family
-    found = releases(ledger, family)
-    if to:
-        wanted = find_release(ledger, family, to)
-    elif len(found) > 1:
-        wanted = found[-2]
-    else:
-        raise UsageError(f"{family} has no release before the newest; there is nothing to roll back to")
-    if wanted.number == found[-1].number:
-        raise UsageError(f"{family}: {release_id(family, wanted.number)} is what readers see; name an older release")
-    if wanted.facts.ingest_seq < newest_seq(ledger):
-        raise UsageError(
-            f"{family}: {release_id(family, wanted.number)} is from before a person was erased (batch "
-            f"{newest_seq(ledger)}) and would bring them back; name a younger one, or run "
-            f"`reelhouse build {family} --full`"
-        )
-    first = next(iter(families(ledger.settings.schemas_dir)[family]))
-    version = contract(first, ledger.settings.schemas_dir).version
-    hold(ledger, family, runner.run_id, first, version, complete_seq(ledger), now())
-    number, known_from = next_number(ledger, runner.staging, found[-1]), now()
-    told = {"written": astray(ledger, wanted.versions), "versions": versions_after(ledger, wanted.versions)}
-    note = of_rows(family, number, wanted.number, found, run_id=runner.run_id,
-                   known_from=known_from.isoformat(), **told)  # fmt: skip
-    versions = restore(ledger, wanted.versions, note)
-    reach("rollback.before_publications")
-    release = republish(ledger, runner.staging, wanted, versions, run_id=runner.run_id, known_from=known_from)
-    old, new = release_id(family, wanted.number), release_id(family, release.number)
-    return Outcome.released(release, f"{old} is back, as {new}")
+    return Release(old.family, number, lines)
 
 
 def commit_staged(

@@ -23,8 +23,9 @@ from jobs.lake.leases import Lease, Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import families, family_of, inputs_of, latest
 from jobs.lake.recounting import recounted
-from jobs.lake.releasing import Outcome, release_staging, roll_back
+from jobs.lake.releasing import Outcome, release_staging
 from jobs.lake.restating.booking import restate
+from jobs.lake.rolling_back import roll_back, wanted_of
 from jobs.lake.settings import Settings
 from jobs.lake.settling import settle
 from jobs.lake.small_runs import are_few, is_small, on_engine
@@ -153,7 +154,7 @@ class Runner:
     def rollback(self, to: str) -> Outcome:
         """Publish an older release again; the family is held until something changes."""
         with self.leases.held(lease_name(self.family), self.run_id):
-            outcome = roll_back(self, to)
+            outcome = roll_back([self], [wanted_of(self.ledger, self.family, to)])
             restate(self)
         return outcome
 
@@ -266,7 +267,18 @@ class Runner:
 
 def runner_of(settings: Settings, target: str, run_id: str) -> Runner:
     """The runner of the family meant by `target`; a run without a name gets one from the clock."""
-    return Runner(settings, family_of(target, settings.schemas_dir), run_id or f"by-hand-{now():%Y%m%dT%H%M%S.%fZ}")
+    return Runner(settings, family_of(target, settings.schemas_dir), run_id or by_hand())
+
+
+def runners_of(settings: Settings, run_id: str) -> list[Runner]:
+    """A runner of each family, all of the same run."""
+    run_id = run_id or by_hand()
+    return [Runner(settings, family, run_id) for family in families(settings.schemas_dir)]
+
+
+def by_hand() -> str:
+    """The name of a run that was given none."""
+    return f"by-hand-{now():%Y%m%dT%H%M%S.%fZ}"
 
 
 def family_module(family: str) -> ModuleType:

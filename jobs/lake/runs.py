@@ -9,19 +9,25 @@ from typing import Any
 from jobs.lake.clock import now
 from jobs.lake.errors import ReelhouseError
 from jobs.lake.ledger import Ledger
+from jobs.lake.lineage.declared import Declared, declared
 from jobs.lake.lineage.telling import tell
 
 TABLE = "ops.runs"
 
 
 def report(
-    ledger: Ledger, command: str, target: str, run_id: str, result: Path | None, work: Callable[[], Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Do `work` and tell of it; write its result or failure to the file; book it unless there was nothing to do."""
+    ledger: Ledger, command: str, target: str, run_id: str, result: Path | None, work: Callable[[], Mapping[str, Any]],
+    moves: Declared | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Do `work` and tell of it; write its result or failure to the file; book it unless there was nothing to do.
+
+    `moves` is what it reads and writes, where command and target do not say so.
+    """
+    moves = moves or declared(command, target, ledger.settings.schemas_dir)
     started_at = now()
     facts = {"command": command, "target": target, "run_id": run_id}
     try:
-        ended: dict[str, Any] = {**facts, **tell(ledger, command, target, run_id, started_at, work)}
+        ended: dict[str, Any] = {**facts, **tell(ledger, moves, command, run_id, started_at, work)}
     except ReelhouseError as error:
         write_result(result, {**facts, "outcome": "failed", "message": error.told, "error": type(error).__name__})
         book(ledger, facts, started_at, "failed", error.told)

@@ -15,7 +15,8 @@ from typing import IO
 
 import uuid_utils
 
-from jobs.lake.errors import LeaseError, ServiceError
+from jobs.lake.errors import DiskError, LeaseError, ServiceError
+from jobs.lake.room import is_full
 from jobs.produce.frames import frames, packed, read_frame
 from jobs.produce.records import Record
 from jobs.produce.refused import Refused
@@ -62,7 +63,8 @@ class Spool:
             os.fsync(file.fileno())
         except OSError as error:
             self._forget(start)
-            raise ServiceError(
+            kind = DiskError if is_full(error) else ServiceError
+            raise kind(
                 f"spool {self.folder}: {error.strerror}; free some space, then send these {len(records)} records again"
             ) from error
         return Batch(self._number, start, start + len(content), len(records), records)

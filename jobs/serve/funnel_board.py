@@ -8,6 +8,7 @@ from datetime import datetime
 from jobs.definitions.funnel.model import PAIR
 from jobs.lake.settings import Settings
 from jobs.serve.asked import Row, day_of, entered, quoted, refuse_swapped, refuse_unknown, rows_of
+from jobs.serve.printing import inert, plain_console
 
 DAILY, ATTEMPTS = "gold.funnel_daily", "gold.funnel_attempts"
 BAR_WIDTH = 8
@@ -103,12 +104,11 @@ def _value_of(breakdown: str) -> str:
 def draw(name: str, rows: Sequence[Row]) -> None:
     """A table with a bar per step for every value."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console, rows = plain_console(), inert(rows)
     if not rows:
-        console.print(f"{name}: no entry on these days", markup=False)
+        console.print(f"{name}: no entry on these days")
     for value in dict.fromkeys(row["value"] for row in rows):
         steps = [row for row in rows if row["value"] == value]
         title = f"{name} v{steps[0]['version']}" + (f" · {steps[0]['breakdown']} {value}" if value != "(all)" else "")
@@ -119,11 +119,9 @@ def draw(name: str, rows: Sequence[Row]) -> None:
             table.add_row(*cells)
         console.print(table)
         for optional, after in _optional(steps):
-            console.print(
-                f"* {optional} is optional: of the attempts that got to {after}, so many had it", markup=False
-            )
+            console.print(f"* {optional} is optional: of the attempts that got to {after}, so many had it")
     for remark in _remarks(rows):
-        console.print(remark, markup=False)
+        console.print(remark)
 
 
 def _cells(steps: Sequence[Row]) -> Iterator[list[str]]:

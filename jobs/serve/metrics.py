@@ -41,6 +41,7 @@ class Platform:
         ledger, measured = Ledger(self.settings), measure(self.settings, self.clock(), "metrics")
         yield from of_records(self.settings)
         yield from of_lag(measured)
+        yield from of_rates(measured)
         yield from of_tables(ledger, measured)
         yield from of_promises(measured)
         yield from of_costs(ledger)
@@ -102,6 +103,14 @@ def of_lag(measured: Measured) -> Iterator["Metric"]:
     """How far ingest is behind the broker."""
     samples = (((row["topic"], str(row["partition"])), row["behind"]) for row in measured.lag)
     yield _gauge("lag_records", "Offsets of the broker that ingest has not read.", ("topic", "partition"), samples)
+
+
+def of_rates(measured: Measured) -> Iterator["Metric"]:
+    """How fast records came in since the watch last noted it, for who asks without Prometheus's own arithmetic."""
+    fates = ("received", "accepted")
+    samples = (((row["topic"], fate), row[f"{fate}_per_second"]) for row in measured.rates for fate in fates)
+    words = "Records a second since `alerts --record` last measured, or within the last day."
+    yield _gauge("records_per_second", words, ("topic", "fate"), samples)
 
 
 def of_tables(ledger: Ledger, measured: Measured) -> Iterator["Metric"]:

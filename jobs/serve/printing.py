@@ -1,6 +1,7 @@
 """Rows on the terminal: a table for people, or an array of JSON objects for programs."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 400  # a pipe has no edge to wrap at
 Padding = tuple[int, int, int, int]  # above, right, below, left
 PADDINGS: tuple[Padding, ...] = ((0, 1, 0, 1), (0, 1, 0, 0), (0, 0, 0, 0))  # the widest that fits
+# Controls but tab and end of line; other ends of lines; what turns the direction of writing; halves of characters.
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 WORDS = {None: "null", True: "true", False: "false"}
 
 
@@ -37,7 +40,7 @@ def print_rows(
     """
     if format == "json":
         objects = [{name: plain(row[name]) for name in columns} for row in rows]
-        sys.stdout.write(json.dumps(objects, ensure_ascii=False, indent=1) + "\n")
+        sys.stdout.write(inert_json(json.dumps(objects, ensure_ascii=False, indent=1)) + "\n")
         return
     from rich import box
     from rich.table import Table
@@ -64,7 +67,7 @@ def print_columns(columns: Mapping[str, Sequence[Any]], format: str) -> None:
         fields = ",\n".join(f"  {encode_basestring(name)}: %s" for name in columns)
         texts = (map(_text, values) for values in columns.values())
         rows = ",\n".join(map(f" {{\n{fields}\n }}".__mod__, zip(*texts, strict=True)))
-        sys.stdout.write(f"[\n{rows}\n]\n" if rows else "[]\n")
+        sys.stdout.write(inert_json(f"[\n{rows}\n]\n" if rows else "[]\n"))
         return
     rows_told = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     print_rows(rows_told, list(columns) if rows_told else [], format)
@@ -77,6 +80,20 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return "[\n   " + ",\n   ".join(map(_text, value)) + "\n  ]" if value else "[]"
     return WORDS[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def inert(value: Any) -> Any:
+    """The same with all that a terminal would obey, in any text of it, spelled out."""
+    if isinstance(value, str):
+        return OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+    if isinstance(value, dict):
+        return {inert(key): inert(part) for key, part in value.items()}
+    return [inert(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def inert_json(text: str) -> str:
+    """The same JSON without a character that a terminal would obey: they stand in texts, which may spell them."""
+    return OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def plain(value: Any) -> Any:
@@ -96,6 +113,7 @@ def plain(value: Any) -> Any:
 
 def remark(words: str) -> None:
     """Say something on stderr; on a terminal its lines end between words."""
+    words = inert(words)
     if sys.stderr.isatty():
         room = get_terminal_size().columns
         words = "\n".join(
@@ -162,4 +180,5 @@ def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     made = plain(value)
-    return json.dumps(made, ensure_ascii=False) if isinstance(made, dict | list) else str(made)
+    told: str = inert(json.dumps(made, ensure_ascii=False) if isinstance(made, dict | list) else str(made))
+    return told

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jobs.lake.contracts import all_tables
 from jobs.lake.errors import QueryError, UsageError
 from jobs.lake.settings import Settings
-from jobs.serve.printing import plain, print_rows
+from jobs.serve.printing import inert, inert_json, plain, print_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -128,14 +128,16 @@ def as_json(rows: "pa.Table") -> str:
     import json
 
     return (
-        json.dumps([plain(row) for row in rows.to_pylist(maps_as_pydicts="strict")], ensure_ascii=False, indent=1)
+        inert_json(
+            json.dumps([plain(row) for row in rows.to_pylist(maps_as_pydicts="strict")], ensure_ascii=False, indent=1)
+        )
         + "\n"
     )
 
 
 def _print(rows: "pa.Table", format: str) -> None:
     if format == "csv":
-        sys.stdout.write(as_csv(rows))
+        sys.stdout.write(inert(as_csv(rows)) if sys.stdout.isatty() else as_csv(rows))  # a file has what there is
     elif format == "json":
         sys.stdout.write(as_json(rows))
     else:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.serve import charts
+from jobs.serve.printing import inert
 
 Ask = Callable[[str], list[dict[str, Any]]]
 
@@ -19,7 +20,7 @@ class Figure:
 
 
 def figure(heading: str, says: str, chart: charts.Drawing) -> Figure:
-    """Draw a chart as SVG, offline."""
+    """Draw a chart as SVG, offline; a character that no XML may hold would end the process, and is spelled out."""
     import vl_convert
 
-    return Figure(heading, says, vl_convert.vegalite_to_svg(chart))
+    return Figure(heading, says, vl_convert.vegalite_to_svg(inert(chart)))

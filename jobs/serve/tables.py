@@ -7,6 +7,7 @@ from jobs.lake.contracts import Contract, all_tables, contract
 from jobs.lake.errors import UsageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Publication, published, releases
+from jobs.lake.publications import as_of as known_at
 from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
 from jobs.serve.asked import lake_settings
@@ -95,11 +96,8 @@ def published_at(ledger: Ledger, as_of: datetime | None) -> dict[str, Publicatio
     """Table → its publication then: the newest release of each family that was known."""
     if as_of is None:
         return published(ledger)
-    lines: dict[str, Publication] = {}
-    for release in releases(ledger):
-        if release.facts.known_from <= as_of:
-            lines.update(release.tables)
-    return lines
+    then = known_at(releases(ledger), as_of).values()
+    return {table: line for release in then for table, line in release.tables.items()}
 
 
 def public_tables(settings: Settings) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ TARGET_BYTES = 128 * 1024 * 1024
 SMALL_BYTES = TARGET_BYTES // 4
 MANY_SMALL = 8  # fewer small files are not worth a commit
 KEEP_DAYS = 7
+READING = timedelta(hours=2)  # as long a query, or as far behind a stream, as we count on
+RUNBOOK = "docs/runbooks/upkeep.md"
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,17 @@ def refuse_too_young(
     if oldest_reader is not None and now - keep > oldest_reader:
         raise UsageError(
             f"--keep-days: {who} reads what was there at {oldest_reader:%Y-%m-%d %H:%M} UTC; "
-            f"keep more days, or {remedy}"
+            f"keep more days, or {remedy}; see {RUNBOOK}"
+        )
+
+
+def refuse_readers(keep: timedelta, *, is_despite: bool) -> None:
+    """UsageError for a time so short that whoever reads now, which nothing books, may lose files under their query."""
+    if keep < READING and not is_despite:
+        raise UsageError(
+            f"--keep-days {keep / timedelta(days=1):g}: whoever reads now may lose the files of their query; keep at "
+            f"least {READING / timedelta(days=1):.4f} ({READING / timedelta(hours=1):g} hours), or add "
+            f"--despite-readers when nobody reads; see {RUNBOOK}"
         )
 
 

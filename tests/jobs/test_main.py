@@ -5,15 +5,21 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from errno import EDQUOT, ENOSPC
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from deltalake.exceptions import DeltaError
 from typer.testing import CliRunner
 
-from jobs.__main__ import build_app, main
+from jobs.__main__ import build_app, known_error, main
+from jobs.lake.damage import damage_told
+from jobs.lake.errors import DiskError
+from jobs.lake.ledger import Ledger
+from jobs.lake.settings import Settings
 from jobs.produce import lines
 
 
@@ -67,6 +73,41 @@ def test_a_place_that_cannot_be_written_is_one_line_and_the_callers_mistake(
     told = capfd.readouterr().err.splitlines()
     assert "Traceback" not in "".join(told)
     assert str(tmp_path) in told[-1]
+
+
+def test_a_disk_without_room_is_one_line_and_leads_to_its_page(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    words = f"{sys.executable} -m jobs sql 'SELECT range FROM range(9999)' --format csv --output {tmp_path}/x.csv"
+    limited = ["bash", "-c", f"ulimit -f 1; {words}"]  # no file over 1 KiB: EFBIG, as EDQUOT and ENOSPC
+    environment = {**os.environ, "REELHOUSE_HOME": str(tmp_path / "home")}
+    done = subprocess.run(limited, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 5
+    assert done.stderr.startswith("DiskError: ")
+    assert done.stderr.endswith(
+        "no room is left on the disk; free some, then run it again; see docs/runbooks/disk.md\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(ENOSPC, "full", "x"),
+        OSError("Generic LocalFileSystem error: Unable to copy data to file: File too large (os error 27)"),
+        RuntimeError("An error occurred while calling o9.save: java.io.IOException: No space left on device u-Canary"),
+    ],
+)
+def test_a_full_disk_is_told_whoever_met_it_and_without_the_words_of_others(error: Exception) -> None:
+    kind, told, _ = known_error(error) or (None, "", 0)
+    assert kind is DiskError
+    assert "Canary" not in told
+
+
+def test_a_full_disk_is_no_damage_of_a_table_nor_a_wrong_setting(tmp_path: Path) -> None:
+    full = DeltaError("Failed to parse parquet: External: Unable to copy data to file: File too large (os error 27)")
+    with pytest.raises(DiskError, match="ops.runs: no room"), damage_told("ops.runs"):
+        raise full
+    with pytest.raises(DiskError, match="ops.runs: no room"), Ledger(Settings(home=tmp_path))._place_told("ops.runs"):
+        raise OSError(EDQUOT, "Disk quota exceeded")
 
 
 @pytest.mark.parametrize("name", ["views", ":x:"])  # words of others are told as they are, and no picture

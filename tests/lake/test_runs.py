@@ -62,6 +62,7 @@ def test_a_run_with_nothing_to_do_leaves_the_ledger_alone(ledger, tmp_path):
         (["build", "funnels", "--at", "noon"], UsageError, "--at 'noon' is no instant"),
         (["release", "funnels", "--at", "2026-11-23T03:00:00"], UsageError, "has no zone; end it in Z"),
         (["rollback", "funnels"], UsageError, "there is nothing to roll back to"),
+        (["rollback"], UsageError, "there is nothing to roll back to: funnels was never released"),
         (["upkeep", "nonsense"], UsageError, "'nonsense' is no group or table; write all, ledger"),
     ],
 )

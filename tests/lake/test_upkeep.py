@@ -4,17 +4,23 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from deltalake import DeltaTable
+from typer.testing import CliRunner
 
+from jobs.__main__ import build_app
 from jobs.lake import kill_points
 from jobs.lake.clock import now
 from jobs.lake.errors import LeaseError, UsageError
 from jobs.lake.kill_points import Killed
 from jobs.lake.leases import Leases
+from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Publication, latest, publish, published, release_id
 from jobs.lake.runner import lease_name
+from jobs.lake.settings import Settings
 from jobs.lake.staging import Manifest, Staging, Ticket
+from jobs.serve.duck import connect
 from jobs.serve.tables import open_table
 from jobs.upkeep.between import Between
 from jobs.upkeep.files import MANY_SMALL, Tidied
@@ -212,3 +218,22 @@ def test_groups_bring_every_table_once(toys):
     assert {"silver.plays", "ops.books"} <= set(chosen_tables(toys.settings, ["silver"], []))
     with pytest.raises(UsageError, match="'gold.nonsense' is no group or table; write all, ledger, toys, silver"):
         chosen_tables(toys.settings, [], ["gold.nonsense"])
+
+
+def test_a_reader_at_work_keeps_its_files_unless_somebody_says_that_nobody_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
+    settings = Settings(home=tmp_path)
+    ledger, told = Ledger(settings), {"command": "c", "table_or_family": "t", "outcome": "done", "detail": ""}
+    for number in range(MANY_SMALL):
+        ledger.append("ops.runs", [{**told, "run_id": str(number), "started_at": now(), "finished_at": now()}])
+    reader = connect(settings, {"ops.runs": ledger.version("ops.runs")})
+    words, count = ["upkeep", "--table", "ops.runs", "--keep-days", "0"], "SELECT count(run_id) FROM ops.runs"
+    with pytest.raises(UsageError, match="--keep-days 0: whoever reads now may lose.*least 0.0833.*upkeep.md"):
+        CliRunner().invoke(build_app(), words, catch_exceptions=False)
+    CliRunner().invoke(build_app(), [*words[:-1], "0.0834"], catch_exceptions=False)
+    assert reader.sql(count).fetchone() == (MANY_SMALL,)
+    CliRunner().invoke(build_app(), [*words, "--despite-readers"], catch_exceptions=False)
+    with pytest.raises(duckdb.Error):
+        reader.sql(count).fetchone()

@@ -1,19 +1,24 @@
 """Every red light has its page, every error that somebody must act on names it, and no link leads nowhere."""
 
 import re
+from datetime import UTC, datetime, timedelta
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
 
+from jobs.__main__ import known_error
 from jobs.lake import errors
 from jobs.lake.errors import BooksError, PromiseError, ReelhouseError, UsageError
 from jobs.lake.watch.judging import PAGES, STREAM_PAGES
+from jobs.upkeep.files import refuse_too_young
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "runbooks"
 RUNBOOKS = sorted(path.name for path in FOLDER.glob("*.md") if path.name != "README.md")
 DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CODE = [path for folder in ("jobs", "dags") for path in sorted((ROOT / folder).rglob("*.py"))]
+AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
 PARTS = ("What it means", "Look at", "Mend", "Prove it")
 KINDS = [
     kind
@@ -27,6 +32,13 @@ def test_an_error_that_is_not_the_callers_leads_to_its_page(kind: type[Reelhouse
     assert kind.runbook in RUNBOOKS
     assert kind("views/0: no").told == f"views/0: no; see docs/runbooks/{kind.runbook}"
     assert kind.__name__ in (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_full_disk_and_what_upkeep_refuses_lead_to_their_pages() -> None:
+    full = OSError(ENOSPC, "No space left on device", "gold.parquet")
+    assert [told.split("; ")[-1] for _, told, _ in [known_error(full) or ("", "", 0)]] == ["see docs/runbooks/disk.md"]
+    with pytest.raises(UsageError, match=r"see docs/runbooks/upkeep\.md$"):
+        refuse_too_young(timedelta(0), AT - timedelta(hours=1), AT)
 
 
 def test_words_that_name_a_page_keep_it_and_a_callers_mistake_carries_its_remedy() -> None:

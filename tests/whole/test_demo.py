@@ -3,13 +3,13 @@
 import json
 import re
 
-import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
 from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
 from jobs.serve.tables import readable
+from tests.canary import content
 from tests.jobs.lake.profiles_in_sql import KEYS, SILVER, differences, recomputed
 from tests.whole.conftest import LONGEST_SECONDS, PEOPLE
 
@@ -103,14 +103,6 @@ RAW_IDS = re.compile(rb"\b[ud]000\d{5}\b")  # of the simulator's people and devi
 # Where raw ids must be: on their way in, in bronze, in the simulator's own truth. And the files of the keys.
 KNOWS_THEM = ("services/kafka/data", "spool", "lake/bronze/events", "truth", "keys")
 JWT_SECRET = "jwt-secret"  # the file of Airflow's key
-
-
-def content(file):
-    """What stands in a file; a table's rows as text."""
-    if file.suffix == ".parquet":
-        with pq.ParquetFile(file) as opened:
-            return str(opened.read().to_pylist()).encode()
-    return file.read_bytes()
 
 
 def secrets(shop):

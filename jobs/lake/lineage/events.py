@@ -88,6 +88,8 @@ class Told:
         return InputDataset(LAKE, name, facets, facets=described(promised))
 
     def _output(self, name: str, tables: Mapping[str, Row]) -> OutputDataset:
+        if name.startswith(TOPIC):
+            return OutputDataset(f"kafka://{self.settings.bootstrap}", name.removeprefix(TOPIC))
         promised = self._promised(name)
         facets, written = described(promised), tables.get(promised.name)
         facets |= made_from(promised, is_copy=f"{STAGING}{name}" in self.declared.inputs)

@@ -1,8 +1,8 @@
 """A run tells that it began, and how it ended."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobs.lake.clock import now
 from jobs.lake.errors import QualityError, ReelhouseError
@@ -10,19 +10,22 @@ from jobs.lake.holds import CHECKS
 from jobs.lake.ledger import Ledger
 
 if TYPE_CHECKING:
+    from jobs.lake.lineage.declared import Declared
     from jobs.lake.lineage.events import Told
+
+T = TypeVar("T")
 
 
 def tell(
-    ledger: Ledger, command: str, target: str, run_id: str, started_at: datetime, work: Callable[[], Mapping[str, Any]]
-) -> Mapping[str, Any]:
+    ledger: Ledger, moves: "Declared", command: str, run_id: str, started_at: datetime,
+    work: Callable[[], Mapping[str, Any]],
+) -> Mapping[str, Any]:  # fmt: skip
     """Do `work` between its START and its COMPLETE or FAIL; whatever ends it is told, and raised on."""
-    from jobs.lake.lineage.declared import declared
     from jobs.lake.lineage.events import Told
     from jobs.lake.lineage.sink import emit
 
     settings = ledger.settings
-    told = Told(settings, declared(command, target, settings.schemas_dir), run_id, command, started_at)
+    told = Told(settings, moves, run_id, command, started_at)
     emit(settings, told.started())
     try:
         ended = work()
@@ -34,6 +37,21 @@ def tell(
         raise
     emit(settings, told.completed(now(), ended.get("tables", ()), _checks(ledger, told)))
     return ended
+
+
+def tell_of(
+    ledger: Ledger, moves: "Declared", command: str, run_id: str, work: Callable[[], T],
+    wrote: Callable[[T], Sequence[Mapping[str, Any]]] = lambda _: (),
+) -> T:  # fmt: skip
+    """The same for a command that is not booked as a run; `wrote` names the tables, versions and rows of its result."""
+    ended: list[T] = []
+
+    def kept() -> Mapping[str, Any]:
+        ended.append(work())
+        return {"tables": wrote(ended[0])}
+
+    tell(ledger, moves, command, run_id, now(), kept)
+    return ended[0]
 
 
 def _checks(ledger: Ledger, told: "Told") -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Measuring: lag, freshness and kept promises, from the ledger and the broker; no Spark, and nothing is written."""
+"""Measuring: lag, rates, freshness and kept promises, from ledger and broker; no Spark, and nothing is written."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.promises.levels import levels
 from jobs.lake.settings import Settings
 from jobs.lake.topics import Offsets
+from jobs.lake.watch.counting import measure_rates
 from jobs.lake.watch.judging import measures, runbooks
 from jobs.lake.watch.seeing import seen
 from jobs.ops import freshness, lag, promises
@@ -21,10 +22,11 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Measured:
-    """What one measuring found: rows of ops.lag, ops.freshness and ops.promises."""
+    """What one measuring found: rows of ops.lag, ops.rates, ops.freshness and ops.promises."""
 
     at: datetime
     lag: Rows
+    rates: Rows
     freshness: Rows
     promises: Rows
 
@@ -41,12 +43,12 @@ def measure(settings: Settings, at: datetime, run_id: str) -> Measured:
     fresh = freshness.build(seen(ledger, settings, behind), at=at, run_id=run_id)
     found = measures(ledger, settings, fresh, at, is_broker_up=bool(behind))
     kept = promises.build(levels(settings.schemas_dir), found, runbooks(found, settings), at=at, run_id=run_id)
-    return Measured(at, behind, fresh, kept)
+    return Measured(at, behind, measure_rates(ledger, at, run_id), fresh, kept)
 
 
 def record(ledger: Ledger, measured: Measured) -> None:
     """Write what was found into the ledger."""
-    for table in ("lag", "freshness", "promises"):
+    for table in ("lag", "rates", "freshness", "promises"):
         if rows := getattr(measured, table):
             ledger.append(f"ops.{table}", rows)
 

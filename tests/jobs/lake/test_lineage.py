@@ -2,24 +2,31 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from openlineage.client.serde import Serde
+from typer.testing import CliRunner
 
+from jobs.__main__ import build_app
+from jobs.lake.aside import Mended
 from jobs.lake.contracts import all_tables, contract
 from jobs.lake.errors import QualityError, SettingsError
+from jobs.lake.ingest.finding import Found
 from jobs.lake.ledger import Ledger
-from jobs.lake.lineage.declared import declared
+from jobs.lake.lineage.declared import declared, of_backfill, of_repair
 from jobs.lake.lineage.events import Told
 from jobs.lake.publications import families, inputs_of
 from jobs.lake.runs import report
 from jobs.lake.settings import ROOT, Settings
 from jobs.lake.topics import TOPICS
+from jobs.produce.again import Replay
 from tests.jobs.serve.filled import filled
 
 SCHEMAS = ROOT / "schemas"
@@ -85,7 +92,100 @@ def test_a_build_tells_which_columns_a_column_is_made_from_where_the_contract_de
     assert sorted(fields) == ["people_count", "segment", "segment_before"]
     made = [(one["namespace"], one["name"], one["field"]) for one in fields["people_count"]["inputFields"]]
     assert made == [("reelhouse://lake", "gold.user_profiles_history", name) for name in ("user_id", "as_of_day")]
-    assert "columnLineage" not in outputs["staging.gold.retention_weekly"]
+    fields = outputs["staging.gold.retention_weekly"]["columnLineage"]["fields"]
+    made = {name: {(one["name"], one["field"]) for one in each["inputFields"]} for name, each in fields.items()}
+    assert made["cohort_week"] == {("gold.user_days", "day")}
+    assert ("gold.user_profiles", "is_minor") in made["active_count"]
+
+
+def test_every_column_of_the_history_is_told_to_be_that_of_the_profile() -> None:
+    history, profile = (contract(f"gold.{name}", SCHEMAS) for name in ("user_profiles_history", "user_profiles"))
+    sources = {column.name: column.sources for column in history.columns if column.sources}
+    assert sources == {name: (f"gold.user_profiles.{name}",) for name in profile.names}
+
+
+def test_sources_that_are_named_are_columns_of_inputs() -> None:
+    told = [(promised, source) for table in all_tables(SCHEMAS) for promised in [contract(table, SCHEMAS)]
+            for column in promised.columns for source in column.sources]  # fmt: skip
+    for promised, source in told:
+        table, _, name = source.rpartition(".")
+        assert table in promised.inputs, (promised.name, source)
+        assert name in contract(table, SCHEMAS).names, (promised.name, source)
+    assert {promised.name.partition(".")[2] for promised, _ in told} == {
+        "segment_daily", "retention_weekly", "user_interests", "user_profiles_history", "user_scores",
+    }  # fmt: skip
+
+
+def test_a_backfill_is_declared_as_its_family_and_a_repair_from_what_it_is_made_of(tmp_path: Path) -> None:
+    moves = of_backfill("march", "funnels", SCHEMAS)
+    assert (moves.job, moves.inputs) == ("march.backfill", inputs_of("funnels", SCHEMAS))
+    assert moves.outputs == families(SCHEMAS)["funnels"]
+    report(Ledger(Settings(home=tmp_path)), "backfill run", "march", "r1", None, lambda: DONE, moves)
+    _, end = events(tmp_path / "lineage")
+    daily = next(each for each in end["outputs"] if each["name"] == "gold.funnel_daily")
+    assert (end["job"]["name"], daily["facets"]["version"]["datasetVersion"]) == ("march.backfill", "7")
+    assert set(of_repair("bronze.events", SCHEMAS).inputs) == {f"topic:{topic}" for topic in TOPICS}
+    assert of_repair("silver.views", SCHEMAS).inputs == of_repair("ops.books", SCHEMAS).inputs == ("bronze.events",)
+    assert of_repair("gold.funnel_daily", SCHEMAS).inputs == ("gold.funnel_daily",)
+
+
+def mended(settings: Settings, table: str, *_: Any, **__: Any) -> Mended:
+    return Mended(table, (), 4, 40)
+
+
+COMMANDS = {  # words → what is called, what stands for it, inputs, outputs
+    ("erase", "u-Canary"): (
+        "jobs.lake.ingest.erasing.erase",
+        lambda *_: (Found((), 0, (), Counter(), Counter(), None, was_erased=True), None),  # type: ignore[arg-type]
+        {"bronze.events", "silver.views"}, {"bronze.events", "silver.views", "ops.erasures"},
+    ),
+    ("repair", "silver.views"): ("jobs.lake.repairing.mend", mended, {"bronze.events"}, {"silver.views"}),
+    ("quarantine", "replay", "--reason", "missing:watch_ms", "--with", "watched_ms"): (
+        "jobs.produce.again.send_again", lambda *_: 3, {"bronze.events", "silver.quarantine"}, {"views", "ops.replays"},
+    ),
+    ("quarantine", "undo", "watched_ms-1.1", "--why", "wrong unit"): (
+        "jobs.produce.undoing.retract", lambda *_: None, {"ops.replays", "silver.quarantine"},
+        {"control", "ops.retractions"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_commands_that_mend_tell_what_they_read_and_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    where, work, inputs, outputs = COMMANDS[words]
+    monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
+    monkeypatch.setattr(where, work)
+    patch = SimpleNamespace(topic="views", name="watched_ms", version=1)
+    monkeypatch.setattr("jobs.produce.again.tried", lambda *_: Replay(patch, "watched_ms-1.1"))  # type: ignore[arg-type]
+    monkeypatch.setattr(
+        "jobs.produce.undoing.sent_by", lambda *_: SimpleNamespace(topic="views", sent=3, days=Counter())
+    )
+    ended = CliRunner().invoke(build_app(), [*words])
+    assert ended.exit_code == 0, ended.exception
+    start, end = events(tmp_path / "lineage")
+    assert (start["eventType"], end["eventType"]) == ("START", "COMPLETE")
+    assert inputs <= set(names(end["inputs"]))
+    assert outputs <= set(names(end["outputs"]))
+    assert "Canary" not in json.dumps([start, end])
+    if words[0] == "repair":
+        (table,) = end["outputs"]
+        assert table["outputFacets"]["outputStatistics"]["rowCount"] == 40
+
+
+@pytest.mark.parametrize("words", [words for words in COMMANDS if words[0] == "quarantine"], ids=" ".join)
+def test_a_dry_run_moves_nothing_and_tells_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
+    patch = SimpleNamespace(topic="views", name="watched_ms", version=1)
+    monkeypatch.setattr("jobs.produce.again.tried", lambda *_: Replay(patch, "watched_ms-1.1"))  # type: ignore[arg-type]
+    monkeypatch.setattr(
+        "jobs.produce.undoing.sent_by", lambda *_: SimpleNamespace(topic="views", sent=3, days=Counter())
+    )
+    assert CliRunner().invoke(build_app(), [*words, "--dry-run"]).exit_code == 0
+    assert not (tmp_path / "lineage").exists()
 
 
 def test_a_run_that_fails_tells_why_and_what_its_checks_found(tmp_path: Path) -> None:

@@ -93,6 +93,10 @@ WRONG = {  # check -> rows of which exactly one, or one key, is wrong
         {"end_offset": 1, "next_offset": 2, "behind": -1},
         {"end_offset": 3, "behind": 1, "next_offset": 2},
     ],
+    ("ops.rates", "some_time_passed"): [
+        {"measured_from": NOON, "measured_at": NOON},
+        {"measured_from": NOON - timedelta(1), "measured_at": NOON},
+    ],
     ("ops.promises", "kept_is_what_the_numbers_say"): [
         {"property": "latency", "promised": 9.0, "measured": 10.0, "is_kept": True},
         {"property": "latency", "promised": 9.0, "measured": 8.0, "is_kept": True},

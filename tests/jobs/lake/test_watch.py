@@ -157,9 +157,33 @@ def test_what_is_measured_is_noted_as_the_contracts_say(shop: Shop) -> None:
     record(shop.ledger, measured)
     promised = {row["table"] for row in measured.freshness}
     assert {"silver.views", "silver.users", "silver.sessions", "gold.user_scores", "gold.funnel_daily"} <= promised
-    for table, rows in (("lag", measured.lag), ("freshness", measured.freshness), ("promises", measured.promises)):
+    for table, rows in (("lag", measured.lag), ("rates", measured.rates), ("freshness", measured.freshness),
+                        ("promises", measured.promises)):  # fmt: skip
         assert shop.ledger.read(f"ops.{table}").num_rows == len(rows) > 0
     assert all((ROOT / row["runbook"]).is_file() for row in measured.promises)
+
+
+def views(shop: Shop, at: datetime) -> Row:
+    """What a measuring says of views; it is noted."""
+    measured = shop.measured(at)
+    record(shop.ledger, measured)
+    return next(row for row in measured.rates if row["topic"] == "views")
+
+
+def test_each_batch_counts_in_the_rates_of_one_measuring_whenever_it_is_booked(shop: Shop) -> None:
+    shop.batch(0, AT - 30 * HOUR)
+    shop.batch(1, AT - HOUR)
+    first = views(shop, AT)
+    assert (first["received_count"], first["measured_from"], first["counted_seq"]) == (10, AT - 24 * HOUR, 1)
+    minute = timedelta(minutes=1)
+    shop.batch(2, AT - timedelta(milliseconds=1), accepted=4, quarantined=6)  # stamped before, there after
+    shop.batch(3, AT + minute)
+    second = views(shop, AT + 2 * minute)
+    assert (second["measured_from"], second["received_count"], second["quarantined_count"]) == (AT, 20, 6)
+    assert (second["received_per_second"], second["accepted_per_second"]) == (20 / 120, 14 / 120)
+    third = views(shop, AT + 3 * minute)
+    assert (third["received_count"], third["received_per_second"], third["counted_seq"]) == (0, 0.0, 3)
+    assert views(shop, AT + 40 * HOUR)["measured_from"] == AT + 16 * HOUR
 
 
 def run(*words: str) -> Any:

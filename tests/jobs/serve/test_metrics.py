@@ -66,6 +66,7 @@ def test_prometheus_reads_what_the_ledger_and_the_broker_say(settings: Settings)
         ("records_refused_total", {"topic": "views", "reason": "missing:scene"}, 1),
         ("books_unbalanced_ranges", {}, 0),
         ("lag_records", {"topic": "views", "partition": "0"}, 3),
+        ("records_per_second", {"topic": "likes", "fate": "received"}, 0),
         ("table_changed_timestamp_seconds", {"table": "silver.views"}, AT.timestamp()),
         ("table_rows", {"table": "gold.funnel_daily"}, 42),
         ("promise_kept", {"table": "silver.views", "property": "latency"}, 0),

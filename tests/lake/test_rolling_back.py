@@ -1,0 +1,156 @@
+"""`reelhouse rollback` without a family: all go back to one moment, and readers see that of all or of none."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from jobs.lake import kill_points
+from jobs.lake.errors import LeaseError, UsageError
+from jobs.lake.kill_points import Killed
+from jobs.lake.leases import Leases
+from jobs.lake.publications import Publication, publish, published, release_id, releases
+from jobs.lake.rolling_back import roll_back_all
+from jobs.lake.runner import Runner, lease_name
+from jobs.lake.settling import settle
+from jobs.lake.work import pending
+from tests.lake.toys import DAYS, FAMILY, MONDAY, NOON, TABLES, Toys, write_contract
+from tests.lake.toys import toys as make_toys
+
+RANKS, LATE = "gold.toy_ranks", "gold.toy_late"
+OF = {FAMILY: TABLES, "ranks": (RANKS,), "late": (LATE,)}
+HOURS = [timedelta(hours=hour) for hour in range(6)]
+
+
+@pytest.fixture
+def toys(tmp_path) -> Toys:
+    """Three families: at noon and an hour later toys and ranks, two hours later ranks again, and then late."""
+    made = make_toys(tmp_path, spark=None)
+    for family, table in (("ranks", RANKS), ("late", LATE)):
+        write_contract(
+            made.settings.schemas_dir, table, DAYS, ["event_date"], write="replace_all", family=family,
+            inputs=["silver.plays"],
+        )  # fmt: skip
+    made.ingest(("ann", MONDAY, 1))
+    release(made, FAMILY, 1, 0)
+    release(made, "ranks", 1, 0)
+    release(made, FAMILY, 2, 1)
+    release(made, "ranks", 2, 1)
+    release(made, "ranks", 3, 2)
+    release(made, "late", 1, 3)
+    return made
+
+
+def release(toys: Toys, family: str, number: int, hour: int) -> None:
+    """Publish a family: its days tell the number of the release, its other tables have no row."""
+    for table in OF[family]:
+        days = [{"event_date": MONDAY, "play_count": number, "watched_rate": 1.0}]
+        rows = days if table in ("gold.toy_days", RANKS, LATE) else []
+        ledger = toys.ledger
+        ledger.replace(table, rows, on_version=ledger.open(table).version())
+    common: dict[str, Any] = {"slices": (), "verdict": "passed", "run_id": f"run-{number}", "rows": 1}
+    common |= {"contract_version": "1.0.0", "watermark": None, "known_from": NOON + HOURS[hour], "ingest_seq": 1}
+    lines = [
+        Publication(release_id(family, number), family, table, toys.ledger.version(table), **common)
+        for table in OF[family]
+    ]  # fmt: skip
+    publish(toys.ledger, family, number, lines)
+
+
+def runners(toys: Toys, run_id: str = "oops") -> list[Runner]:
+    return [Runner(toys.settings, family, run_id) for family in (FAMILY, "ranks", "late")]
+
+
+def seen(toys: Toys) -> dict[str, int]:
+    """Table → which release's rows readers see."""
+    told = published(toys.ledger)
+    counted = {table: toys.rows(table, told[table].version) for table in ("gold.toy_days", RANKS, LATE)}
+    return {table.removeprefix("gold.toy_"): rows[0][1] for table, rows in counted.items()}
+
+
+def held(toys: Toys) -> list[str]:
+    return [family for family in OF if pending(toys.ledger, toys.settings, family).is_held]
+
+
+@contextmanager
+def killed_at(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv(kill_points.VARIABLE, f"raise:{name}")
+    with pytest.raises(Killed):
+        yield
+    monkeypatch.delenv(kill_points.VARIABLE)
+
+
+def at(hours: float) -> str:
+    moment: datetime = NOON + timedelta(hours=hours)
+    return moment.isoformat()
+
+
+def test_all_families_go_back_to_what_was_seen_at_one_moment(toys):
+    before, versions = len(releases(toys.ledger)), toys.ledger.version("ops.publications")
+    outcome = roll_back_all(runners(toys), at(0.5))
+    assert seen(toys) == {"days": 1, "ranks": 1, "late": 1}
+    assert "toys-000001 is back, as toys-000003; ranks-000001 is back, as ranks-000004" in outcome.message
+    assert "late stays as it is, it had no release then and has nothing to go back to" in outcome.message
+    assert toys.ledger.version("ops.publications") == versions + 1
+    assert len(releases(toys.ledger)) == before + 2
+    assert held(toys) == [FAMILY, "ranks"]
+    assert len({line.known_from for table, line in published(toys.ledger).items() if table != LATE}) == 1
+
+
+@pytest.mark.parametrize(
+    ("to", "then"),
+    [
+        ("ranks-000001", {"days": 1, "ranks": 1, "late": 1}),
+        ("toys-000002", {"days": 2, "ranks": 2, "late": 1}),
+        (at(1.5), {"days": 2, "ranks": 2, "late": 1}),
+    ],
+)
+def test_a_release_of_any_family_stands_for_the_moment_it_came_out(toys, to, then):
+    roll_back_all(runners(toys), to)
+    assert seen(toys) == then
+    assert held(toys) == [family for family in (FAMILY, "ranks") if then["ranks"] < 2 or family == "ranks"]
+
+
+def test_by_default_the_newest_release_of_all_is_taken_back(toys):
+    with pytest.raises(UsageError, match="nothing to roll back to: toys stays.*toys-000002 is what readers see"):
+        roll_back_all(runners(toys), "")
+    release(toys, "ranks", 4, 4)
+    roll_back_all(runners(toys), "")
+    assert seen(toys) == {"days": 2, "ranks": 3, "late": 1}
+
+
+def test_killed_before_the_one_commit_readers_see_nothing_of_it_and_again_all(toys, monkeypatch):
+    old = seen(toys)
+    with killed_at("rollback.before_publications", monkeypatch):
+        roll_back_all(runners(toys), at(0.5))
+    assert seen(toys) == old
+    last = published(toys.ledger)
+    assert settle(toys.ledger, (RANKS,), next(r for r in releases(toys.ledger) if r.tables.get(RANKS) == last[RANKS]))
+    roll_back_all(runners(toys, "again"), at(0.5))
+    assert seen(toys) == {"days": 1, "ranks": 1, "late": 1}
+
+
+def test_no_family_is_touched_while_another_run_holds_one_of_them(toys):
+    with (
+        Leases(toys.ledger).held(lease_name("ranks"), "a build"),
+        pytest.raises(LeaseError, match="family:ranks is held by a build"),
+    ):
+        roll_back_all(runners(toys), at(0.5))
+    assert (seen(toys), held(toys)) == ({"days": 2, "ranks": 3, "late": 1}, [])
+
+
+def test_one_release_from_before_an_erasure_stops_all(toys):
+    facts = {"marks": [], "erased_at": NOON, "is_later_refused": False, "asked_by": "op", "why": "asked"}
+    counts = {"record_counts": {}, "row_counts": {"silver.plays": 1}, "run_id": "erase", "recorded_at": NOON}
+    toys.ledger.append("ops.erasures", [{"ingest_seq": 2, **facts, **counts}])
+    with pytest.raises(UsageError, match="toys-000001 is from before a person was erased"):
+        roll_back_all(runners(toys), at(0.5))
+    assert (seen(toys), held(toys)) == ({"days": 2, "ranks": 3, "late": 1}, [])
+
+
+def test_words_that_are_no_moment_are_refused(toys):
+    for words, told in (("yesterday", "no release and no instant"), ("2026-11-23T12:00:00", "has no zone")):
+        with pytest.raises(UsageError, match=told):
+            roll_back_all(runners(toys), words)
