@@ -30,7 +30,7 @@ def write_quarantine(batch: Batch, contests: dict[str, Contest], missing: dict[s
 
     So are arrivals that are taken back; conflicts that they, or what repeated them, had been are so no more.
     """
-    batch.ledger.widen(QUARANTINE)  # one from before it told hours
+    batch.ledger.widen(QUARANTINE)  # one from before it told hours and producers
     parts = []
     for topic in batch.topics:
         how, judged = batch.form(topic), contests.get(topic, Contest())
@@ -42,7 +42,6 @@ def write_quarantine(batch: Batch, contests: dict[str, Contest], missing: dict[s
             parts.append(quarantine.retracted(batch.retracted[topic].arrivals, topic=topic, ingest_seq=batch.seq))
     if not parts:
         return
-    batch.ledger.widen(QUARANTINE)
     rows = reduce(lambda one, other: one.unionByName(other), parts).where(F.size("reasons") > 0)
     if batch.retracted:
         replace(batch, rows)
