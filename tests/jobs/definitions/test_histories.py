@@ -13,7 +13,8 @@ KEYS, BATCHES = 400, 3
 START = datetime(2026, 6, 1, tzinfo=UTC)
 SCHEMA = (
     "key string, event_id string, valid_from timestamp, is_deleted boolean, producer_epoch bigint, "
-    "producer_seq bigint, kafka_time timestamp, kafka_partition int, kafka_offset bigint, ingest_seq bigint"
+    "producer_seq bigint, kafka_time timestamp, kafka_partition int, kafka_offset bigint, "
+    "kafka_topic_id string, ingest_seq bigint"
 )
 HELD = f"{SCHEMA}, valid_to timestamp, is_current boolean, is_superseded boolean"
 Row = dict[str, Any]
@@ -31,7 +32,8 @@ def drawn(seed: int) -> list[Row]:
                 "is_deleted": chance.random() < 0.2,
                 "producer_epoch": chance.choice([None, 1, 2]), "producer_seq": chance.choice([None, 1, 2, 3]),
                 "kafka_time": START + timedelta(days=1, minutes=chance.randint(0, 2)),
-                "kafka_partition": chance.randint(0, 1), "kafka_offset": len(rows),
+                "kafka_partition": chance.randint(0, 1), "kafka_offset": len(rows) // 2,
+                "kafka_topic_id": f"life {len(rows) % 2}",
                 "ingest_seq": chance.randint(1, BATCHES),
             })  # fmt: skip
     return rows
@@ -48,7 +50,7 @@ def walked(rows: list[Row]) -> set[tuple[Any, ...]]:
         mine = sorted(
             (row for row in rows if row["key"] == key),
             key=lambda row: (row["valid_from"], last(row["producer_epoch"]), last(row["producer_seq"]),
-                             row["kafka_time"], row["kafka_partition"], row["kafka_offset"]),
+                             row["kafka_time"], row["kafka_partition"], row["kafka_offset"], row["kafka_topic_id"]),
         )  # fmt: skip
         for row, following in zip(mine, [*mine[1:], None], strict=True):
             until = following["valid_from"] if following else None
