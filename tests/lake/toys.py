@@ -33,7 +33,7 @@ MONDAY, TUESDAY, WEDNESDAY = date(2026, 11, 16), date(2026, 11, 17), date(2026, 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 LEDGER = (
     "books", "touched", "watermarks", "publications", "check_results", "runs", "leases", "costs", "backfills",
-    "restatements", "replays", "retractions", "erasures", "landings", "reconciliations",
+    "restatements", "replays", "retractions", "erasures", "landings", "reconciliations", "book_hours",
 )  # fmt: skip
 
 Columns = dict[str, tuple[str, str]]  # name → (type, privacy)
