@@ -101,7 +101,9 @@ def template(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> P
 @pytest.fixture
 def wrong(template: Path, toys: Toys, monkeypatch: Patch) -> Toys:
     """A copy of that lake; what is built from now on is right."""
-    monkeypatch.setattr(Runner, "_judge", lambda self, manifest: [])  # to spare the seconds of Great Expectations
+    monkeypatch.setattr(
+        Runner, "_judge", lambda self, manifest, counted: []
+    )  # to spare the seconds of Great Expectations
     copytree(template / "lake", toys.settings.lake_root)
     toys.seq, toys.offset = 1, 4  # as the template's ingest left them
     return toys
