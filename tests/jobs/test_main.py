@@ -161,7 +161,7 @@ def test_what_is_refused_from_the_first_line_to_the_last_is_a_failure(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, good: int, code: int
 ) -> None:
     monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
-    monkeypatch.setattr(lines, "send_lines", lambda *_: lines.Sent(sent=good, refused=2))
+    monkeypatch.setattr(lines, "send_lines", lambda *_, **__: lines.Sent(sent=good, refused=2))
     (tmp_path / "likes.jsonl").write_text("")
     assert ended(monkeypatch, "produce", "likes", str(tmp_path / "likes.jsonl")) == code
 

@@ -110,7 +110,7 @@ def test_the_facts_are_mixed_all_along(settings: Settings, tmp_path: Path) -> No
 
 
 def look(at: int, seconds: float, mib: float) -> soak.Look:
-    return soak.Look(at, seconds, records=1000, resident_mib=mib, files=at * 4)
+    return soak.Look(at, seconds, records=1000, resident_mib=mib, files=at * 4, own_mib=mib - 300, engine_mib=300.0)
 
 
 def test_a_soak_compares_its_end_with_the_beginning_after_the_warm_up() -> None:
@@ -118,8 +118,10 @@ def test_a_soak_compares_its_end_with_the_beginning_after_the_warm_up() -> None:
     assert [[each.at for each in some] for some in soak.ends(looks)] == [[2, 3], [8, 9]]
     table = soak.as_table(looks, "a title")
     columns = [list(column.cells) for column in table.columns]
-    assert list(zip(*columns, strict=True))[:2] == [
+    assert list(zip(*columns, strict=True))[:4] == [
         ("resident MiB", "502.5", "508.5", "flat"),
+        ("ingest's MiB", "202.5", "208.5", "flat"),
+        ("its engine's MiB", "300.0", "300.0", "flat"),
         ("batch s", "1.0", "1.6", "grows"),
     ]
     assert [cells[-1] for cells in columns[:3]] == ["files", "12", "36"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -145,7 +146,8 @@ def test_what_nobody_read_of_a_topic_made_anew_is_booked_before_it_is_read_from_
     shop.book(anew)
     assert shop.off() == []
     plans = booked(shop.ledger.read("ops.books").to_pylist(maps_as_pydicts="strict"))
-    assert (plans[1], plans[2]) == (closing, anew), "the books tell the same plans"
+    told = [replace(plans[number], contracts={}) for number in (1, 2)]  # which the books do not tell
+    assert told == [closing, anew], "the books tell the same plans"
     assert shop.plan().size == 0
 
 

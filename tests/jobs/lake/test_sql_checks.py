@@ -89,6 +89,16 @@ WRONG = {  # check -> rows of which exactly one, or one key, is wrong
         {"received": 1, "erased": 1, "event_hour": NOON},
         {"received": 1, "erased": 1, "event_hour": None},
     ],
+    ("ops.sequences", "every_number_was_received"): [
+        {"first_seq": 3, "last_seq": 5, "record_count": 2},
+        {"first_seq": 3, "last_seq": 5, "record_count": 4},
+        {"record_count": 0},
+    ],
+    ("ops.sequences", "a_number_or_a_topic"): [
+        {"producer_id": "app-1", "first_seq": 3, "topic": "views"},
+        {"producer_id": "app-1", "first_seq": 3},
+        {"topic": "views"},
+    ],
     ("ops.lag", "never_ahead"): [
         {"end_offset": 1, "next_offset": 2, "behind": -1},
         {"end_offset": 3, "behind": 1, "next_offset": 2},

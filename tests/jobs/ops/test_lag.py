@@ -9,11 +9,12 @@ SINCE = datetime(2026, 11, 28, 11, 50, tzinfo=UTC)
 
 
 def test_a_partition_is_behind_by_what_the_books_have_not_and_one_never_read_by_all_it_has():
-    rows = build({"views": {1: 10, 0: 7}, "likes": {0: 3}}, {"views": {0: 7, 1: 4}}, {("views", 1): SINCE}, at=AT,
-                 run_id="r")  # fmt: skip
-    assert [(row["topic"], row["partition"], row["behind"], row["waiting_since"]) for row in rows] == [
-        ("likes", 0, 3, None),
-        ("views", 0, 0, None),
-        ("views", 1, 6, SINCE),
+    ends = {"views": {1: 10, 0: 7}, "likes": {0: 3}}
+    rows = build(ends, {"views": {0: 7, 1: 4}}, {("views", 1): SINCE}, {"views": "id"}, at=AT, run_id="r")
+    told = [(row["topic"], row["topic_id"], row["partition"], row["behind"], row["waiting_since"]) for row in rows]
+    assert told == [
+        ("likes", None, 0, 3, None),
+        ("views", "id", 0, 0, None),
+        ("views", "id", 1, 6, SINCE),
     ]
     assert {(row["measured_at"], row["run_id"]) for row in rows} == {(AT, "r")}
