@@ -366,16 +366,21 @@ def test_a_plan_is_kept_once_its_batch_is_booked_and_a_gap_is_filled(
     assert kept(lake.ledger) == plans
 
 
+def told_by_books(lake: Landed) -> list[str]:
+    """The plans; by which versions of event contracts their batches were judged the books do not tell."""
+    return [row.replace('"contracts":null,', "") for row in lake.rows(LANDINGS)]
+
+
 def test_hurt_plans_are_told_by_the_books(lake: Landed, spark: SparkSession) -> None:
     lake.cut()
     before = lake.rows(LANDINGS)
     tear(newest_of_log(lake.ledger, LANDINGS))
     lake.mend(LANDINGS, spark)
-    assert lake.rows(LANDINGS) == before
+    assert told_by_books(lake) == before
     (file,) = map(Path, lake.ledger.open(LANDINGS).file_uris())
     file.unlink()
     lake.mend(LANDINGS, spark)
-    assert lake.rows(LANDINGS) == before
+    assert told_by_books(lake) == before
     file = Path(lake.ledger.open(LANDINGS).file_uris()[0])
     tear(file)
     with pytest.MonkeyPatch.context() as patch:
