@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from jobs.definitions.clock import HOUR
 from jobs.lake.errors import DamageError
 from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.landings import kept
@@ -35,6 +34,8 @@ def rows_of(ledger: Ledger, table: str, columns: str, ingest_seq: int, group: st
 
 def hour_of(column: str) -> str:
     """SQL for the UTC hour of an instant; delta-rs's own function for it fails at years far from ours."""
+    from jobs.definitions.clock import HOUR  # loads PySpark, which who only counts does without
+
     at = f"arrow_cast({column}, 'Int64')"
     return f"arrow_cast({at} - (({at} % {HOUR}) + {HOUR}) % {HOUR}, 'Timestamp(Microsecond, Some(\"UTC\"))')"
 
