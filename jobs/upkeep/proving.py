@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.lake.contracts import all_tables
+from jobs.lake.errors import DamageError
 from jobs.lake.identity import PSEUDONYM, read_keys
 from jobs.lake.ingest.finding import names_of, quoted
 from jobs.lake.ledger import Ledger
@@ -109,14 +110,21 @@ def _told(table: str, where: str, files: Collection[str], pattern: str) -> Itera
 
 
 def _columns(file: str) -> Iterator[tuple[str, "pa.Array"]]:
-    """(column, values) of a file, row group by row group."""
+    """(column, values) of a file, row group by row group; DamageError for one that cannot be read."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
     from pyarrow.fs import FileSystem
 
     system, path = (None, _local(file)) if is_local(file) else FileSystem.from_uri(file.replace("s3a://", "s3://", 1))
-    with pq.ParquetFile(path, filesystem=system) as parts:
-        for batch in parts.iter_batches():
-            yield from zip(batch.schema.names, batch.columns, strict=True)
+    try:
+        with pq.ParquetFile(path, filesystem=system) as parts:
+            for batch in parts.iter_batches():
+                yield from zip(batch.schema.names, batch.columns, strict=True)
+    except pa.ArrowInvalid as hurt:
+        raise DamageError(
+            f"{file}: cannot be read ({str(hurt).splitlines()[0]}), so whom it has nobody can say; `reelhouse doctor "
+            "--lake` says whether a table needs it; if none does, delete it, and prove again (docs/runbooks/lake.md)"
+        ) from hurt
 
 
 def _hits(array: Any, pattern: str) -> int:

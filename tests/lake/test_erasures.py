@@ -14,6 +14,7 @@ from deltalake import write_deltalake
 
 from jobs.commands.erase import absence, counts, until
 from jobs.lake.erasures import FOR_EVER, horizons, is_any_between, marks_beside, newest_seq
+from jobs.lake.errors import DamageError
 from jobs.lake.identity import ensure_key_file, pseudonym_of, read_keys
 from jobs.lake.ingest import finding
 from jobs.lake.ingest.erasing import Asked
@@ -73,6 +74,15 @@ def test_the_proof_looks_into_logs_too(settings: Settings) -> None:
     assert {("table_or_family", proving.OLD), (LOG, LIVE)} <= left
     assert any(trace.column not in ("table_or_family", LOG) for trace in traces(settings, "u-who")), "in the checkpoint"
     assert traces(settings, "u-wh") == []
+
+
+def test_a_file_that_cannot_be_read_is_no_proof(settings: Settings) -> None:
+    ledger = Ledger(settings)
+    ledger.append("ops.runs", [RUN])
+    hurt = Path(ledger.path("ops.runs")) / "left.parquet"
+    hurt.write_bytes(b"PAR1 torn")
+    with pytest.raises(DamageError, match=rf"{hurt}: cannot be read .*delete it, and prove again"):
+        traces(settings, "u-who")
 
 
 @pytest.mark.parametrize("most_seen", [0, 1, 1_000])
