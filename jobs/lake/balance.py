@@ -4,14 +4,16 @@ Nothing is taken on trust: `balanced`, as it was booked, is only one more thing 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from time import sleep
 from typing import Any
 
 from jobs.lake.errors import BooksError
 from jobs.lake.hours import REMEDY, UNREAD, differences, told_since
-from jobs.lake.ingest.progress import BOOKS, HOURS
+from jobs.lake.ingest.progress import BOOKS, HOURS, progress
 from jobs.lake.ledger import Ledger
 
 SHOWN = 5
+WAITS = (0.2, 1.0)  # seconds
 PAGE = "docs/runbooks/books.md"
 Line = dict[str, Any]
 Place = tuple[str, str, int]  # topic, topic id, partition
@@ -52,19 +54,31 @@ def refuse_difference(ledger: Ledger, since: int) -> None:
     """BooksError that names every line that is off, or that its hours do not add up to, from batch `since` on.
 
     A release passes the newest batch of the release before it: that batch has a line for every partition, so the first
-    new line has one to follow on, and what lies before it was judged then.
+    new line has one to follow on, and what lies before it was judged then. An erasure writes hours and lines of older
+    batches one after the other, so a difference of the two is looked at again before it is believed.
     """
-    import pyarrow.compute as pc
-
-    lines, hours = (
-        ledger.read(table, filter=pc.field("ingest_seq") >= since).to_pylist(maps_as_pydicts="strict")
-        for table in (BOOKS, HOURS)
-    )
+    lines, hours = read_since(ledger, since)
     off = [f"{words_of(line)}: {line['problem']}" for line in judged(lines) if not line["balanced"]]
     if off:
         raise BooksError(f"{BOOKS}: {first_of(off)}. Nothing was released; see {PAGE}")
-    if off := [f"{words_of(line)}: {wrong}" for line, wrong in differences(lines, hours, told_since(ledger))]:
-        raise BooksError(f"{HOURS}: {first_of(off)}. Nothing was released; {REMEDY}; see {PAGE}")
+    for seconds in (*WAITS, None):
+        off = [f"{words_of(line)}: {wrong}" for line, wrong in differences(lines, hours, told_since(ledger))]
+        if not off:
+            return
+        if seconds is not None:
+            sleep(seconds)
+            lines, hours = read_since(ledger, since)
+    remedy = "run `reelhouse ingest`, which ends the batch that is begun" if progress(ledger).is_unfinished else REMEDY
+    raise BooksError(f"{HOURS}: {first_of(off)}. Nothing was released; {remedy}; see {PAGE}")
+
+
+def read_since(ledger: Ledger, since: int) -> tuple[list[Line], list[Line]]:
+    """The lines of the books and their hours, of batches from `since` on."""
+    lines, hours = (
+        ledger.read(table, filter=[[("ingest_seq", ">=", since)]]).to_pylist(maps_as_pydicts="strict")
+        for table in (BOOKS, HOURS)
+    )
+    return lines, hours
 
 
 def first_of(off: list[str]) -> str:

@@ -5,6 +5,7 @@ Who starts a command by hand gives it no such pipe, and it lives on as any other
 
 import os
 import signal
+import stat
 import threading
 import time
 
@@ -22,6 +23,8 @@ def hold_on() -> None:
 def _end_with(pipe: int) -> None:
     """Once nobody holds the other end, end this process and all it started: first kindly, then not."""
     try:
+        if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
+            return
         while os.read(pipe, 1):
             pass
     except OSError:  # no such pipe: a variable that somebody else left

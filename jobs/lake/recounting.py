@@ -5,14 +5,18 @@ accepted less in a later line. By batch and partition the files of the batches s
 where no row was displaced or taken back since.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
+
 from jobs.lake.errors import BooksError
-from jobs.lake.ingest.counting import LOOK_BACK, table_before
+from jobs.lake.ingest.counting import LOOK_BACK
 from jobs.lake.ingest.progress import APP, BOOKS, BRONZE, TOUCHED
 from jobs.lake.ledger import Ledger
+from jobs.lake.small_commits import note_of
 from jobs.lake.staging import Line
 from jobs.lake.topics import ENTITIES, FACTS
 from jobs.lake.work import DISPLACED, RETRACTED
@@ -22,11 +26,17 @@ if TYPE_CHECKING:
 
 ROWS = "rows_of_batches"  # the equation's name
 SHOWN = 5
+TRIES = 3
+log = logging.getLogger(__name__)
 Place = tuple[int, str, int]  # batch, topic, partition
 REMEDY = (
     "Nothing was released: rows came or went behind ingest's back. `reelhouse repair {0}` puts back what is missing; "
     "see docs/runbooks/books.md"
 )
+
+
+class _OvertakenError(Exception):
+    """Ingest has gone on, and a table's log no longer says how it was left by the batches that were read of."""
 
 
 def recounted(ledger: Ledger, inputs: Sequence[str], since: int) -> list[Line]:
@@ -36,20 +46,32 @@ def recounted(ledger: Ledger, inputs: Sequence[str], since: int) -> list[Line]:
     """
     topics = [table.partition(".")[2] for table in inputs if table.startswith("silver.")]
     topics = [topic for topic in topics if topic in (*FACTS, *ENTITIES)]
-    books = ledger.read(BOOKS, ["ingest_seq", "topic", "partition", "received", "accepted"]).to_pylist()
-    if not topics or not books:
+    for _ in range(TRIES if topics else 0):
+        try:
+            return _recounted(ledger, topics, since)
+        except _OvertakenError as overtaken:
+            log.warning("%s: not counted against the books, ingest went on meanwhile", overtaken)
+    return []
+
+
+def _recounted(ledger: Ledger, topics: Sequence[str], since: int) -> list[Line]:
+    books = ledger.read(BOOKS, ["ingest_seq", "topic", "partition", "received", "accepted"])
+    if not books.num_rows:
         return []
-    complete = max(line["ingest_seq"] for line in books)
-    new = [line for line in books if line["ingest_seq"] > since]
+    complete = pc.max(books["ingest_seq"]).as_py()
+    new = books.filter(pc.field("ingest_seq") > since).to_pylist()
+    sums = books.group_by("topic").aggregate([("accepted", "sum")]).to_pydict()
+    accepted = dict(zip(sums["topic"], sums["accepted_sum"], strict=True))
     lines = [_bronze(ledger, new, topics, since, complete)]
     lost = _losers(ledger, since) if new else set()
     for topic in topics:
-        table, mine = f"silver.{topic}", [line for line in books if line["topic"] == topic]
-        delta = table_before(ledger, table, APP, complete + 1)  # what a batch has begun is in no books yet
+        table, said = f"silver.{topic}", accepted.get(topic, 0)
+        delta = as_booked(ledger, table, complete)
         if topic in FACTS and table not in lost:
             _refuse(table, _differences(_said(new, [topic], "accepted"), _counted(delta, topic, since)))
-        said, there = sum(line["accepted"] for line in mine), delta.count() if delta else 0
+        there = delta.count() if delta else 0
         if said != there:
+            mine = books.filter(pc.field("topic") == topic).to_pylist()
             _refuse_total(
                 table, said, there, _differences(_said(mine, [topic], "accepted"), _counted(delta, topic, -1))
             )
@@ -57,27 +79,67 @@ def recounted(ledger: Ledger, inputs: Sequence[str], since: int) -> list[Line]:
     return lines
 
 
+def as_booked(ledger: Ledger, table: str, complete: int) -> "DeltaTable | None":
+    """The table as the batches up to `complete` left it, for what later ones have begun is in no books that were read.
+
+    None for no table; _OvertakenError where its log does not tell.
+    """
+    from deltalake.exceptions import DeltaError
+
+    if not ledger.exists(table):
+        return None
+    delta = ledger.open(table)
+    written = delta.transaction_version(APP)
+    if written is None or written <= complete:
+        return delta
+    later: int | None = None
+    for commit in delta.history(LOOK_BACK):  # the newest first
+        number = note_of(commit).get("ingest_seq")
+        if number is not None and number <= complete:
+            break
+        later = int(commit["version"]) if number is not None else later
+    if later == 0:
+        return None
+    if later is None or delta.version() - later >= LOOK_BACK - 1:
+        raise _OvertakenError(table)
+    try:
+        delta.load_as_version(later - 1)
+    except DeltaError as gone:
+        raise _OvertakenError(table) from gone
+    return delta
+
+
 def missing_rows(ledger: Ledger, table: str) -> int:
     """How many rows a table of silver lacks by the books; 0 for one that lacks none, or is no topic's."""
     topic = table.removeprefix("silver.")
     if topic not in (*FACTS, *ENTITIES) or not ledger.exists(table):
         return 0
-    books = ledger.read(BOOKS, ["ingest_seq", "topic", "accepted"]).to_pylist()
-    complete = max((line["ingest_seq"] for line in books), default=-1)
-    delta = table_before(ledger, table, APP, complete + 1)
-    said: int = sum(line["accepted"] for line in books if line["topic"] == topic)
+    books = ledger.read(BOOKS, ["ingest_seq", "topic", "accepted"])
+    complete = pc.max(books["ingest_seq"]).as_py() if books.num_rows else -1
+    try:
+        delta = as_booked(ledger, table, complete)
+    except _OvertakenError:
+        return 0
+    said: int = pc.sum(books.filter(pc.field("topic") == topic)["accepted"]).as_py() or 0
     return max(0, said - (delta.count() if delta else 0))
 
 
 def _bronze(ledger: Ledger, new: Sequence[dict[str, Any]], topics: Sequence[str], since: int, complete: int) -> Line:
-    """The records of the new batches: received, and there; of topics that the family is made from."""
-    said, there = _said(new, topics, "received"), Counter[Place]()
-    delta = table_before(ledger, BRONZE, APP, complete + 1) if new else None
+    """The records of the new batches: received, and there; of topics that the family is made from.
+
+    Only of batches whose landing the log still tells, so that it would tell of a repair, too: one proves itself, and
+    may have had to accept a loss.
+    """
+    delta = as_booked(ledger, BRONZE, complete) if new else None
+    commits = delta.history(LOOK_BACK) if delta else []
+    landed = {note_of(commit).get("ingest_seq") for commit in commits}
+    said = _said([line for line in new if line["ingest_seq"] in landed], topics, "received")
+    there = Counter[Place]()
     for row in _asked(delta, 'ingest_seq, topic, "partition" AS part, COUNT(*) AS n', since):
-        if row["topic"] in topics:
+        if row["topic"] in topics and row["ingest_seq"] in landed:
             there[row["ingest_seq"], row["topic"], row["part"]] = row["n"]
     wrong = list(_differences(said, there))
-    if wrong and not _was_repaired(delta):  # a repair proves itself, and may have had to accept a loss
+    if wrong and not _is_repaired(commits):
         _refuse(BRONZE, wrong)
     return _line(BRONZE, said.total(), there.total())
 
@@ -113,17 +175,15 @@ def _asked(delta: "DeltaTable | None", columns: str, since: int) -> list[dict[st
 
 def _losers(ledger: Ledger, since: int) -> set[str]:
     """The tables of which a batch since then took rows away again, of whatever batch they were."""
-    import pyarrow.compute as pc
-
     told = (pc.field("ingest_seq") > since) & pc.field("cause").isin([DISPLACED, RETRACTED])
     return {*ledger.read(TOUCHED, ["table"], told)["table"].to_pylist()}
 
 
-def _was_repaired(delta: "DeltaTable | None") -> bool:
-    """Whether rows of the table were put back, or given up, of late."""
+def _is_repaired(commits: Sequence[dict[str, Any]]) -> bool:
+    """Whether rows were put back, or given up, in any of these."""
     from jobs.lake.remaking.wounds import is_of_repair
 
-    return delta is not None and any(is_of_repair(commit) for commit in delta.history(LOOK_BACK))
+    return any(is_of_repair(commit) for commit in commits)
 
 
 def _differences(said: Counter[Place], there: Counter[Place]) -> Iterator[str]:

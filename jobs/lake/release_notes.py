@@ -123,6 +123,7 @@ def releases_of(ledger: Ledger, family: str, known: Mapping[int, Lines]) -> dict
 def lines_of(ledger: Ledger, family: str, told: list[Noted], known: Mapping[int, Lines]) -> Lines:
     """The lines of one release; none when they cannot be told."""
     last = told[-1]
+    told = [each for each in told if _release_said(each) == _release_said(last)]  # a killed one had its number, too
     there = {each.table for each in told}
     if not there.issuperset(last.said.get("written", ())):
         return {}
@@ -146,6 +147,11 @@ def lines_of(ledger: Ledger, family: str, told: list[Noted], known: Mapping[int,
         )
         for table, (version, contract_version, verdict) in last.said["tables"].items()
     }
+
+
+def _release_said(commit: Noted) -> dict[str, Any]:
+    """What a commit says of its release, and not of its own table."""
+    return {name: said for name, said in commit.said.items() if name != "slices"}
 
 
 def lines_again(ledger: Ledger, family: str, told: list[Noted], old: Lines) -> Lines:

@@ -366,9 +366,9 @@ def test_a_plan_is_kept_once_its_batch_is_booked_and_a_gap_is_filled(
     assert kept(lake.ledger) == plans
 
 
-def told_by_books(lake: Landed) -> list[str]:
-    """The plans; by which versions of event contracts their batches were judged the books do not tell."""
-    return [row.replace('"contracts":null,', "") for row in lake.rows(LANDINGS)]
+def without_contracts(rows: list[str]) -> list[str]:
+    """Plans without the versions of event contracts by which their batches were judged: the books do not tell them."""
+    return [re.sub(r'"contracts":(null|\{\}),', "", row) for row in rows]
 
 
 def test_hurt_plans_are_told_by_the_books(lake: Landed, spark: SparkSession) -> None:
@@ -376,11 +376,11 @@ def test_hurt_plans_are_told_by_the_books(lake: Landed, spark: SparkSession) -> 
     before = lake.rows(LANDINGS)
     tear(newest_of_log(lake.ledger, LANDINGS))
     lake.mend(LANDINGS, spark)
-    assert told_by_books(lake) == before
+    assert without_contracts(lake.rows(LANDINGS)) == without_contracts(before)
     (file,) = map(Path, lake.ledger.open(LANDINGS).file_uris())
     file.unlink()
     lake.mend(LANDINGS, spark)
-    assert told_by_books(lake) == before
+    assert without_contracts(lake.rows(LANDINGS)) == without_contracts(before)
     file = Path(lake.ledger.open(LANDINGS).file_uris()[0])
     tear(file)
     with pytest.MonkeyPatch.context() as patch:

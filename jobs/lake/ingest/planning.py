@@ -58,7 +58,7 @@ class Plan:
             "lost": [[topic, number, count] for (topic, number), count in sorted(self.lost.items())],
             **({"over": list(self.over)} if self.over else {}),
             **({"erasure": self.erasure.note()} if self.erasure else {}),
-            **({} if self.contracts == {} else {"contracts": self.contracts}),
+            "contracts": self.contracts,
         }
 
     @classmethod
@@ -68,7 +68,7 @@ class Plan:
         ranges = {topic: {int(n): (start, end) for n, (start, end) in parts.items()} for topic, parts in noted}
         lost = {(topic, number): count for topic, number, count in note["lost"]}
         erasure = Erasure.from_note(note["erasure"]) if "erasure" in note else None
-        told, over = note.get("contracts", {}), tuple(note.get("over", ()))
+        told, over = note.get("contracts"), tuple(note.get("over", ()))
         contracts = None if told is None else {topic: tuple(numbers) for topic, numbers in told.items()}
         return cls(note["ingest_seq"], ranges, note["topic_ids"], lost, erasure, contracts, over)
 

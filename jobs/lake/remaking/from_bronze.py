@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 BOOKED = ("run_id", "recorded_at")  # of the run that booked a batch; nothing may be left that tells them
-NEWER = (*BOOKED, "event_hour")  # and what rows of quarantine that are older than it do not tell
+SENDER = ("producer_id", "producer_epoch", "producer_seq")
+NEWER = (*BOOKED, "event_hour", *SENDER)  # and what rows of quarantine that are older than it do not tell
 OTHERWISE = "rows that stand read otherwise by the rules or keys of today (or none stand), so those made again may, too"
 REMEDY = "Put the files back from a copy, or take the rows so with `reelhouse repair {} --accept-loss`"
 
