@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -200,7 +200,7 @@ def test_what_compaction_took_is_no_record_and_no_loss(shop: Shop, small_run_row
     name = f"compacted-{small_run_rows}"
     with compacted(shop.settings, "products") as left:
         shop.ingest(**{SMALL: small_run_rows})
-        sent = send_products(shop.settings, name)
+        sent = send_products(shop.settings, name, NOON + timedelta(hours=5, minutes=9 * int(small_run_rows)))
         kept = left()
         assert 2 <= kept < sent
         told = shop.ingest(**{SMALL: small_run_rows})
@@ -215,12 +215,12 @@ def test_what_compaction_took_is_no_record_and_no_loss(shop: Shop, small_run_row
     assert newest == {f"{name}-1": 904, f"{name}-2": 904}
 
 
-def send_products(settings: Settings, name: str) -> int:
+def send_products(settings: Settings, name: str, begin: datetime) -> int:
     """Two products described five times, each time in a segment of its own; how many records that makes."""
     with KafkaProducer(bootstrap_servers=settings.bootstrap) as sender:
         for turn in range(5):
             for number in (1, 2):
-                at = NOON + timedelta(hours=5, minutes=turn)
+                at = begin + timedelta(minutes=turn)
                 body = body_of(
                     "products", turn * 2 + number, at, product_id=f"{name}-{number}", list_price_fen=900 + turn
                 )
