@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from pyspark.sql import SparkSession
@@ -23,7 +24,14 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Settings:
     """A small lake with a published funnel, for tests that leave it as good as they found it, or add to it."""
-    return small_shop(tmp_path_factory.mktemp("published"), spark)
+    made = small_shop(tmp_path_factory.mktemp("published"), spark)
+    copytree(made.home, as_it_was(made))
+    return made
+
+
+def as_it_was(made: Settings) -> Path:
+    """A copy of that lake that no test has added to, to be copied once more."""
+    return made.home.with_name("published-as-it-was")
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from jobs.drills.records import NOON, Record, body_of, headers_of, record
 from jobs.lake import session
 from jobs.lake.settings import Settings
 from tests.canary import content
+from tests.lake.conftest import as_it_was
 from tests.lake.small_shop import put
 
 GOOD, BAD = "u-CanaryGood", "u-CanaryBad"
@@ -92,7 +93,7 @@ def home(
 ) -> Iterator[tuple[Path, dict[str, str]]]:
     """A copy of a published lake that takes such records in, and what each command printed there."""
     folder = tmp_path_factory.mktemp("nobody") / "home"
-    shutil.copytree(published.home, folder)
+    shutil.copytree(as_it_was(published), folder)
     (folder / "again.yaml").write_text(REQUEST)
     (folder / "credentials").write_text("username=u-CanaryAccount\npassword=p-CanaryPassword\n")
     (folder / "credentials").chmod(0o600)

@@ -26,6 +26,7 @@ from jobs.lake.small_engine import small_lake
 from jobs.lake.staging import Line, Verdict
 from jobs.lake.tables import Lake
 from jobs.lake.work import pending
+from tests.lake.conftest import as_it_was
 from tests.lake.small_shop import ingest, put, watched
 
 AT = datetime(2026, 12, 1, tzinfo=UTC)
@@ -44,7 +45,7 @@ STAGED = {
 def shop(published: Settings, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A copy of the small shop in which every family is staged: somebody buys, and is there over midnight."""
     home = tmp_path_factory.mktemp("reconciled") / "shop"
-    made = at(published, Path(shutil.copytree(published.home, home)))
+    made = at(published, Path(shutil.copytree(as_it_was(published), home)))
     put(made, [watched(7, 88, MIDNIGHT - timedelta(minutes=20), is_refused=False), *bought(), nobody()])
     ingest(made, spark)
     for family in FAMILIES:
