@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from jobs.serve.books import Asked
 
 PANEL = "Events in"
-SHOWN = 5
 RANGES = ("topic", "part", "offsets", "received", "accepted", "duplicate", "quarantined", "erased")
 TOTALS = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict", "erased", "lost", "ok")
 AGAIN = ("topic", "part", "offsets", "quarantined", "replayed", "undone")
@@ -126,6 +125,7 @@ def _of_producers(settings: Settings, asked: "Asked") -> dict[str, Lines]:
 
 def _by_hour(settings: Settings, asked: "Asked", format: Format) -> None:
     """Print the hours and their sums; BooksError that names the lines of the books to which they do not add up."""
+    from jobs.lake.balance import first_of
     from jobs.lake.hours import REMEDY
     from jobs.serve.book_hours import HOUR, book_hours
     from jobs.serve.printing import print_rows
@@ -138,8 +138,7 @@ def _by_hour(settings: Settings, asked: "Asked", format: Format) -> None:
     else:
         _print_hours(told)
     if told.off:
-        more = f" | and {len(told.off) - SHOWN} more" if len(told.off) > SHOWN else ""
-        words = f"{len(told.off)} lines are not what their hours add up to: {' | '.join(told.off[:SHOWN])}{more}"
+        words = f"{len(told.off)} lines are not what their hours add up to: {first_of(told.off)}"
         raise BooksError(f"{words}; {REMEDY}; see docs/runbooks/books.md")
 
 

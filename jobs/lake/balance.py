@@ -61,13 +61,14 @@ def refuse_difference(ledger: Ledger, since: int) -> None:
     off = [f"{words_of(line)}: {line['problem']}" for line in judged(lines) if not line["balanced"]]
     if off:
         raise BooksError(f"{BOOKS}: {first_of(off)}. Nothing was released; see {PAGE}")
-    for seconds in (*WAITS, None):
-        off = [f"{words_of(line)}: {wrong}" for line, wrong in differences(lines, hours, told_since(ledger))]
-        if not off:
+    for seconds in WAITS:
+        if not list(differences(lines, hours, told_since(ledger))):
             return
-        if seconds is not None:
-            sleep(seconds)
-            lines, hours = read_since(ledger, since)
+        sleep(seconds)
+        lines, hours = read_since(ledger, since)
+    off = [f"{words_of(line)}: {wrong}" for line, wrong in differences(lines, hours, told_since(ledger))]
+    if not off:
+        return
     remedy = "run `reelhouse ingest`, which ends the batch that is begun" if progress(ledger).is_unfinished else REMEDY
     raise BooksError(f"{HOURS}: {first_of(off)}. Nothing was released; {remedy}; see {PAGE}")
 

@@ -144,8 +144,8 @@ def _death(code: int | None) -> EngineDiedError:
 def held_by(pid: int) -> int:
     """Bytes of memory that a process holds, those put out to disk too; none of one that has ended."""
     with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        return int(process.memory_info().rss) + int(getattr(process.memory_full_info(), "swap", 0))
+        told = psutil.Process(pid).memory_full_info()
+        return int(told.rss) + int(getattr(told, "swap", 0))
     return 0
 
 

@@ -36,7 +36,8 @@ def reconciled(lake: "Lake", family: "ModuleType", staging: Staging, manifest: M
     declared = getattr(family, "postings", None)
     if declared is None or not manifest.tables:
         return []
-    postings = list(declared(Becoming(lake, staging, manifest, latest(Ledger(lake.settings), manifest.family))))
+    ledger = Ledger(lake.settings)
+    postings = list(declared(Becoming(lake, staging, manifest, latest(ledger, manifest.family))))
     if not postings:
         return []
     sides: dict[tuple[str, str, str, date | None], dict[str, int]] = {}
@@ -44,7 +45,7 @@ def reconciled(lake: "Lake", family: "ModuleType", staging: Staging, manifest: M
         key = (row["table"], row["equation"], row["part"], row["slice"])
         sides.setdefault(key, {})[row["side"]] = int(row["rows"] or 0)
     lines = [_line(*key, sides[key]) for key in sorted(sides, key=str)]
-    if all(line.adds_up for line in lines) or not rows_went(Ledger(lake.settings), manifest):
+    if all(line.adds_up for line in lines) or not rows_went(ledger, manifest):
         return lines
     log.warning("%s: not all was compared with silver, from which rows went since it was built", manifest.family)
     return [line for line in lines if line.adds_up]

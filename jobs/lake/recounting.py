@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
+from jobs.lake.balance import first_of
 from jobs.lake.errors import BooksError
 from jobs.lake.ingest.counting import LOOK_BACK
 from jobs.lake.ingest.progress import APP, BOOKS, BRONZE, TOUCHED
@@ -198,8 +199,7 @@ def _refuse(table: str, differences: "Iterator[str] | Sequence[str]") -> None:
     """BooksError for the first of them, if there are any."""
     wrong = list(differences)
     if wrong:
-        more = f" | and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-        raise BooksError(f"{table}: {' | '.join(wrong[:SHOWN])}{more}. {REMEDY.format(table)}")
+        raise BooksError(f"{table}: {first_of(wrong)}. {REMEDY.format(table)}")
 
 
 def _refuse_total(table: str, said: int, there: int, differences: Iterator[str]) -> None:

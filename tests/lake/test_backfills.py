@@ -1,7 +1,5 @@
 """A backfill is built slice by slice beside the live run, and published by one swap or not at all."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from shutil import copytree
@@ -12,21 +10,19 @@ from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
-from jobs.lake import kill_points
 from jobs.lake.backfills.journal import Journal, Standing
 from jobs.lake.backfills.planning import affected, planned
 from jobs.lake.backfills.request import ByDays, Request
 from jobs.lake.backfills.running import Backfill
 from jobs.lake.errors import LeaseError, QualityError, UsageError
 from jobs.lake.holds import hold
-from jobs.lake.kill_points import Killed
 from jobs.lake.leases import Leases
 from jobs.lake.publications import latest, published, releases
 from jobs.lake.runner import Runner
 from jobs.lake.staging import Verdict
 from jobs.lake.work import pending
 from tests.lake import toys as toy_family
-from tests.lake.toys import FAMILY, MONDAY, NOON, TUESDAY, WEDNESDAY, Toys
+from tests.lake.toys import FAMILY, MONDAY, NOON, TUESDAY, WEDNESDAY, Toys, killed_at
 
 Patch = pytest.MonkeyPatch
 TABLE = "gold.toy_days"
@@ -73,15 +69,6 @@ def standing(toys: Toys) -> Standing:
 
 def area(toys: Toys) -> Path:
     return Path(toys.settings.lake_root) / "staging" / "backfills" / standing(toys).backfill_id
-
-
-@contextmanager
-def killed_at(name: str, patch: Patch) -> Iterator[None]:
-    """The block is killed at the named point."""
-    patch.setenv(kill_points.VARIABLE, f"raise:{name}")
-    with pytest.raises(Killed):
-        yield
-    patch.delenv(kill_points.VARIABLE)
 
 
 @pytest.fixture(scope="module")

@@ -1,22 +1,18 @@
 """`reelhouse rollback` without a family: all go back to one moment, and readers see that of all or of none."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from jobs.lake import kill_points
 from jobs.lake.errors import LeaseError, UsageError
-from jobs.lake.kill_points import Killed
 from jobs.lake.leases import Leases
 from jobs.lake.publications import Publication, publish, published, release_id, releases
 from jobs.lake.rolling_back import roll_back_all
 from jobs.lake.runner import Runner, lease_name
 from jobs.lake.settling import settle
 from jobs.lake.work import pending
-from tests.lake.toys import DAYS, FAMILY, MONDAY, NOON, TABLES, Toys, write_contract
+from tests.lake.toys import DAYS, FAMILY, MONDAY, NOON, TABLES, Toys, killed_at, write_contract
 from tests.lake.toys import toys as make_toys
 
 RANKS, LATE = "gold.toy_ranks", "gold.toy_late"
@@ -72,14 +68,6 @@ def seen(toys: Toys) -> dict[str, int]:
 
 def held(toys: Toys) -> list[str]:
     return [family for family in OF if pending(toys.ledger, toys.settings, family).is_held]
-
-
-@contextmanager
-def killed_at(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv(kill_points.VARIABLE, f"raise:{name}")
-    with pytest.raises(Killed):
-        yield
-    monkeypatch.delenv(kill_points.VARIABLE)
 
 
 def at(hours: float) -> str:

@@ -4,17 +4,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
 
-from jobs.lake import filling, kill_points
+from jobs.lake import filling
 from jobs.lake.errors import BooksError, DamageError, LeaseError, QualityError, UsageError, WriteError
-from jobs.lake.kill_points import Killed
 from jobs.lake.leases import Leases
 from jobs.lake.mending import newest_of_log
 from jobs.lake.publications import latest, published, releases
@@ -24,7 +21,7 @@ from jobs.lake.settings import ROOT
 from jobs.lake.settling import settle
 from jobs.lake.staging import Verdict
 from jobs.lake.work import pending
-from tests.lake.toys import FAMILY, MONDAY, NOON, TABLES, TUESDAY, WEDNESDAY, Toys
+from tests.lake.toys import FAMILY, MONDAY, NOON, TABLES, TUESDAY, WEDNESDAY, Toys, killed_at
 
 KILL_POINTS = [
     "build.staged",
@@ -65,15 +62,6 @@ def seen(toys: Toys) -> dict[str, list[tuple[object, ...]]]:
 def counts(toys: Toys, table: str) -> dict[object, object]:
     """Plays by day, or by user, as readers see them."""
     return {row[0]: row[1] for row in seen(toys)[table]}
-
-
-@contextmanager
-def killed_at(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The block is killed at the named point of the writers."""
-    monkeypatch.setenv(kill_points.VARIABLE, f"raise:{name}")
-    with pytest.raises(Killed):
-        yield
-    monkeypatch.delenv(kill_points.VARIABLE)
 
 
 @pytest.fixture

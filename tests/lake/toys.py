@@ -14,12 +14,15 @@ from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
+import pytest
 import yaml
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame
 
+from jobs.lake import kill_points
 from jobs.lake.backfills.slices import DaysSlice, Slice
 from jobs.lake.families.backfilled import Backfilled
+from jobs.lake.kill_points import Killed
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import ROOT, Settings
 from jobs.lake.tables import Lake
@@ -263,3 +266,12 @@ def installed() -> Iterator[None]:
         yield
     finally:
         del sys.modules[module.__name__]
+
+
+@contextmanager
+def killed_at(name: str, patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The block is killed at the named point of the writers."""
+    patch.setenv(kill_points.VARIABLE, f"raise:{name}")
+    with pytest.raises(Killed):
+        yield
+    patch.delenv(kill_points.VARIABLE)

@@ -25,6 +25,7 @@ MOST, LONGEST = 2**53 - 1, 128  # what the contract of the envelope allows a num
 NUMBERED = pa.schema(
     [("row", pa.int64()), ("producer_id", pa.string()), ("producer_epoch", pa.int64()), ("producer_seq", pa.int64())]
 )
+SENDER = tuple(NUMBERED.names[1:])
 
 
 def numbered(values: pa.Array, producer: "EventField") -> pa.Table:
@@ -46,7 +47,7 @@ def _by_patterns(values: pa.Array, rows: "np.ndarray[Any, np.dtype[np.int64]]") 
     texts = pc.struct_field(pc.extract_regex(values, OPENED), "it")
     parts = [pc.struct_field(pc.extract_regex(texts, part), "it").cast(pa.string()) for part in PARTS.values()]
     found = pa.table([pa.array(rows, pa.int64()), *parts], names=NUMBERED.names)
-    whole = [pc.field(name).is_valid() for name in NUMBERED.names[1:]]
+    whole = [pc.field(name).is_valid() for name in SENDER]
     return found.filter(whole[0] & whole[1] & whole[2]).cast(NUMBERED)
 
 

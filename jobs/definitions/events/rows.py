@@ -10,10 +10,10 @@ from jobs.definitions import clock
 from jobs.definitions.event_ids import content_hash, in_key_order
 from jobs.definitions.events.form import Edition, Form, Pseudonym
 from jobs.definitions.events.judging import reasons
+from jobs.definitions.events.numbered import LONGEST
 from jobs.definitions.local_time import local_date
 
 SHIFT_UNIT = 1000  # µs in a millisecond
-LONGEST_ID = 128  # letters that the contract gives a producer's name
 
 
 def taken(readings: DataFrame, form: Form, pseudonym: Pseudonym) -> DataFrame:
@@ -140,7 +140,7 @@ def refused(readings: DataFrame, form: Form) -> DataFrame:
         F.when(F.col("id_date").isNotNull(), F.col("body.event_id")).alias("event_id"),
         event_hour(form).alias("event_hour"),
         "ingest_seq",
-        F.when(F.length("body.producer.id") <= LONGEST_ID, F.col("body.producer.id")).alias("producer_id"),
+        F.when(F.length("body.producer.id") <= LONGEST, F.col("body.producer.id")).alias("producer_id"),
         F.col("body.producer.epoch").alias("producer_epoch"),
         F.col("body.producer.seq").alias("producer_seq"),
     )

@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from jobs.lake.errors import BooksError
-from jobs.lake.hours import LOST, WITH_TOPIC
+from jobs.lake.hours import COUNTS, LOST, WITH_TOPIC
 from jobs.lake.ingest.accounts import Accounts, Slot
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.progress import APP, BOOKS, HOURS
 from jobs.lake.kill_points import reach
 
 Line = Mapping[str, Any]
-FATES = ("accepted", "duplicate", "conflict", "quarantined", "erased")
+FATES = COUNTS[1:]
 
 
 def write_books(batch: Batch, accounts: Accounts, recorded_at: datetime) -> list[dict[str, Any]]:

@@ -119,6 +119,11 @@ def id_of_life(brokers: str, known: str | None, *, is_new: bool) -> str:
     return f"{base}{NUMBERED}{int(number or 1) + 1}" if is_new else known
 
 
+def begun(reached: Progress, ids: Mapping[str, str]) -> list[str]:
+    """The topics that were read under another id than these."""
+    return [topic for topic, known in reached.topic_ids.items() if ids.get(topic) not in (None, known)]
+
+
 def first_offsets(reached: Progress, new: Collection[str], begins: Offsets, ends: Offsets) -> Offsets:
     """Where to read on in each partition; a new life (`new`) is read from its beginning.
 

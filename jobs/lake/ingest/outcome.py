@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from jobs.lake.hours import COUNTS
 from jobs.lake.ingest.forms import OUTPUTS, silver_table
 from jobs.lake.ingest.progress import BRONZE, QUARANTINE
 from jobs.lake.ingest.steps import Done
@@ -12,8 +13,6 @@ from jobs.lake.publications import families
 from jobs.lake.settings import Settings
 from jobs.lake.work import pending
 
-FATES = ("received", "accepted", "duplicate", "conflict", "quarantined", "erased")
-
 
 def outcome(done: list[Done], ledger: Ledger, settings: Settings, notes: Sequence[str] = ()) -> dict[str, Any]:
     """The result of a run; `unreleased` says whether any family of gold has something left to do.
@@ -21,7 +20,7 @@ def outcome(done: list[Done], ledger: Ledger, settings: Settings, notes: Sequenc
     The `notes` come behind its message.
     """
     fates = by_topic(done)
-    sums = {fate: sum(counts[fate] for counts in fates.values()) for fate in FATES}
+    sums = {fate: sum(counts[fate] for counts in fates.values()) for fate in COUNTS}
     message = (
         f"{len(done)} batches: {sums['received']} received, {sums['accepted']} accepted, "
         f"{sums['duplicate']} duplicate, {sums['quarantined']} quarantined"
@@ -42,8 +41,8 @@ def by_topic(done: list[Done]) -> dict[str, Counter[str]]:
     """Records by topic and fate."""
     found: dict[str, Counter[str]] = {}
     for line in (line for batch in done for line in batch.books):
-        if any(line[fate] for fate in FATES):  # what is taken back changes lines of partitions that received nothing
-            found.setdefault(line["topic"], Counter()).update({fate: line[fate] for fate in FATES})
+        if any(line[fate] for fate in COUNTS):  # what is taken back changes lines of partitions that received nothing
+            found.setdefault(line["topic"], Counter()).update({fate: line[fate] for fate in COUNTS})
     return found
 
 

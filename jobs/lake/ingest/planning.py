@@ -10,6 +10,7 @@ from jobs.lake.event_versions import Contracts, contracts_of
 from jobs.lake.ingest.lives import (
     Change,
     Trouble,
+    begun,
     first_offsets,
     id_of_life,
     lost_before,
@@ -23,7 +24,6 @@ from jobs.lake.settings import Settings
 from jobs.lake.topics import CONTROL, TOPICS, Offsets
 
 Range = tuple[int, int]  # offsets from (inclusive), to (exclusive)
-NEW_LIVES = (Change.anew, Change.cut)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Plan:
 
     def begins_lives(self, reached: Progress) -> list[str]:
         """The topics of which it is the first batch of a new life: it is carried out though it may read nothing."""
-        return [topic for topic, known in reached.topic_ids.items() if self.topic_ids.get(topic) not in (None, known)]
+        return begun(reached, self.topic_ids)
 
     def topics_to_read(self) -> list[str]:
         """The topics that have anything."""
@@ -91,7 +91,8 @@ def plan(settings: Settings, reached: Progress, *, accept_loss: bool = False, ac
     begins, ends, ids = asked(settings)
     found = troubles(reached, ids, begins, ends)
     refuse_changed(found, accept_loss=accept_loss, accept_new=accept_new)
-    anew, new = ({each.topic for each in found if each.change in kinds} for kinds in ((Change.anew,), NEW_LIVES))
+    new = {each.topic for each in found if each.is_new_life}
+    anew = {each.topic for each in found if each.change is Change.anew}
     seen = seen_ends(Ledger(settings), reached.topic_ids) if new else {}
     if tails := unread_tails(found, reached, ends, seen):
         return closing(reached, tails)

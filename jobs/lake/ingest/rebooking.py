@@ -9,6 +9,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
+from jobs.lake.hours import COUNTS
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.booking import lines_of, telling
 from jobs.lake.ingest.progress import APP, BOOKS, HOURS
@@ -17,7 +18,6 @@ from jobs.lake.kill_points import reach
 
 LINE = ("ingest_seq", "topic", "partition")
 QUARANTINED = "quarantined"
-COUNTS = ("received", ACCEPTED, DUPLICATE, CONFLICT, QUARANTINED, "erased")
 Row = dict[str, Any]
 InBronze = tuple[str, int, int]  # topic id, partition, offset
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.definitions.events.numbered import NUMBERED, numbered
+from jobs.definitions.events.numbered import NUMBERED, SENDER, numbered
 from jobs.lake.event_contracts import producer_field
 from jobs.lake.ingest.ids import ROWS_AT_ONCE
 from jobs.lake.ingest.progress import APP, BRONZE, QUARANTINE, SEQUENCES, of_batch
@@ -49,27 +49,30 @@ def counted(
 
 def numbers_of(ledger: Ledger, ingest_seq: int, topics: Collection[str]) -> tuple[pa.Table, Unnumbered]:
     """PLACE and number of each record of a batch that bears one; how many bear none, by topic and source."""
-    producer, parts, is_any_bare = producer_field(ledger.settings.schemas_dir), [], False
-    for some in records(ledger, ingest_seq, topics, *PLACE, "value"):
-        found = numbered(some["value"], producer)
-        numbers = pa.Table.from_batches([some]).select(PLACE).take(found["row"])
-        for name in NUMBERED.names[1:]:
-            numbers = numbers.append_column(name, found[name])
-        parts.append(numbers)
-        is_any_bare |= found.num_rows < some.num_rows
+    producer, wanted = producer_field(ledger.settings.schemas_dir), pc.field("topic").isin(sorted(topics))
     nothing = pa.schema([*REFUSED, *list(NUMBERED)[1:]]).empty_table()
-    every = pa.concat_tables([nothing, *(part.cast(nothing.schema) for part in parts)])
-    return every, sources_of_bare(ledger, ingest_seq, topics) if is_any_bare else {}
+    parts, bare = [nothing], [REFUSED.empty_table()]
+    for some in records(ledger, ingest_seq, wanted, *PLACE, "value"):
+        found = numbered(some["value"], producer)
+        places, is_bare = pa.Table.from_batches([some]).select(PLACE), np.ones(some.num_rows, bool)
+        is_bare[np.asarray(found["row"])] = False
+        numbers = places.take(found["row"])
+        for name in SENDER:
+            numbers = numbers.append_column(name, found[name])
+        parts.append(numbers.cast(nothing.schema))
+        bare.append(places.filter(pa.array(is_bare)).cast(REFUSED))
+    return pa.concat_tables(parts), sources_of(ledger, ingest_seq, pa.concat_tables(bare))
 
 
-def sources_of_bare(ledger: Ledger, ingest_seq: int, topics: Collection[str]) -> Unnumbered:
-    """Records of a batch that bear no number, by topic and by what their header says of their source."""
-    producer, counts = producer_field(ledger.settings.schemas_dir), Counter[tuple[str, str | None]]()
-    for some in records(ledger, ingest_seq, topics, "topic", "value", "headers"):
-        is_bare = np.ones(some.num_rows, bool)
-        is_bare[np.asarray(numbered(some["value"], producer)["row"])] = False
-        bare = some.filter(pa.array(is_bare))
-        counts.update(zip(bare["topic"].to_pylist(), map(source_of, bare["headers"].to_pylist()), strict=True))
+def sources_of(ledger: Ledger, ingest_seq: int, places: pa.Table) -> Unnumbered:
+    """The records of a batch at these places, by topic and by what their header says of their source."""
+    counts = Counter[tuple[str, str | None]]()
+    by_part = places.group_by(["topic", "partition"]).aggregate([("offset", "list")])
+    for part in by_part.to_pylist():
+        is_there = (pc.field("topic") == part["topic"]) & (pc.field("partition") == part["partition"])
+        there = is_there & pc.field("offset").isin(part["offset_list"])
+        for some in records(ledger, ingest_seq, there, "headers"):
+            counts.update((part["topic"], source_of(headers)) for headers in some["headers"].to_pylist())
     return counts
 
 
@@ -103,8 +106,8 @@ def refused_places(ledger: Ledger, ingest_seq: int) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(PLACE, place, strict=True)) for place in places], REFUSED)
 
 
-def records(ledger: Ledger, ingest_seq: int, topics: Collection[str], *columns: str) -> Iterator[pa.RecordBatch]:
-    """The batch's records of these topics in bronze, some at a time."""
-    wanted = (pc.field("ingest_seq") == ingest_seq) & pc.field("topic").isin(sorted(topics))
+def records(ledger: Ledger, ingest_seq: int, wanted: pc.Expression, *columns: str) -> Iterator[pa.RecordBatch]:
+    """The wanted of the batch's records in bronze, some at a time."""
     bronze = dataset_of(ledger.open(BRONZE), of_batch(ingest_seq))
-    yield from bronze.to_batches(columns=list(columns), filter=wanted, batch_size=ROWS_AT_ONCE)
+    mine = (pc.field("ingest_seq") == ingest_seq) & wanted
+    yield from bronze.to_batches(columns=list(columns), filter=mine, batch_size=ROWS_AT_ONCE)

@@ -12,7 +12,7 @@ from jobs.lake.ailments import Ailment, Kind, ailments_of
 from jobs.lake.aside import Mended
 from jobs.lake.errors import UsageError
 from jobs.lake.ingest.loop import LEASE
-from jobs.lake.ingest.progress import BOOKS, BRONZE, SEQUENCES
+from jobs.lake.ingest.progress import BOOKS, BRONZE, SEQUENCES, of_batch
 from jobs.lake.ingest.sequences import counted
 from jobs.lake.leases import Lease, Leases
 from jobs.lake.ledger import Ledger
@@ -83,6 +83,6 @@ def due(ledger: Ledger) -> list[Due]:
 
 def _rows_of(ledger: Ledger, batch: Due) -> list[dict[str, Any]]:
     number, at, _ = batch
-    lines = ledger.read(BOOKS, ["ingest_seq", "topic", "received"], [[("ingest_seq", "=", number)]]).to_pylist()
+    lines = ledger.read(BOOKS, ["ingest_seq", "topic", "received"], of_batch(number)).to_pylist()
     topics = {line["topic"] for line in lines if line["received"]}
     return counted(ledger, number, topics, at, is_any_refused=True)

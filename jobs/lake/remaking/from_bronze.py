@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from jobs.definitions.events.numbered import SENDER
 from jobs.lake.ailments import ailments_of
 from jobs.lake.aside import Mended
 from jobs.lake.digest import digest
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 BOOKED = ("run_id", "recorded_at")  # of the run that booked a batch; nothing may be left that tells them
-SENDER = ("producer_id", "producer_epoch", "producer_seq")
 NEWER = (*BOOKED, "event_hour", *SENDER)  # and what rows of quarantine that are older than it do not tell
 OTHERWISE = "rows that stand read otherwise by the rules or keys of today (or none stand), so those made again may, too"
 REMEDY = "Put the files back from a copy, or take the rows so with `reelhouse repair {} --accept-loss`"

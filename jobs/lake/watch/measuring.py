@@ -6,7 +6,7 @@ from typing import Any
 
 from jobs.lake import topics
 from jobs.lake.errors import BrokerError
-from jobs.lake.ingest.lives import id_of_life
+from jobs.lake.ingest.lives import begun, id_of_life
 from jobs.lake.ingest.progress import Progress, progress
 from jobs.lake.ledger import Ledger
 from jobs.lake.promises.levels import levels
@@ -61,7 +61,7 @@ def measure_lag(settings: Settings, reached: Progress, at: datetime, run_id: str
         ends, brokers = topics.end_offsets(settings), topics.topic_ids(settings)
         lives = {topic: id_of_life(held, reached.topic_ids.get(topic), is_new=False) for topic, held in brokers.items()}
         # Of a topic that was made anew nothing was read.
-        anew = {topic for topic, known in lives.items() if reached.topic_ids.get(topic) not in (None, known)}
+        anew = begun(reached, lives)
         read = {topic: parts for topic, parts in reached.next_offsets.items() if topic not in anew}
         oldest = topics.times_of(settings, unread(ends, read))
     except BrokerError:
