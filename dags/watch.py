@@ -1,7 +1,8 @@
-"""Measure lag, freshness and checks, and hold them against what the contracts promise.
+"""Send canaries; measure lag, freshness and checks, and hold them against what the contracts promise.
 
-- **Reads** the broker's offsets, ops.books, ops.touched, ops.watermarks, ops.publications, ops.check_results
-- **Writes** ops.lag, ops.rates, ops.freshness, ops.promises
+- **Reads** the broker's offsets, ops.books, ops.canaries, ops.touched, ops.watermarks, ops.publications,
+  ops.check_results
+- **Writes** ops.canaries, ops.lag, ops.rates, ops.freshness, ops.promises
 - **On failure** a promise is broken; the log's last line names table, promise and page: docs/runbooks/promises.md
 """
 

@@ -66,10 +66,21 @@ def upkeep() -> None:
 
 
 def watch() -> None:
-    """Measure, note it, and be red while a promise of a contract is broken."""
-    ReelhouseOperator(
+    """Send canaries; measure, note it, and be red while a promise of a contract is broken.
+
+    What is measured is what came of the canaries before: these are on their way.
+    """
+    canary = ReelhouseOperator(
+        task_id="canary",
+        arguments=["canary", "--send"],
+        pool="lake_watch",
+        doc_md="A canary to each partition of each topic. Red: docs/runbooks/broker.md",
+    )
+    alerts = ReelhouseOperator(
         task_id="alerts",
+        trigger_rule="all_done",
         arguments=["alerts", "--record"],
         pool="lake_watch",
         doc_md="Lag, freshness and checks beside the contracts' promises. Red: docs/runbooks/promises.md",
     )
+    canary >> alerts

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from jobs.serve.books import Asked
 
 PANEL = "Events in"
-RANGES = ("topic", "part", "offsets", "received", "accepted", "duplicate", "quarantined", "erased")
-TOTALS = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict", "erased", "lost", "ok")
+RANGES = ("topic", "part", "offsets", "received", "accepted", "duplicate", "quarantined", "erased", "canary")
+TOTALS = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict", "erased", "canary", "lost", "ok")
 AGAIN = ("topic", "part", "offsets", "quarantined", "replayed", "undone")
 REASONS = ("topic", "reason", "records")
-HOURS = ("topic", "part", "hour", "received", "accepted", "duplicate", "quarantined", "erased")
+HOURS = ("topic", "part", "hour", "received", "accepted", "duplicate", "quarantined", "erased", "canary")
 RECONCILED = ("table", "what", "day", "in", "left out", "out", "ok")
 STREAMS = ("topic", "source", "complete until", "waits for", "topic until")
 PRODUCERS = ("producer", "epoch", "received", "refused", "repeated", "lost", "numbers", "missing")
@@ -40,7 +40,7 @@ def books(
     gold: Annotated[bool, typer.Option("--gold", help="Of the newest releases: bronze, silver, gold in turn.")] = False,
     format: Annotated[Format, typer.Option("--format", help="Tables, or one array of JSON objects.")] = Format.table,
 ) -> None:
-    """Print the books: received = accepted + duplicate + quarantined + erased, per topic, partition and range.
+    """Print the books: received = accepted + duplicate + quarantined + erased + canary, per topic, partition and range.
 
     Conflicts are among the quarantined. So are, still, those that `reelhouse quarantine replay` has sent again
     (`replayed`; of them `undone`: taken back): what was sent again is a record of its own, with a fate of its own.
@@ -147,7 +147,7 @@ def _print_hours(told: "ByHour") -> None:
     if not told.hours:
         typer.echo("the books have no such hour")
     hours = [hour | {"part": hour["partition"], "hour": _minute(hour["event_hour"]) or "none"} for hour in told.hours]
-    _titled("by event hour, UTC (none: no time can be read, of control, or erased)", hours, HOURS)
+    _titled("by event hour, UTC (none: no time can be read, of control, erased, or a canary)", hours, HOURS)
     sums = told.totals()
     _titled("by topic", sums, tuple(name for name in TOTALS if name not in ("lost", "ok")))
     _print_reasons(sums)

@@ -8,7 +8,7 @@ from time import sleep
 from typing import Any
 
 from jobs.lake.errors import BooksError
-from jobs.lake.hours import REMEDY, UNREAD, differences, told_since
+from jobs.lake.hours import ADDED, FATES, REMEDY, UNREAD, differences, told_since
 from jobs.lake.ingest.progress import BOOKS, HOURS, progress
 from jobs.lake.ledger import Ledger
 
@@ -25,7 +25,7 @@ def judged(lines: Iterable[Line]) -> Iterator[Line]:
     for line in sorted(lines, key=lambda line: (*place_of(line), line["ingest_seq"])):
         reasons = dict(line["reason_counts"] or {})
         lost = sum(reasons.pop(name, 0) for name in UNREAD)
-        made = line | {"lost": lost, "reasons": reasons, "erased": line.get("erased") or 0}
+        made = line | {"lost": lost, "reasons": reasons} | {name: line.get(name) or 0 for name in ADDED}
         wrong = problems(made, ends.get(place_of(line)))
         ends[place_of(line)] = line["offset_to"]
         yield made | {"balanced": not wrong, "problem": "; ".join(wrong) or None}
@@ -34,9 +34,9 @@ def judged(lines: Iterable[Line]) -> Iterator[Line]:
 def problems(line: Mapping[str, Any], before: int | None) -> list[str]:
     """What is wrong with one line of the books; `before` is where the partition's last range ended."""
     wrong = []
-    received, fates = line["received"], line["accepted"] + line["duplicate"] + line["quarantined"] + line["erased"]
+    received, fates = line["received"], sum(line[fate] for fate in FATES)
     if received != fates:
-        wrong.append(f"received {received}, but accepted + duplicate + quarantined + erased is {fates}")
+        wrong.append(f"received {received}, but {' + '.join(FATES)} is {fates}")
     elif not line["balanced"]:
         wrong.append("was booked as not balanced")
     if line["conflict"] > line["quarantined"]:

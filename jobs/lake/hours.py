@@ -10,7 +10,9 @@ from typing import Any
 from jobs.lake.ingest.progress import HOURS
 from jobs.lake.ledger import Ledger
 
-COUNTS = ("received", "accepted", "duplicate", "conflict", "quarantined", "erased")
+COUNTS = ("received", "accepted", "duplicate", "conflict", "quarantined", "erased", "canary")
+FATES = tuple(name for name in COUNTS[1:] if name != "conflict")  # of which each record has one; conflicts are refused
+ADDED = ("erased", "canary")  # null, which is none, in lines that were booked before there were any
 LOST, WITH_TOPIC = "lost_to_retention", "lost_with_topic"  # stand among the reasons, though nothing was refused
 UNREAD = (LOST, WITH_TOPIC)
 REMEDY = f"run `reelhouse repair {HOURS}`"
@@ -39,7 +41,7 @@ def summed(hours: Iterable[Line]) -> dict[Part, Sums]:
     found: dict[Part, Sums] = {}
     for hour in hours:
         counts, reasons = found.setdefault(part_of(hour), (Counter(), Counter()))
-        counts.update({name: hour[name] for name in COUNTS})
+        counts.update({name: hour[name] or 0 for name in COUNTS})
         reasons.update(hour["reason_counts"] or {})
     return found
 

@@ -19,6 +19,8 @@ FACTS = ("views", "likes", "orders")
 ENTITIES = ("users", "videos", "products", "merchants")
 CONTROL = "control"
 REPLAY_HEADER = "ce_replayid"  # of a refused record that was sent again: the name of the replay
+# The key of a canary: of no event, for ids are text and this is none (docs/watching.md).
+CANARY_KEY = b"\xffreelhouse.canary"
 ERASED_HEADER = "reelhouse_erased"  # in bronze, of a record of a person who was erased: their mark, and the batch
 TOPICS = (*FACTS, *ENTITIES, CONTROL)
 

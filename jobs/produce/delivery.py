@@ -109,7 +109,7 @@ class Delivery:
 
     def _connected(self) -> "KafkaProducer":
         if self._client is None:
-            self._client = _connect(self._settings, self._client_id)
+            self._client = connect(self._settings, self._client_id)
         return self._client
 
     def _find(self, client: "KafkaProducer", topics: set[str]) -> None:
@@ -123,7 +123,7 @@ class Delivery:
                 if topic not in topic_ids(self._settings, [topic]):
                     where = f"Kafka at {self._settings.bootstrap}"
                     raise TopicError(f"{where} has no topic {topic!r}; run `make up` to make it") from error
-                raise _silent(self._settings, error) from error
+                raise silent(self._settings, error) from error
             self._found.add(topic)
 
     def _note(self, placed: Any) -> None:
@@ -162,7 +162,8 @@ def _error(future: Any, patience_seconds: float) -> Exception | None:
     return error
 
 
-def _connect(settings: Settings, client_id: str) -> "KafkaProducer":
+def connect(settings: Settings, client_id: str) -> "KafkaProducer":
+    """A client that sends each record once and wants it on all replicas; BrokerError for a broker that is silent."""
     from kafka import KafkaProducer
     from kafka.errors import KafkaError
 
@@ -186,7 +187,7 @@ def _connect(settings: Settings, client_id: str) -> "KafkaProducer":
             metrics_enabled=False,
         )
     except (KafkaError, OSError) as error:
-        raise _silent(settings, error) from error
+        raise silent(settings, error) from error
 
 
 def _end(client: "KafkaProducer") -> None:
@@ -200,6 +201,7 @@ def _end(client: "KafkaProducer") -> None:
         client.close(timeout=0)
 
 
-def _silent(settings: Settings, error: Exception) -> BrokerError:
+def silent(settings: Settings, error: Exception) -> BrokerError:
+    """What to say of a broker that does not answer."""
     what = f"Kafka at {settings.bootstrap} does not answer ({type(error).__name__})"
     return BrokerError(f"{what}; {remedy(settings)}")

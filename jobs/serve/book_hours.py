@@ -62,7 +62,7 @@ def _summed(hours: Iterable[Line], by: tuple[str, ...]) -> list[dict[str, Any]]:
     found: dict[tuple[Any, ...], tuple[Counter[str], Counter[str]]] = {}
     for hour in hours:
         counts, reasons = found.setdefault(tuple(hour[name] for name in by), (Counter(), Counter()))
-        counts.update({name: hour[name] for name in COUNTS})
+        counts.update({name: hour[name] or 0 for name in COUNTS})
         reasons.update(hour["reasons"])
     return [
         dict(zip(by, place, strict=True))

@@ -21,7 +21,7 @@ from jobs.produce.again import REPLAYS, RETRACTIONS
 from jobs.serve.asked import check_topic
 from jobs.serve.masking import safe_reason, words_of
 
-COUNTS = ("received", "accepted", "duplicate", "quarantined", "conflict", "erased")
+COUNTS = ("received", "accepted", "duplicate", "quarantined", "conflict", "erased", "canary")
 # Of the quarantined: those sent again since, and of these those whose every replay was undone. They are no fate of a
 # record, and balance nothing: what was sent again is another record, with a fate of its own.
 SENT_AGAIN = ("replayed", "undone")

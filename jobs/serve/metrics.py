@@ -13,6 +13,7 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.publications import published
 from jobs.lake.settings import Settings
 from jobs.lake.watch.measuring import Measured, measure
+from jobs.ops.canaries import State
 from jobs.ops.promises import LATENCY
 from jobs.serve.books import Asked, book_ranges, totals
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 PREFIX = "reelhouse"
-FATES = ("received", "accepted", "duplicate", "quarantined", "conflict", "erased", "lost")
+FATES = ("received", "accepted", "duplicate", "quarantined", "conflict", "erased", "canary", "lost")
 Sample = tuple[tuple[str, ...], float]
 
 
@@ -103,6 +104,13 @@ def of_lag(measured: Measured) -> Iterator["Metric"]:
     """How far ingest is behind the broker."""
     samples = (((row["topic"], str(row["partition"])), row["behind"]) for row in measured.lag)
     yield _gauge("lag_records", "Offsets of the broker that ingest has not read.", ("topic", "partition"), samples)
+    states = (
+        ((row["topic"], str(row["partition"]), state), float(row["state"] == state))
+        for row in measured.lag
+        for state in State
+    )
+    about = "What canaries tell of a partition: 1 for the state that it is in."
+    yield _gauge("stream_state", about, ("topic", "partition", "state"), states)
 
 
 def of_rates(measured: Measured) -> Iterator["Metric"]:

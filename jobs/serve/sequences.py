@@ -66,7 +66,7 @@ def uncounted(settings: Settings) -> tuple[int, int] | None:
 
     ledger = Ledger(settings)
     since = pc.min(ledger.read(SEQUENCES, ["ingest_seq"])["ingest_seq"]).as_py()
-    before = pc.field("received") > 0
+    before = pc.field("received") > pc.coalesce(pc.field("canary"), 0)
     if since is not None:
         before &= pc.field("ingest_seq") < since
     found = pc.min_max(ledger.read(BOOKS, ["ingest_seq"], before)["ingest_seq"]).as_py()

@@ -204,7 +204,7 @@ class Place:
 def batch_in(lake: Lake) -> Batch:
     """The batch that has landed in a lake."""
     ledger, pseudonym = Ledger(lake.settings), pseudonym_function(lake.settings.keys_path)
-    return Batch(lake, ledger, landed_plan(ledger, 0), APP, received(ledger, 0), pseudonym)
+    return Batch(lake, ledger, landed_plan(ledger, 0), APP, received(ledger, 0)[0], pseudonym)
 
 
 def rows_of(batch: Batch) -> DataFrame:

@@ -153,7 +153,7 @@ def facts_alone(spark: SparkSession, settings: Settings, to: Path) -> None:
 def with_landed(spark: SparkSession, settings: Settings, work: Callable[[Batch], Any]) -> None:
     """Work on the landed batch, on the engine that ingest takes for it."""
     ledger = Ledger(settings)
-    planned, counts = landed_plan(ledger, 0), received(ledger, 0)
+    planned, counts = landed_plan(ledger, 0), received(ledger, 0)[0]
 
     def on_lake(lake: Lake) -> None:
         batch = Batch(lake, ledger, planned, "bench", counts, pseudonym_function(settings.keys_path))

@@ -121,7 +121,7 @@ def test_a_table_nobody_promised_is_refused_before_anything_is_mended(
 
 READING = (
     "tables", "sql SELECT*FROM(VALUES(1))", "books", "quarantine", "quarantine show", "history gold.segment_daily",
-    "profile u1", "funnel show shop", "funnel compare shop 1 2", "report", "score", "metrics", "alerts",
+    "profile u1", "funnel show shop", "funnel compare shop 1 2", "report", "score", "metrics", "alerts", "canary",
     "backfill status",
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ from jobs.lake.hours import differences
 from jobs.lake.ledger import Ledger
 from tests.lake.logs import ALL
 
-FATES = ("received", "accepted", "duplicate", "conflict", "quarantined", "erased")
+FATES = ("received", "accepted", "duplicate", "conflict", "quarantined", "erased", "canary")
 Hours = dict[tuple[str, int, str, str], int]  # topic, partition, hour (empty for none), fate or reason
 
 

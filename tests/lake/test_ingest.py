@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import write_deltalake
 from pyspark.sql import SparkSession
@@ -31,7 +32,9 @@ from jobs.lake.ingest.progress import progress
 from jobs.lake.ingest.steps import Done
 from jobs.lake.leases import Lease
 from jobs.lake.ledger import Ledger
+from jobs.lake.remaking.from_arrivals import due
 from jobs.lake.settings import Settings
+from jobs.lake.topics import CANARY_KEY
 from jobs.serve.sequences import sequences, unnumbered
 from tests.lake.by_hour import by_hour, told
 from tests.lake.logs import NOON, Log, Record, body_of, micros, record
@@ -104,6 +107,35 @@ def clean(
 def settings(tmp_path: Path, key_file: Path) -> Settings:
     """A lake of the test's own."""
     return Settings(home=tmp_path, key_file=key_file)
+
+
+def canaries(**parts: int) -> list[Record]:
+    """One to each of so many partitions of each topic."""
+    return [Record(topic, CANARY_KEY, b'{"canary": "reelhouse"}', None, NOON, number)
+            for topic, count in parts.items() for number in range(count)]  # fmt: skip
+
+
+@pytest.mark.parametrize("small_run_rows", [0, 10_000], ids=["by Spark", "without Spark"])
+def test_canaries_are_counted_and_leave_nothing_else(
+    small_run_rows: int, clean: tuple[dict[str, str], Ingest, Log], settings: Settings, spark: SparkSession
+) -> None:
+    """In a batch with records, at the side of topics that have none, and in a batch of nothing else."""
+    log, parts = Log(), {"views": 2, "orders": 1, "users": 1, "control": 1, "likes": 2}
+    log.put([*story(), *canaries(**parts)])
+    ingest = run(settings.model_copy(update={"small_run_rows": small_run_rows}), spark, log)
+    log.put(canaries(**parts))
+    run(ingest.settings, spark, log)
+    lines = ingest.ledger.read("ops.books").to_pylist(maps_as_pydicts="strict")
+    told = {(line["ingest_seq"], line["topic"], line["partition"]): line["canary"] for line in lines}
+    assert told == {(batch, topic, number): 1 for batch in (0, 1) for topic, n in parts.items() for number in range(n)}
+    refuse_difference(ingest.ledger, 0)
+    assert due(ingest.ledger) == []
+    found, wanted = digests(ingest), dict(clean[0])
+    assert int(found.pop("received")) == int(wanted.pop("received")) + 2 * sum(parts.values())
+    by_topic = {name: each.pop("by hour") for name, each in (("found", found), ("wanted", wanted))}
+    assert found == wanted
+    assert by_topic["wanted"] != by_topic["found"]
+    assert ingest.ledger.read("ops.touched", filter=pc.field("ingest_seq") == 1).num_rows == 0
 
 
 def test_each_batch_notes_what_it_cost(clean: tuple[dict[str, str], Ingest, Log]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from jobs.lake.hours import COUNTS
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.contests import Contest
 from jobs.lake.ingest.counting import Hour, hour_of, rows_of
@@ -31,6 +32,7 @@ class Accounts:
     conflict: Counter[Slot] = field(default_factory=Counter)
     quarantined: Counter[Slot] = field(default_factory=Counter)
     erased: Counter[Slot] = field(default_factory=Counter)
+    canary: Counter[Slot] = field(default_factory=Counter)
     reasons: dict[Slot, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     days: dict[str, Counter[date]] = field(default_factory=lambda: defaultdict(Counter))
     lost: Counter[tuple[str, date, str | None, str]] = field(default_factory=Counter)
@@ -42,7 +44,7 @@ class Accounts:
     @property
     def slots(self) -> set[Slot]:
         """Wherever anything is counted."""
-        counts = (self.accepted, self.duplicate, self.conflict, self.quarantined, self.erased, self.reasons)
+        counts = (*(getattr(self, name) for name in COUNTS[1:]), self.reasons)
         return {slot for each in counts for slot in each}
 
 
@@ -54,6 +56,7 @@ def taken_in(batch: Batch, contests: dict[str, Contest], statements: Counter[int
     """
     accounts = Accounts()
     accounts.erased.update((topic, partition, None) for topic, _, partition, _ in batch.erased)
+    accounts.canary.update({(topic, partition, None): n for (topic, partition), n in batch.canaries.items()})
     accounts.accepted.update({(CONTROL, partition, None): n for partition, n in statements.items()})
     for topic in (each for each in batch.topics if each in OUTPUTS):
         count = facts if role_of(topic) == "fact" else entities

@@ -16,7 +16,7 @@ from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import APP, BRONZE
 from jobs.lake.ledger import Ledger
 from jobs.lake.tables import Lake
-from jobs.lake.topics import TOPICS
+from jobs.lake.topics import CANARY_KEY, TOPICS
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -32,7 +32,7 @@ class Batch:
 
     `retracted` has, by topic, what statements of the batch take back; it is found before anything else is read.
     `only` names the topics that are done, where not all are: `received` counts no others then.
-    `erased` has the places of its records that are nobody's any more.
+    `erased` has the places of its records that are nobody's any more, `canaries` counts as `received` does.
     """
 
     lake: Lake
@@ -47,6 +47,7 @@ class Batch:
     retracted: "dict[str, Retracted]" = field(default_factory=dict)
     only: frozenset[str] = frozenset(TOPICS)
     erased: tuple[Place, ...] = ()
+    canaries: dict[tuple[str, int], int] = field(default_factory=dict)
 
     @property
     def seq(self) -> int:
@@ -71,8 +72,10 @@ class Batch:
 
     def count(self, topic: str) -> int:
         """Records of a topic in the batch that anything is to be read of."""
-        received = sum(n for (name, _), n in self.received.items() if name == topic)
-        return received - sum(name == topic for name, *_ in self.erased)
+        received, canaries = (
+            sum(n for (name, _), n in counts.items() if name == topic) for counts in (self.received, self.canaries)
+        )
+        return received - canaries - sum(name == topic for name, *_ in self.erased)
 
     def at_most(self, topic: str) -> int:
         """Records of a topic that the batch may write or take away."""
@@ -87,14 +90,16 @@ class Batch:
     def whole(self) -> "DataFrame":
         """All records of the batch; a small batch is read from bronze once.
 
-        One that is erased is not seen, nor one that is taken back in the same batch; one that is judged anew for it is
-        seen again.
+        A canary is not seen, nor one that is erased or taken back in the same batch; one that is judged anew for it
+        is seen again.
         """
         from pyspark.sql import functions as F
 
         if self.all_records is None:
             found = self.lake.read(BRONZE).where(F.col("ingest_seq") == self.seq)
             found = without_erased(self.lake, found, self.erased)
+            if self.canaries:
+                found = found.where(~F.col("key").eqNullSafe(F.lit(CANARY_KEY)))
             for each in self.retracted.values():
                 found = each.in_place_of(found, self.seq)
             self.all_records = self.keep(found) if self.is_small else found

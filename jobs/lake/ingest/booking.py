@@ -6,14 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from jobs.lake.errors import BooksError
-from jobs.lake.hours import COUNTS, LOST, WITH_TOPIC
+from jobs.lake.hours import COUNTS, FATES, LOST, WITH_TOPIC
 from jobs.lake.ingest.accounts import Accounts, Slot
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.progress import APP, BOOKS, HOURS
 from jobs.lake.kill_points import reach
 
 Line = Mapping[str, Any]
-FATES = COUNTS[1:]
 
 
 def write_books(batch: Batch, accounts: Accounts, recorded_at: datetime) -> list[dict[str, Any]]:
@@ -47,8 +46,7 @@ def in_order(slot: Slot) -> tuple[Any, ...]:
 def hour_line(batch: Batch, accounts: Accounts, slot: Slot) -> Line:
     """The line of one hour; received is what its fates add up to."""
     topic, number, hour = slot
-    accepted, duplicate = accounts.accepted[slot], accounts.duplicate[slot]
-    quarantined, erased = accounts.quarantined[slot], accounts.erased[slot]
+    counts = {name: getattr(accounts, name)[slot] for name in COUNTS[1:]}
     reasons = accounts.reasons.get(slot) or Counter()
     return {
         "ingest_seq": batch.seq,
@@ -56,12 +54,8 @@ def hour_line(batch: Batch, accounts: Accounts, slot: Slot) -> Line:
         "topic_id": batch.plan.topic_ids[topic],
         "partition": number,
         "event_hour": hour,
-        "received": accepted + duplicate + quarantined + erased,
-        "accepted": accepted,
-        "duplicate": duplicate,
-        "conflict": accounts.conflict[slot],
-        "quarantined": quarantined,
-        "erased": erased,
+        "received": sum(counts[fate] for fate in FATES),
+        **counts,
         "reason_counts": dict(reasons),
     }
 
@@ -76,7 +70,7 @@ def telling(hours: Iterable[Line]) -> Iterator[dict[str, Any]]:
     """Those of the lines that count anything, without reasons that count nothing."""
     for line in hours:
         reasons = {reason: n for reason, n in (line["reason_counts"] or {}).items() if n}
-        if reasons or any(line[fate] for fate in FATES):
+        if reasons or any(line[name] for name in COUNTS[1:]):
             yield {**line, "reason_counts": reasons}
 
 
@@ -97,7 +91,7 @@ def line_of(batch: Batch, hours: list[Line], topic: str, number: int, recorded_a
     place = (topic, number)
     start, end = batch.plan.ranges[topic][number]
     received = batch.received.get(place, 0)
-    accepted, duplicate, conflict, quarantined, erased = (sum(line[fate] for line in hours) for fate in FATES)
+    counts = {name: sum(line[name] or 0 for line in hours) for name in COUNTS[1:]}
     reasons: Counter[str] = Counter()
     for line in hours:
         reasons.update(line["reason_counts"])
@@ -111,20 +105,14 @@ def line_of(batch: Batch, hours: list[Line], topic: str, number: int, recorded_a
         "offset_from": start,
         "offset_to": end,
         "received": received,
-        "accepted": accepted,
-        "duplicate": duplicate,
-        "conflict": conflict,
-        "quarantined": quarantined,
-        "erased": erased,
+        **counts,
         "reason_counts": dict(reasons) | lost,
-        "balanced": received == accepted + duplicate + quarantined + erased,
+        "balanced": received == sum(counts[fate] for fate in FATES),
         "recorded_at": recorded_at,
     }
 
 
 def unbalanced(line: dict[str, Any]) -> str:
     """What is wrong with a line, in words."""
-    return (
-        f"{line['topic']}/{line['partition']} received {line['received']}, but accepted {line['accepted']} + duplicate "
-        f"{line['duplicate']} + quarantined {line['quarantined']} + erased {line['erased']}"
-    )
+    fates = " + ".join(f"{fate} {line[fate]}" for fate in FATES)
+    return f"{line['topic']}/{line['partition']} received {line['received']}, but {fates}"

@@ -11,10 +11,12 @@ from jobs.lake.ingest.progress import BOOKS, BRONZE, progress
 from jobs.lake.ledger import Ledger
 from jobs.lake.scanning import is_local, local_files
 from jobs.lake.small_commits import note_of
+from jobs.lake.topics import CANARY_KEY
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
+Counts = dict[tuple[str, int], int]  # topic, partition
 Hour = datetime | None  # the UTC hour in which events happened; None where that is not told
 LOOK_BACK = 200  # commits of bronze between a batch and its resumption, upkeep's among them
 
@@ -40,10 +42,16 @@ def hour_of(column: str) -> str:
     return f"arrow_cast({at} - (({at} % {HOUR}) + {HOUR}) % {HOUR}, 'Timestamp(Microsecond, Some(\"UTC\"))')"
 
 
-def received(ledger: Ledger, ingest_seq: int) -> dict[tuple[str, int], int]:
-    """Records of a batch in bronze, by topic and partition."""
-    lines = rows_of(ledger, BRONZE, 'topic, "partition", COUNT(*) AS n', ingest_seq, 'topic, "partition"')
-    return {(line["topic"], line["partition"]): line["n"] for line in lines}
+def received(ledger: Ledger, ingest_seq: int) -> tuple[Counts, Counts]:
+    """Records of a batch in bronze, by topic and partition; and how many of them are canaries, where there are any."""
+    canary = f"CASE WHEN \"key\" = X'{CANARY_KEY.hex()}' THEN 1 ELSE 0 END"
+    columns = f'topic, "partition", COUNT(*) AS n, SUM({canary}) AS canaries'
+    lines = {
+        (line["topic"], line["partition"]): line
+        for line in rows_of(ledger, BRONZE, columns, ingest_seq, 'topic, "partition"')
+    }
+    canaries = {place: line["canaries"] for place, line in lines.items() if line["canaries"]}
+    return {place: line["n"] for place, line in lines.items()}, canaries
 
 
 def landed_plan(ledger: Ledger, ingest_seq: int) -> Plan:

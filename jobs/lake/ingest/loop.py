@@ -9,7 +9,7 @@ from datetime import datetime
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jobs.lake.ingest.counting import landed_plan, received
+from jobs.lake.ingest.counting import Counts, landed_plan, received
 from jobs.lake.ingest.planning import Plan, notes_of, plan
 from jobs.lake.ingest.progress import progress
 from jobs.lake.ingest.small_batches import by_topic, may_end, may_land
@@ -126,21 +126,22 @@ class Ingest:
         from jobs.lake.ingest.erased import erased_of
 
         ensure_key_file(self.settings.keys_path)
-        counts = received(self.ledger, planned.ingest_seq)
+        found = received(self.ledger, planned.ingest_seq)
         erased = erased_of(self.ledger, planned.ingest_seq)
-        is_for_few = not erased and may_end(self.settings, self.ledger, planned, by_topic(counts))
-        return self.on_engine(is_for_few, lambda lake: self._end(lake, planned, counts, erased, lease), lease)
+        is_for_few = not erased and may_end(self.settings, self.ledger, planned, by_topic(found[0]))
+        return self.on_engine(is_for_few, lambda lake: self._end(lake, planned, found, erased, lease), lease)
 
     def _end(
-        self, lake: "Lake", planned: Plan, counts: dict[tuple[str, int], int], erased: "tuple[Place, ...]", lease: Lease
+        self, lake: "Lake", planned: Plan, found: tuple[Counts, Counts], erased: "tuple[Place, ...]", lease: Lease
     ) -> Done:
         from jobs.lake.identity import pseudonym_function
         from jobs.lake.ingest.batch import Batch
         from jobs.lake.ingest.forgetting import carry_out
         from jobs.lake.ingest.steps import run_batch
 
+        counts, canaries = found
         pseudonym = pseudonym_function(self.settings.keys_path)
-        batch = Batch(lake, self.ledger, planned, self.run_id, counts, pseudonym, erased=erased)
+        batch = Batch(lake, self.ledger, planned, self.run_id, counts, pseudonym, erased=erased, canaries=canaries)
         if planned.erasure:
             return carry_out(batch, planned.erasure, self.now, lambda: self.leases.check(lease))
         return run_batch(batch, self.now, lambda: self.leases.check(lease))

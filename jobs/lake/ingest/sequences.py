@@ -19,6 +19,7 @@ from jobs.lake.ingest.progress import APP, BRONZE, QUARANTINE, SEQUENCES, of_bat
 from jobs.lake.ingest.retracting import CONFLICT
 from jobs.lake.ledger import Ledger
 from jobs.lake.scanning import dataset_of
+from jobs.lake.topics import CANARY_KEY
 from jobs.ops.sequences import Unnumbered, build
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ NOT_FOR_ITSELF = {CONFLICT, "retracted"}  # reasons with which nothing is wrong 
 def write_sequences(batch: "Batch", recorded_at: datetime, *, is_any_refused: bool) -> None:
     """Record once which numbers the batch's records bear; a batch that read none has no row."""
     topics = {topic for topic, _ in batch.received}
-    if topics:
-        rows = counted(batch.ledger, batch.seq, topics, recorded_at, is_any_refused=is_any_refused)
+    rows = counted(batch.ledger, batch.seq, topics, recorded_at, is_any_refused=is_any_refused) if topics else []
+    if rows:
         batch.ledger.append(SEQUENCES, rows, app=APP, version=batch.seq)
 
 
@@ -107,7 +108,9 @@ def refused_places(ledger: Ledger, ingest_seq: int) -> pa.Table:
 
 
 def records(ledger: Ledger, ingest_seq: int, wanted: pc.Expression, *columns: str) -> Iterator[pa.RecordBatch]:
-    """The wanted of the batch's records in bronze, some at a time."""
+    """The wanted of the batch's records in bronze, some at a time; canaries are no producer's."""
     bronze = dataset_of(ledger.open(BRONZE), of_batch(ingest_seq))
-    mine = (pc.field("ingest_seq") == ingest_seq) & wanted
+    key = pc.field("key")
+    is_canary = ~key.is_null() & (key == pa.scalar(CANARY_KEY, pa.binary()))
+    mine = (pc.field("ingest_seq") == ingest_seq) & wanted & ~is_canary
     yield from bronze.to_batches(columns=list(columns), filter=mine, batch_size=ROWS_AT_ONCE)

@@ -68,11 +68,11 @@ Due = tuple[int, datetime, bool]  # batch, when it was booked, whether records o
 
 
 def due(ledger: Ledger) -> list[Due]:
-    """The booked batches of which not as many records are counted as were received."""
-    columns = ["ingest_seq", "received", "erased", "recorded_at"]
+    """The booked batches of which not as many records are counted as were received, canaries apart."""
+    columns = ["ingest_seq", "received", "erased", "canary", "recorded_at"]
     received, erased, times = Counter[int](), Counter[int](), dict[int, datetime]()
     for line in ledger.read(BOOKS, columns).to_pylist():
-        received[line["ingest_seq"]] += line["received"]
+        received[line["ingest_seq"]] += line["received"] - (line["canary"] or 0)
         erased[line["ingest_seq"]] += line["erased"] or 0
         times[line["ingest_seq"]] = line["recorded_at"]
     there = Counter[int]()

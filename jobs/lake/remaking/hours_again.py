@@ -120,7 +120,7 @@ def completed(line: Line, hours: Sequence[Line]) -> list[Line]:
     told = dict(without["reason_counts"])
     for reason in {*refused, *reasons}:
         told[reason] = told.get(reason, 0) + refused.get(reason, 0) - reasons[reason]
-    none = {**without, **{name: without[name] + beyond[name] for name in COUNTS}, "reason_counts": told}
+    none = {**without, **{name: (without[name] or 0) + beyond[name] for name in COUNTS}, "reason_counts": told}
     return [none, *(hour for at, hour in there.items() if at is not None)]
 
 

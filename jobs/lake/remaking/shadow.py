@@ -80,13 +80,15 @@ class Shadow:
 
     def _batch(self, memory: Memory, number: int, still_ours: Callable[[], None]) -> None:
         only = topics_of(self.table)
-        found = received(self.ledger, number)
+        found, sung = received(self.ledger, number)
         planned = self._planned(memory, number, found)
-        counts = {place: n for place, n in found.items() if place[0] in only}
+        counts, canaries = ({place: n for place, n in each.items() if place[0] in only} for each in (found, sung))
         run_id, at = memory.runs.get(number, self.run_id), memory.times.get(number, now())
         pseudonym = pseudonym_function(self.settings.keys_path)
         erased = tuple(place for place in erased_of(Ledger(self.settings), number) if place[0] in only)
-        batch = Batch(self.lake, self.ledger, planned, run_id, counts, pseudonym, only=only, erased=erased)
+        batch = Batch(
+            self.lake, self.ledger, planned, run_id, counts, pseudonym, only=only, erased=erased, canaries=canaries
+        )
         run_batch(batch, lambda: at, still_ours)
 
     def _planned(self, memory: Memory, number: int, found: dict[tuple[str, int], int]) -> Plan:

@@ -3,11 +3,11 @@
 docs/watching.md says it in words.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.lake.balance import judged
+from jobs.lake.balance import first_of, judged
 from jobs.lake.holds import CHECKS, owed
 from jobs.lake.ingest.progress import BOOKS
 from jobs.lake.ledger import Ledger
@@ -15,8 +15,10 @@ from jobs.lake.publications import families, inputs_of
 from jobs.lake.settings import Settings
 from jobs.lake.topics import TOPICS
 from jobs.lake.work import touched_days
+from jobs.ops.canaries import State
 from jobs.ops.promises import AVAILABILITY, COMPLETENESS, LATENCY, QUALITY, Key, Measure
 
+Rows = Iterable[Mapping[str, Any]]
 LAG = "ops.lag"
 COUNTED = timedelta(hours=24)  # what is told of the books is told of their last day
 RUNBOOKS = "docs/runbooks"
@@ -26,21 +28,30 @@ PAGES = {  # what helps when a promise is broken
     QUALITY: "red-check.md",
     AVAILABILITY: "broker.md",
     (BOOKS, QUALITY): "books.md",
+    (LAG, AVAILABILITY): "broker.md",
 }
-STREAM_PAGES = {LATENCY: "ingest.md", COMPLETENESS: "quarantine.md"}  # of a table that ingest writes
+STREAM_PAGES = {
+    LATENCY: "ingest.md",
+    COMPLETENESS: "quarantine.md",
+    AVAILABILITY: "canaries.md",
+}  # of a table that ingest writes
 
 
 def measures(
-    ledger: Ledger, settings: Settings, freshness: Iterable[Mapping[str, Any]], at: datetime, *, is_broker_up: bool
+    ledger: Ledger, settings: Settings, freshness: Rows, lag: Sequence[Mapping[str, Any]], at: datetime
 ) -> dict[Key, Measure]:
-    """Everything that could be measured; what nobody asked to be promised is measured all the same."""
+    """Everything that could be measured; what nobody asked to be promised is measured all the same.
+
+    Without any lag the broker was silent.
+    """
     import pyarrow.compute as pc
 
-    found = {(LAG, AVAILABILITY): broker(is_broker_up=is_broker_up)}
+    found = {(LAG, AVAILABILITY): broker(is_broker_up=bool(lag))}
     found |= {(row["table"], LATENCY): waited(row) for row in freshness}
     lines = ledger.read(BOOKS, filter=pc.field("recorded_at") > at - COUNTED).to_pylist(maps_as_pydicts="strict")
     found[BOOKS, QUALITY] = balanced(lines)
     found |= {(f"silver.{topic}", COMPLETENESS): accepted(lines, topic) for topic in TOPICS}
+    found |= {(f"silver.{topic}", AVAILABILITY): told for topic in TOPICS if (told := answering(lag, topic))}
     for family in families(settings.schemas_dir):
         found |= of_family(ledger, settings, family)
     return found
@@ -61,6 +72,17 @@ def broker(*, is_broker_up: bool) -> Measure:
     )
 
 
+def answering(lag: Rows, topic: str) -> Measure | None:
+    """The share of a topic's partitions whose canaries come through; None where none was sent."""
+    mine = [row for row in lag if row["topic"] == topic and row["state"] != State.untold]
+    broken, silent = ([row for row in mine if row["state"] == state] for state in (State.broken, State.silent))
+    if not mine:
+        return None
+    words = f"{len(mine) - len(broken)} of {len(mine)} partitions answer, {len(silent)} are silent"
+    named = [f"{topic}/{row['partition']}: {row['state_reason']}" for row in broken]
+    return Measure(share(len(mine) - len(broken), len(mine)), words + (f": {first_of(named)}" if named else ""))
+
+
 def waited(row: Mapping[str, Any]) -> Measure:
     """How long the oldest thing has waited."""
     since = row["waiting_since"]
@@ -79,7 +101,10 @@ def balanced(lines: Iterable[dict[str, Any]]) -> Measure:
 def accepted(lines: Iterable[Mapping[str, Any]], topic: str) -> Measure:
     """The share of a topic's records that made a row or repeat one."""
     mine = [line for line in lines if line["topic"] == topic]
-    received, refused = (sum(line[name] for line in mine) for name in ("received", "quarantined"))
+    received, refused, canaries = (
+        sum(line[name] or 0 for line in mine) for name in ("received", "quarantined", "canary")
+    )
+    received -= canaries
     return Measure(share(received - refused, received), f"{refused} of {received} records refused in 24 h")
 
 
@@ -118,6 +143,6 @@ def share(part: int, whole: int) -> float:
 
 def _page(key: Key, *, is_published: bool) -> str:
     name = key[1]
-    if not is_published and name in STREAM_PAGES:
-        return STREAM_PAGES[name]
-    return PAGES.get(key) or PAGES[name]
+    if key in PAGES:
+        return PAGES[key]
+    return PAGES[name] if is_published else STREAM_PAGES.get(name, PAGES[name])

@@ -55,7 +55,7 @@ class Shop:
         self.ledger.append("ops.books", lines, app="ingest", version=planned.ingest_seq)
 
     def measure(self) -> list[dict[str, object]]:
-        rows = measure_lag(self.settings, progress(self.ledger), AT, "r")
+        rows = measure_lag(self.ledger, self.settings, AT, "r")
         self.ledger.append("ops.lag", rows)
         return rows
 

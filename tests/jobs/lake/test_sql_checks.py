@@ -85,6 +85,11 @@ WRONG = {  # check -> rows of which exactly one, or one key, is wrong
         {"received": 3, "accepted": 4, "duplicate": -1, "quarantined": 0, "erased": 0},
         {"received": 4, "accepted": 4, "duplicate": -1, "quarantined": 0, "erased": 0},
     ],
+    ("ops.canaries", "the_broker_took_it"): [{"kafka_offset": -1}, {"kafka_offset": 0}],
+    ("ops.book_hours", "canaries_have_no_hour"): [
+        {"received": 1, "canary": 1, "event_hour": NOON},
+        {"received": 1, "canary": 1, "event_hour": None},
+    ],
     ("ops.book_hours", "the_erased_have_no_hour"): [
         {"received": 1, "erased": 1, "event_hour": NOON},
         {"received": 1, "erased": 1, "event_hour": None},

@@ -101,6 +101,49 @@ def test_a_stream_is_late_by_the_oldest_record_that_was_not_read(shop: Shop) -> 
     assert shop.found("silver.views", "latency") == (0.0, True)
 
 
+def test_silence_and_breakage_differ(shop: Shop) -> None:
+    """Two partitions: canaries come through both, then no record comes in one, then the other's canary is not read."""
+    shop.batch(0, AT - 3 * HOUR)
+    assert shop.found("silver.views", "availability") == (-1.0, True), "without canaries nothing is said"
+    shop.ends = {"views": {0: 21, 1: 2}}
+
+    def sent(ago: timedelta, **offsets: int) -> None:
+        common = {"canary_sent_at": AT - ago, "topic": "views", "topic_id": ""}
+        shop.put(
+            "ops.canaries", *(common | {"partition": int(part[1:]), "kafka_offset": at} for part, at in offsets.items())
+        )
+
+    def states(at: datetime = AT) -> list[str]:
+        return [row["state"] for row in shop.measured(at).lag]
+
+    sent(2 * HOUR, p0=10, p1=0)
+    assert states(AT - 2 * HOUR + timedelta(minutes=1)) == ["waiting", "waiting"]
+    assert states() == ["broken", "broken"]
+    read = {"recorded_at": AT - 2 * HOUR, "topic": "views", "topic_id": "", "run_id": "r", "balanced": True}
+    more = {"canary": 1, "ingest_seq": 1}
+    lines = [{"partition": 0, "offset_from": 10, "offset_to": 20, "received": 10, "accepted": 9},
+             {"partition": 1, "offset_from": 0, "offset_to": 1, "received": 1}]  # fmt: skip
+    rows = [filled(shop.settings, "ops.books", read | more | line) for line in lines]
+    shop.ledger.append("ops.books", rows, app="ingest", version=1)
+    assert states() == ["flowing", "silent"]
+    assert shop.found("silver.views", "availability") == (100.0, True)
+    sent(timedelta(minutes=14), p0=20, p1=1)
+    assert states() == ["flowing", "silent"], "they are on their way"
+    assert states(AT + timedelta(minutes=2)) == ["broken", "broken"]
+    lines = [{"partition": 0, "offset_from": 20, "offset_to": 20}, {"partition": 1, "offset_from": 1, "offset_to": 2}]
+    counts = [{"ingest_seq": 2, "canary": 0}, {"ingest_seq": 2, "received": 1, "accepted": 1, "canary": 0}]
+    rows = [filled(shop.settings, "ops.books", read | line | n) for line, n in zip(lines, counts, strict=True)]
+    shop.ledger.append("ops.books", rows, app="ingest", version=2)
+    first, second = shop.measured().lag
+    assert (first["state"], second["state"]) == ("flowing", "broken")
+    assert second["state_reason"] == "the canary at offset 1 was passed over, and is in no books"
+    (promise,) = [
+        row for row in shop.measured().promises if row["table"] == "silver.views" and row["property"] == "availability"
+    ]
+    assert (promise["measured"], promise["runbook"]) == (50.0, "docs/runbooks/canaries.md")
+    assert promise["detail"].startswith("1 of 2 partitions answer, 0 are silent: views/1: the canary at offset 1")
+
+
 def test_a_broker_that_is_away_breaks_its_own_promise_and_says_nothing_of_streams(shop: Shop) -> None:
     shop.batch(0, AT - HOUR)
     shop.is_up = False
