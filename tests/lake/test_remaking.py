@@ -34,7 +34,7 @@ from jobs.lake.remaking.shadow import clear
 from jobs.lake.repairing import mend
 from jobs.lake.settings import Settings
 from jobs.lake.tables import Lake
-from jobs.lake.topics import REPLAY_HEADER
+from jobs.lake.topics import CANARY_KEY, REPLAY_HEADER
 from tests.lake.by_hour import by_hour
 from tests.lake.logs import NOON, Log, Record, body_of, headers_of, micros, record
 
@@ -64,7 +64,8 @@ def batches() -> Iterator[list[Record]]:
     orders = [record("orders", body_of("orders", 200 + n, user_id=f"u{n}")) for n in range(3)]
     word = record("control", body_of("control", 400, offsets=[{"partition": 0, "next_offset": 3}]))
     gone = [viewed(30, 2, 5000, user=GONE), record("orders", body_of("orders", 230, user_id=GONE))]
-    yield [*(viewed(n, 2, 5000) for n in range(8)), *gone, *broken, *orders, moved(0, 5), word]
+    canaries = [Record(topic, CANARY_KEY, b"{}", None, partition=1) for topic in ("views", "likes")]
+    yield [*(viewed(n, 2, 5000) for n in range(8)), *gone, *broken, *orders, moved(0, 5), word, *canaries]
     again = [viewed(9, 6, 8, REPLAY), viewed(30, 5, 7, user=GONE)]
     yield [viewed(3, 4, 5000), viewed(4, 5, 7), viewed(5, 1, 9), *again, moved(1, 1)]
     ends = [{"partition": n, "next_offset": 99} for n in range(2)]

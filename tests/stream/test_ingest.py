@@ -21,9 +21,11 @@ from kafka.admin import AlterConfigOp, ConfigResource, ConfigResourceType, Kafka
 from jobs.drills.broker import LARGEST, Broker, free_ports
 from jobs.drills.corpus import cases
 from jobs.drills.scratch import begin
+from jobs.lake.clock import now
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.lake.topics import WEEK_MS, end_offsets
+from jobs.lake.watch.measuring import measure_lag
 from jobs.produce.producer import Producer
 from tests.lake.logs import NOON, body_of, record
 
@@ -155,6 +157,32 @@ def test_the_service_takes_in_what_comes_and_ends_when_asked_to(shop: Shop) -> N
     assert "ended as asked" in said
     assert shop.ingest()["outcome"] == "nothing_to_do"
     shop.books()
+
+
+def test_canaries_tell_a_stream_that_is_silent_from_one_that_is_broken(shop: Shop) -> None:
+    """Two rounds of canaries and nothing else; then views; then canaries that nobody reads."""
+    ledger = Ledger(shop.settings)
+
+    def states(topic: str = "", after: float = 0.0) -> set[str]:
+        rows = measure_lag(ledger, shop.settings, now() + timedelta(minutes=after), "test")
+        assert rows
+        return {row["state"] for row in rows if topic in ("", row["topic"])}
+
+    shop.ingest()
+    before = ledger.read("silver.quarantine").num_rows
+    for _ in range(2):
+        shop.run("canary", "--send")
+        told = shop.ingest()
+    lines = [line for line in shop.books() if line["ingest_seq"] in told["batches"]]
+    assert {(line["received"], line["canary"]) for line in lines} == {(1, 1)}, "one to each partition"
+    assert (states(), ledger.read("silver.quarantine").num_rows) == ({"silent"}, before)
+    shop.send_views(60, video_id="after-silence")
+    shop.run("canary", "--send")
+    assert states("views") == {"silent"}, "what is on its way is neither"
+    assert states(after=16) == {"broken"}
+    shop.ingest()
+    assert (states("views"), states("orders")) == ({"flowing"}, {"silent"})
+    assert shop.run("canary") == ""
 
 
 @pytest.mark.parametrize("left", [0, 5], ids=["all of it", "all but the newest"])

@@ -7,13 +7,17 @@ from datetime import datetime
 from itertools import groupby
 
 Place = tuple[str, int, int]  # topic, partition, offset
-Fate = tuple[str, ...]  # accepted, duplicate, or the reasons for which it is in quarantine
-ACCEPTED, DUPLICATE, CONFLICT = ("accepted",), ("duplicate",), ("conflict",)
+Fate = tuple[str, ...]  # accepted, duplicate, canary, or the reasons for which it is in quarantine
+ACCEPTED, DUPLICATE, CONFLICT, CANARY = ("accepted",), ("duplicate",), ("conflict",), ("canary",)
+BOOKED = (ACCEPTED, DUPLICATE, CANARY)  # under their own names; all others are quarantined
 
 
 @dataclass(frozen=True)
 class Sent:
-    """One record on a topic: where, when taken in, whose event it is, and what it says; `reasons` if it is broken."""
+    """One record on a topic: where, when taken in, whose event it is, and what it says.
+
+    `reasons` if it is broken, or CANARY.
+    """
 
     place: Place
     at: datetime
@@ -40,10 +44,10 @@ def fates(sent: Iterable[Sent]) -> dict[Place, Fate]:
 
 
 def tally(truth: dict[Place, Fate]) -> Counter[tuple[str, int, str]]:
-    """What the books should say: records by topic, partition, and received, accepted, duplicate or quarantined."""
+    """What the books should say: records by topic, partition, and received, or their fate there."""
     counts: Counter[tuple[str, int, str]] = Counter()
     for (topic, partition, _), fate in truth.items():
-        booked = fate[0] if fate in (ACCEPTED, DUPLICATE) else "quarantined"
+        booked = fate[0] if fate in BOOKED else "quarantined"
         counts[topic, partition, "received"] += 1
         counts[topic, partition, booked] += 1
     return counts

@@ -24,7 +24,8 @@ UPKEEP = ("upkeep.before_publications", "upkeep.before_cut")
 TORN = ("silver.views", "silver.quarantine", "ops.books")
 
 # What is drawn how often, and at which of these points; `many` says that the step has a number.
-PRODUCER = {"send": 6, "again": 3, "other": 2, "earlier": 2, "late": 2, "poison": 2, "skew": 1, "gap": 1, "respool": 2}
+PRODUCER = {"send": 6, "again": 3, "other": 2, "earlier": 2, "late": 2, "poison": 2, "skew": 1, "gap": 1, "respool": 2,
+            "canary": 1}  # fmt: skip
 PLAIN = {"ingest": 5, "publish": 2, "cleared": 1, "full": 1, "rollback": 1, "upkeep": 2, "unbooked": 1, "no-books": 1}
 MANY = {"orphan": 1}
 AT = {
@@ -75,7 +76,7 @@ class Schedule:
     @property
     def faults(self) -> list[str]:
         """What was done on purpose to hurt: every step but the good ones."""
-        return [step.kind for step in self.steps if step.at or step.kind not in ("send", "ingest", "publish")]
+        return [step.kind for step in self.steps if step.at or step.kind not in ("send", "canary", "ingest", "publish")]
 
 
 def draw(seed: int, length: tuple[int, int] = LENGTH) -> Schedule:

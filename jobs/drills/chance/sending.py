@@ -8,11 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from jobs.drills.chance.fates import Sent
+from jobs.drills.chance.fates import CANARY, Sent
 from jobs.drills.chance.schedule import Step
 from jobs.drills.corpus import Maker, broken_texts, wrong_types
 from jobs.drills.records import NOON, Record, body_of, micros, record
 from jobs.lake.file_topics import Entry, FileTopics
+from jobs.lake.topics import CANARY_KEY
 from jobs.produce.records import Record as Spooled
 from jobs.produce.spool import Spool
 
@@ -20,6 +21,7 @@ SENDING = timedelta(seconds=10)  # between two steps of a producer, by the broke
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 TOPICS = ("views", "views", "views", "views", "likes", "likes", "orders", "users")
 REPEATED = ("views", "likes", "orders")
+SUNG = (*REPEATED, "users", "control")
 # What is put in place of what, so that an event says something else.
 CHANGED = {
     "views": (b'"watch_ms":4000', b'"watch_ms":%d'),
@@ -69,6 +71,7 @@ class Producers:
             "other": self._other,
             "earlier": self._earlier,
             "usurp": self._usurp,
+            "canary": self._canaries,
         }
 
     def _put(self, records: Iterable[Made]) -> None:
@@ -115,6 +118,13 @@ class Producers:
         known = [each for make in (broken_texts, wrong_types) for each in make(maker) if each.reasons]
         for case in (known[(step.pick * 7 + n * 11) % len(known)] for n in range(step.count)):
             yield Made(replace(case.record, at=self.clock), reasons=case.reasons)
+
+    def _canaries(self, step: Step) -> Iterator[Made]:
+        """Canaries, to topics that have records and to some that have none."""
+        for n in range(step.count):
+            topic = SUNG[(step.pick + n) % len(SUNG)]
+            partition = step.pick % 2 if topic in REPEATED else 0
+            yield Made(Record(topic, CANARY_KEY, b"{}", None, self.clock, partition), reasons=CANARY)
 
     def _chosen(self, step: Step) -> Iterator[Made]:
         """Events that were sent before, each at most once."""

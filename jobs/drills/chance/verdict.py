@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from jobs.drills.chance.fates import ACCEPTED, DUPLICATE, Fate, Place, fates, tally
+from jobs.drills.chance.fates import ACCEPTED, BOOKED, Fate, Place, fates, tally
 from jobs.drills.chance.playing import changes
 from jobs.drills.chance.sandbox import Sandbox
 from jobs.drills.evidence import books, off_balance, refused, rows
@@ -16,7 +16,7 @@ from jobs.serve.sequences import sequences
 
 SILVER = ("silver.views", "silver.likes", "silver.orders", "silver.users")
 COMPARED = (*SILVER, "silver.quarantine")
-FATES = ("received", "accepted", "duplicate", "quarantined")
+FATES = ("received", "accepted", "duplicate", "quarantined", "canary")
 SHOWN = 5
 
 
@@ -48,7 +48,7 @@ def judge(sandbox: Sandbox, report: Report) -> Counts:
     lost, more = wanted - set(found), sum(found.values()) - len(wanted & set(found))
     report.equal("accepted records that are not in silver", [], sorted(lost)[:SHOWN])
     report.equal("rows of silver too many", 0, more)
-    aside = {place: fate for place, fate in truth.items() if fate not in (ACCEPTED, DUPLICATE)}
+    aside = {place: fate for place, fate in truth.items() if fate not in BOOKED}
     report.equal("records with another fate than they should have", {}, off(aside, refused(sandbox.settings)))
     uncounted = [batch for batch, *_ in due(Ledger(sandbox.settings))]
     report.equal("batches whose producers' numbers are not counted whole", [], uncounted)
