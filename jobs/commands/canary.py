@@ -54,8 +54,8 @@ def canary(
 def _send(run_id: str, format: Format) -> str:
     """Send them and note it; in words, how many."""
     from jobs.lake.clock import now
+    from jobs.lake.ingest.progress import CANARIES
     from jobs.lake.ledger import Ledger
-    from jobs.lake.watch.hearing import CANARIES
     from jobs.produce.canaries import send
     from jobs.serve.printing import print_rows
 

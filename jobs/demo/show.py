@@ -9,8 +9,8 @@ from jobs.lake.settings import Settings
 
 BOOKS = (
     "SELECT topic, sum(received)::BIGINT AS received, sum(accepted)::BIGINT AS accepted, "
-    "sum(duplicate)::BIGINT AS duplicate, sum(quarantined)::BIGINT AS quarantined, bool_and(balanced) AS balanced "
-    "FROM ops.books GROUP BY topic ORDER BY topic"
+    "sum(duplicate)::BIGINT AS duplicate, sum(quarantined)::BIGINT AS quarantined, sum(canary)::BIGINT AS canary, "
+    "bool_and(balanced) AS balanced FROM ops.books GROUP BY topic ORDER BY topic"
 )
 QUARANTINE = (
     "SELECT reason, count(*) AS records, string_agg(DISTINCT topic, ', ' ORDER BY topic) AS topics "

@@ -18,7 +18,7 @@ from jobs.lake.ingest.lives import (
     troubles,
     unread_tails,
 )
-from jobs.lake.ingest.progress import LAG, Progress, progress, seen_ends
+from jobs.lake.ingest.progress import CANARIES, LAG, Progress, progress, seen_ends
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.lake.topics import CONTROL, TOPICS, Offsets
@@ -117,9 +117,23 @@ def changed(settings: Settings, reached: Progress) -> list[Trouble]:
 
 
 def is_unread(settings: Settings) -> bool:
-    """Whether the topics hold anything that the lake has not taken in to its end; asked without Spark."""
-    reached = progress(Ledger(settings))
-    return reached.is_unfinished or plan(settings, reached).size > 0
+    """Whether the topics hold anything but canaries that the lake has not taken in to its end; asked without Spark."""
+    ledger = Ledger(settings)
+    reached = progress(ledger)
+    if reached.is_unfinished:
+        return True
+    planned = plan(settings, reached)
+    return planned.size > canaries_in(ledger, planned)
+
+
+def canaries_in(ledger: Ledger, planned: Plan) -> int:
+    """How many of the planned offsets are known to hold a canary."""
+    rows = ledger.read(CANARIES, ["topic", "topic_id", "partition", "kafka_offset"]).to_pylist() if planned.size else []
+    return sum(
+        row["topic_id"] == planned.topic_ids.get(row["topic"]) and start <= row["kafka_offset"] < end
+        for row in rows
+        for start, end in [planned.ranges.get(row["topic"], {}).get(row["partition"], (0, 0))]
+    )
 
 
 def closing(reached: Progress, tails: Mapping[tuple[str, int], int]) -> Plan:

@@ -18,6 +18,7 @@ QUARANTINE = "silver.quarantine"
 TOUCHED = "ops.touched"
 SEQUENCES = "ops.sequences"
 LAG = "ops.lag"
+CANARIES = "ops.canaries"
 NOTHING = -1
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from jobs.lake.ingest.progress import BOOKS
+from jobs.lake.ingest.progress import BOOKS, CANARIES
 from jobs.lake.ledger import Ledger
 from jobs.lake.promises.levels import levels
 from jobs.lake.settings import Settings
@@ -11,7 +11,6 @@ from jobs.lake.topics import Offsets
 from jobs.ops.canaries import Heard, Place, heard
 from jobs.ops.promises import LATENCY
 
-CANARIES = "ops.canaries"
 REMEMBERED = timedelta(days=1)
 PLACE = ["topic", "topic_id", "partition"]
 

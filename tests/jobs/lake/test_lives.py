@@ -15,7 +15,7 @@ from jobs.lake.balance import judged
 from jobs.lake.doctor import Verdict
 from jobs.lake.errors import BrokerError, TopicError
 from jobs.lake.ingest.lives import id_of_life, is_same
-from jobs.lake.ingest.planning import Plan, plan
+from jobs.lake.ingest.planning import Plan, is_unread, plan
 from jobs.lake.ingest.progress import progress
 from jobs.lake.ledger import Ledger
 from jobs.lake.remaking.plans import booked
@@ -70,6 +70,15 @@ class Shop:
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     return Shop(Settings(home=tmp_path), monkeypatch)
+
+
+def test_canaries_alone_leave_nothing_to_read(shop: Shop) -> None:
+    assert is_unread(shop.settings)
+    row = {"canary_sent_at": AT, "topic": "views", "topic_id": VIEWS, "partition": 1, "run_id": "r"}
+    shop.ledger.append("ops.canaries", [row | {"kafka_offset": 7}, row | {"kafka_offset": 6}])
+    assert is_unread(shop.settings), "offset 8 is a record"
+    shop.ledger.append("ops.canaries", [row | {"kafka_offset": 8}])
+    assert not is_unread(shop.settings)
 
 
 def test_doctor_finds_nothing_wrong_with_topics_that_are_what_they_were(shop: Shop) -> None:

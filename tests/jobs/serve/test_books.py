@@ -175,7 +175,10 @@ def test_what_is_not_there_is_refused(lake: Lake, asked: Asked, words: str) -> N
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        (line(1, 10, 20, (8, 0, 1), received=10), "received 10, but accepted + duplicate + quarantined + erased + canary is 9"),
+        (
+            line(1, 10, 20, (8, 0, 1), received=10),
+            "received 10, but accepted + duplicate + quarantined + erased + canary is 9",
+        ),
         (line(1, 10, 20, (9, 0, 1), balanced=False), "was booked as not balanced"),
         (line(1, 10, 20, (9, 0, 1), conflict=2), "2 conflicts, but only 1 quarantined"),
         (line(1, 10, 15, (9, 0, 1)), "received 10 of 5 offsets"),
