@@ -142,6 +142,16 @@ def test_silence_and_breakage_differ(shop: Shop) -> None:
     ]
     assert (promise["measured"], promise["runbook"]) == (50.0, "docs/runbooks/canaries.md")
     assert promise["detail"].startswith("1 of 2 partitions answer, 0 are silent: views/1: the canary at offset 1")
+    shop.ends = {"views": {0: 22, 1: 2}}
+    sent(timedelta(minutes=1), p0=21)
+    line = read | {"partition": 0, "received": 1, "canary": 1}
+    for seq, offset in ((3, 20), (4, 21)):
+        assert shop.measured().lag[0]["state"] == "flowing", "records need not come with each"
+        row = filled(
+            shop.settings, "ops.books", line | {"ingest_seq": seq, "offset_from": offset, "offset_to": offset + 1}
+        )
+        shop.ledger.append("ops.books", [row], app="ingest", version=seq)
+    assert shop.measured().lag[0]["state"] == "silent"
 
 
 def test_a_broker_that_is_away_breaks_its_own_promise_and_says_nothing_of_streams(shop: Shop) -> None:
