@@ -136,9 +136,28 @@ def publish_together(ledger: Ledger, releases: Sequence[Release]) -> None:
     ledger.append_for(TABLE, rows, {app_of(release.family): release.number for release in releases})
 
 
+def begin(ledger: Ledger, family: str, number: int) -> None:
+    """Say that no release of the family below this number is published, whatever its tables hold; again does nothing.
+
+    Said before the first commit of a family's first release: rows without a release, of which this is not said, are of
+    one that was forgotten.
+    """
+    if begun(ledger, family) is None:
+        ledger.append(TABLE, [], app=_begun_by(family), version=number)
+
+
+def begun(ledger: Ledger, family: str) -> int | None:
+    """The number below which it is said that nothing is published; None where nothing is said."""
+    return ledger.open(TABLE).transaction_version(_begun_by(family)) if ledger.exists(TABLE) else None
+
+
 def app_of(family: str) -> str:
     """The application id of a family's release commits; their version is the release's number."""
     return f"release:{family}"
+
+
+def _begun_by(family: str) -> str:
+    return f"begun:{family}"
 
 
 def release_id(family: str, number: int) -> str:

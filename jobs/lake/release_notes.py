@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from jobs.lake.ledger import Ledger
-from jobs.lake.publications import TABLE, Publication, Release, app_of, families, number_of, release_id, releases
+from jobs.lake.publications import Publication, Release, app_of, begun, families, number_of, release_id, releases
 from jobs.lake.small_commits import note_of
 from jobs.lake.staging import Manifest, Ticket, Verdict
 
@@ -78,8 +78,8 @@ def noted(note: str) -> "CommitProperties":
 def notes(ledger: Ledger, family: str) -> list[Noted]:
     """All that the logs of a family's tables still tell, by release; the newest of a release last."""
     found = []
-    for table in families(ledger.settings.schemas_dir)[family]:
-        for commit in ledger.open(table).history() if ledger.exists(table) else ():
+    for table in tables_of(ledger, family):
+        for commit in ledger.open(table).history():
             note = note_of(commit)
             if NOTE in note:
                 told = (int(commit["version"]), int(commit["timestamp"]), note.get("run_id", ""), note[NOTE])
@@ -95,15 +95,41 @@ def published_by(told: Iterable[Noted]) -> set[int]:
 def lost_releases(ledger: Ledger, family: str) -> list[str]:
     """The releases of a family that were published for sure, and are not in `ops.publications`.
 
-    Of a lake from before commits had notes: its name alone, when the table is gone and more than one release was made.
+    Where no commit tells of any, as in a lake from before they had notes, the name of a family that is forgotten.
     """
     there = {release.number for release in releases(ledger, family)}
-    sure = published_by(notes(ledger, family))
-    if not there | sure and not ledger.exists(TABLE):
-        tables = [table for table in families(ledger.settings.schemas_dir)[family] if ledger.exists(table)]
-        made = max((ledger.open(table).transaction_version(app_of(family)) or 0 for table in tables), default=0)
-        return [f"release of {family}"] if made > 1 else []
-    return [release_id(family, number) for number in sorted(sure - there)]
+    lost = [release_id(family, number) for number in sorted(_sure(ledger, family) - there)]
+    return lost or ([f"release of {family}"] if not there and is_forgotten(ledger, family) else [])
+
+
+def is_forgotten(ledger: Ledger, family: str) -> bool:
+    """Whether a family of which no release is known has had one, as far as its tables tell.
+
+    They tell by notes, or by rows, unless it is said that those are of a first release that was never published.
+    """
+    return bool(_sure(ledger, family)) or (begun(ledger, family) is None and is_filled(ledger, family))
+
+
+def is_filled(ledger: Ledger, family: str) -> bool:
+    """Whether any table of the family has rows, published or not."""
+    return any(ledger.open(table).count() for table in tables_of(ledger, family))
+
+
+def tables_of(ledger: Ledger, family: str) -> list[str]:
+    """The tables of the family that were made."""
+    return [table for table in families(ledger.settings.schemas_dir)[family] if ledger.exists(table)]
+
+
+def newest_number(ledger: Ledger, family: str) -> int:
+    """The highest number that any release of the family got, as the tables' commits say; 0 for none."""
+    by_app = [ledger.open(table).transaction_version(app_of(family)) or 0 for table in tables_of(ledger, family)]
+    return max([*by_app, *(each.number for each in notes(ledger, family))], default=0)
+
+
+def _sure(ledger: Ledger, family: str) -> set[int]:
+    """The releases that were published for sure, less those that were given up as lost."""
+    first = begun(ledger, family) or 0
+    return {number for number in published_by(notes(ledger, family)) if number >= first}
 
 
 def releases_of(ledger: Ledger, family: str, known: Mapping[int, Lines]) -> dict[int, Lines]:

@@ -22,6 +22,7 @@ from jobs.lake.publications import (
     Release,
     app_of,
     as_row,
+    begin,
     families,
     latest,
     publish,
@@ -123,9 +124,12 @@ def open_ticket(ledger: Ledger, staging: Staging, manifest: Manifest, last: Rele
     """Give the staging a number no release, killed or not, has had; every table starts from what is published."""
     tables = families(ledger.settings.schemas_dir)[manifest.family]
     settle(ledger, tables, last)
+    number = next_number(ledger, staging, last)
+    if last is None:
+        begin(ledger, manifest.family, number)
     ticket = Ticket(
         fingerprint=manifest.fingerprint,
-        number=next_number(ledger, staging, last),
+        number=number,
         base={table: ledger.open(table).version() for table in tables},
     )
     staging.put(ticket)

@@ -27,7 +27,7 @@ from jobs.lake.releasing import Outcome, release_staging
 from jobs.lake.restating.booking import restate
 from jobs.lake.rolling_back import roll_back, wanted_of
 from jobs.lake.settings import Settings
-from jobs.lake.settling import settle
+from jobs.lake.settling import refuse_forgotten, settle
 from jobs.lake.small_runs import are_few, is_small, on_engine
 from jobs.lake.staging import Accounts, Line, Manifest, StagedTable, Staging, Verdict, manifest_of
 from jobs.lake.work import Staged, Work, contract_versions, plan
@@ -191,6 +191,7 @@ class Runner:
     ) -> Manifest:  # fmt: skip
         """Fill the staging on the engine that the work is for."""
         last = latest(self.ledger, self.family)
+        refuse_forgotten(self.ledger, self._tables, last)
         self.staging.clear()  # first: a release that was killed must not go on after its commits were undone
         settle(self.ledger, self._tables, last)
         is_for_few = not done and is_small(work, self.settings)

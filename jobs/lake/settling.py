@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from jobs.lake.errors import DamageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import TABLE, Release, family_of
-from jobs.lake.release_notes import noted, notes, published_by
+from jobs.lake.release_notes import is_forgotten, noted
 
 
 def settle(ledger: Ledger, tables: tuple[str, ...], last: Release | None) -> list[str]:
     """Undo what is not published, and name the tables where there was something; the family's lease must be held."""
-    if last is None:
-        refuse_forgotten(ledger, tables)
+    refuse_forgotten(ledger, tables, last)
     versions = last.versions if last else {}
     wanted = {table: versions.get(table, 0) for table in tables}
     behind = astray(ledger, wanted)
@@ -22,13 +21,13 @@ def settle(ledger: Ledger, tables: tuple[str, ...], last: Release | None) -> lis
     return behind
 
 
-def refuse_forgotten(ledger: Ledger, tables: tuple[str, ...]) -> None:
+def refuse_forgotten(ledger: Ledger, tables: tuple[str, ...], last: Release | None) -> None:
     """DamageError where a family was published, and nobody knows of it any more: its tables would be emptied."""
     family = family_of(tables[0], ledger.settings.schemas_dir)
-    if published_by(notes(ledger, family)):
+    if last is None and is_forgotten(ledger, family):
         raise DamageError(
-            f"{TABLE} has no release of {family}, though the tables' commits tell of some; run `reelhouse repair "
-            f"{TABLE}` (docs/runbooks/lake.md)"
+            f"{TABLE} has no release of {family}, though its tables have rows or their commits tell of some; they would "
+            f"be emptied, so nothing was built. Run `reelhouse repair {TABLE}` (docs/runbooks/lake.md)"
         )
 
 

@@ -28,7 +28,7 @@ from jobs.lake.settings import Settings
 from jobs.upkeep.rounds import Round
 from tests.lake.test_runner import approve, build, runner, seen
 from tests.lake.test_runner import publish as release
-from tests.lake.toys import FAMILY, MONDAY, TABLES, TUESDAY, WEDNESDAY, Toys, installed
+from tests.lake.toys import FAMILY, MONDAY, TABLES, TUESDAY, WEDNESDAY, Toys, installed, killed_at
 from tests.lake.toys import toys as make_toys
 
 
@@ -144,6 +144,45 @@ def test_nothing_is_built_on_a_family_that_is_forgotten(toys: Toys) -> None:
     with pytest.raises(DamageError, match=f"reelhouse repair {TABLE}"):
         approve(build(toys, "run-8")).release()
     assert [toys.ledger.version(table) > 0 for table in TABLES] == [True] * 3
+
+
+def test_an_older_lake_that_is_forgotten_is_not_emptied_until_its_loss_is_accepted(
+    toys: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A family that is new to the lake does not make the table again either, for the others to be emptied."""
+    forget_notes(monkeypatch)
+    before, staged = {table: toys.rows(table) for table in TABLES}, runner(toys).staging.manifest()
+    lose(toys)
+    toys.ingest(("ann", WEDNESDAY, 1))
+    for publications in ("gone", "made by another family"):
+        with pytest.raises(DamageError, match=f"{TABLE} has no release of toys.*`reelhouse repair {TABLE}`"):
+            build(toys, "run-8")
+        assert {table: toys.rows(table) for table in TABLES} == before, publications
+        assert runner(toys).staging.manifest() == staged  # what is begun can still be ended
+        assert named(toys.settings) == {(TABLE, f"run `reelhouse repair {TABLE}`")}
+        toys.ledger.open(TABLE)
+    assert mend(toys.settings, TABLE, "mend", accept_loss=True) is not None
+    assert named(toys.settings) == set()
+    release(toys, "run-8")
+    days = {row[0]: row[1] for row in seen(toys)["gold.toy_days"]}
+    assert days == {MONDAY: 3, TUESDAY: 2, WEDNESDAY: 2}
+
+
+def test_a_first_release_that_was_killed_is_no_loss(toys: Toys, tmp_path: Path) -> None:
+    new = make_toys(tmp_path / "new", toys.lake.spark)
+    new.ingest(("ann", MONDAY, 1))
+    for run, point in (("run-1", "release.after_gold.toy_days"), ("run-2", "release.after_gold.toy_users")):
+        with pytest.MonkeyPatch.context() as patch, killed_at(point, patch):
+            release(new, run)
+        assert named(new.settings) == set()
+    tear_commit(-1)(new)
+    assert mend(new.settings, TABLE, "mend") is not None
+    release(new, "run-3")
+    assert [row[:2] for row in seen(new)["gold.toy_days"]] == [(MONDAY, 1)]
+    lose(new)
+    assert named(new.settings) == {(TABLE, f"run `reelhouse repair {TABLE}`")}  # its one release is in no other's note
+    assert mend(new.settings, TABLE, "mend") is not None
+    assert [row[:2] for row in seen(new)["gold.toy_days"]] == [(MONDAY, 1)]
 
 
 def test_a_release_that_no_commit_tells_of_is_named_and_left_out_only_when_that_is_accepted(toys: Toys) -> None:

@@ -17,8 +17,8 @@ from jobs.lake.errors import WriteError
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.mending import proven
-from jobs.lake.publications import TABLE, Publication, app_of, families, number_of, release_id
-from jobs.lake.release_notes import Lines, count_at, notes, published_by, releases_of
+from jobs.lake.publications import TABLE, Publication, app_of, begin, families, number_of, release_id
+from jobs.lake.release_notes import Lines, count_at, is_filled, newest_number, notes, published_by, releases_of
 from jobs.lake.runner import lease_name
 from jobs.lake.scanning import LOG, folder_of
 from jobs.lake.settings import Settings
@@ -46,7 +46,7 @@ def tell_again(settings: Settings, run_id: str, *, accept_loss: bool) -> Mended:
                     f"repair {TABLE} --accept-loss`; see docs/runbooks/lake.md"
                 )
             refuse_unfounded(ledger, told)
-            write(settings, told)
+            write(ledger, told)
             moved = swap(settings)
         else:
             note = ""
@@ -132,9 +132,8 @@ def count_said(ledger: Ledger) -> int:
 
 
 def was_released(ledger: Ledger, family: str) -> bool:
-    """Whether a release has ever committed to a table of the family; perhaps one that was killed then."""
-    tables = [table for table in families(ledger.settings.schemas_dir)[family] if ledger.exists(table)]
-    return any(ledger.open(table).transaction_version(app_of(family)) for table in tables)
+    """Whether a release from before commits had notes has committed to a table; perhaps one that was killed then."""
+    return not notes(ledger, family) and (newest_number(ledger, family) > 0 or is_filled(ledger, family))
 
 
 def refuse_unfounded(ledger: Ledger, told: dict[str, Told]) -> None:
@@ -155,8 +154,9 @@ def refuse_unfounded(ledger: Ledger, told: dict[str, Told]) -> None:
             )
 
 
-def write(settings: Settings, told: dict[str, Told]) -> None:
-    """Make the new table beside the old one, a commit for each family."""
+def write(ledger: Ledger, told: dict[str, Told]) -> None:
+    """Make the new table beside the old one, a commit for each family; one whose releases are given up begins anew."""
+    settings = ledger.settings
     making = Path(settings.lake_root) / MAKING
     shutil.rmtree(making, ignore_errors=True)
     new = Ledger(settings.model_copy(update={"lake_uri": str(making)}))
@@ -165,6 +165,8 @@ def write(settings: Settings, told: dict[str, Told]) -> None:
         lines = [{**asdict(line), "slices": list(line.slices)} for lines in found.values() for line in lines.values()]
         if lines:
             new.append(TABLE, lines, app=app_of(family), version=max(found))
+        else:
+            begin(new, family, newest_number(ledger, family) + 1)
     if proven(new, TABLE)[1] != sum(len(lines) for found in told.values() for lines in found.values()):
         raise WriteError(f"{TABLE}: was not written whole; nothing was changed")
     made = Path(settings.lake_root) / MADE
