@@ -2,6 +2,7 @@
 
 Lifted by new data for the day, by a new version of the table's contract, or by `reelhouse release FAMILY --retry`.
 A day that failed is owed until a release brings it, however long that takes. A failure without a day holds the family.
+So does a rollback, from the moment at which readers see it: of one that was killed before, nothing is held.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +11,12 @@ from datetime import date, datetime
 from typing import Any
 
 from jobs.lake.ledger import Ledger
+from jobs.lake.publications import Release, releases
 
 CHECKS = "ops.check_results"
 RUNS = "ops.runs"
 RETRY = "release --retry"
+ROLLED_BACK = "rolled_back"
 
 
 @dataclass(frozen=True)
@@ -30,15 +33,26 @@ class Hold:
 
 def owed(ledger: Ledger, family: str) -> list[Hold]:
     """What failed and was not released since, by table, check and day."""
-    import pyarrow.compute as pc
-
-    mine = (pc.field("family") == family) & (pc.field("severity") == "critical")
     newest: dict[tuple[str, str, date | None], dict[str, Any]] = {}
-    for row in ledger.read(CHECKS, filter=mine).to_pylist():
+    for row in found(ledger, family):
         key = (row["table"], row["check"], row["slice"])
         if key not in newest or newest[key]["recorded_at"] <= row["recorded_at"]:
             newest[key] = row
     return [as_hold(row) for row in newest.values() if not row["success"]]
+
+
+def found(ledger: Ledger, family: str) -> list[dict[str, Any]]:
+    """What the family's critical checks found, and what rollbacks that readers saw put beside it."""
+    import pyarrow.compute as pc
+
+    mine = (pc.field("family") == family) & (pc.field("severity") == "critical")
+    rows: list[dict[str, Any]] = ledger.read(CHECKS, filter=mine).to_pylist()
+    begun = {(row["run_id"], row["recorded_at"]) for row in rows if row["check"] == ROLLED_BACK and not row["success"]}
+    if not begun:
+        return rows
+    seen = [(release.facts.run_id, release.facts.known_from) for release in releases(ledger, family)]
+    killed = {(run, at) for run, at in begun if not any(run == by and at <= since for by, since in seen)}
+    return [row for row in rows if (row["run_id"], row["recorded_at"]) not in killed]
 
 
 def as_hold(row: Mapping[str, Any]) -> Hold:
@@ -79,11 +93,26 @@ def lift(ledger: Ledger, family: str, run_id: str, at: datetime) -> None:
     ledger.append(RUNS, [{**row, "outcome": "done", "detail": "holds lifted by an operator"}])
 
 
-def hold(ledger: Ledger, family: str, run_id: str, table: str, version: str, ingest_seq: int, at: datetime) -> None:
-    """Hold a whole family by an operator's word (a rollback) until something changes; `version` is the contract's."""
-    row = {"run_id": run_id, "family": family, "table": table, "check": "rolled_back", "severity": "critical"}
-    facts = {"success": False, "observed": "rolled back by an operator", "ingest_seq": ingest_seq}
-    ledger.append(CHECKS, [{**row, **facts, "contract_version": version, "recorded_at": at}])
+def hold(ledger: Ledger, run_id: str, firsts: Mapping[str, Hold]) -> None:
+    """Hold whole families by an operator's word (a rollback) until something changes; family → its hold.
+
+    They are held once a release of that run, of that time or later, is published.
+    """
+    facts = {"run_id": run_id, "severity": "critical", "success": False, "observed": "rolled back by an operator"}
+    rows = [
+        {"family": family, **_as_row(one), **facts, "recorded_at": one.recorded_at} for family, one in firsts.items()
+    ]
+    ledger.append(CHECKS, rows)
+
+
+def rolled_back(ledger: Ledger, release: Release) -> bool:
+    """Whether a release put an older one back: its run held the family by an operator's word."""
+    import pyarrow.compute as pc
+
+    by_hand = (pc.field("family") == release.family) & (pc.field("check") == ROLLED_BACK) & ~pc.field("success")
+    mine = by_hand & (pc.field("run_id") == release.facts.run_id)
+    held_at = ledger.read(CHECKS, ["recorded_at"], mine)["recorded_at"].to_pylist()
+    return any(at <= release.facts.known_from for at in held_at)
 
 
 def make_good(ledger: Ledger, family: str, run_id: str, days: Mapping[str, Sequence[date]], at: datetime) -> None:

@@ -68,6 +68,14 @@ def of_rows(family: str, number: int, rows_of: int, told: Sequence[Release], **f
     return json.dumps({"release": release_id(family, number), NOTE: said}, sort_keys=True)
 
 
+def of_rollback(
+    family: str, together: Mapping[str, Mapping[str, Any]], told: Sequence[Release], **facts: str
+) -> str:  # fmt: skip
+    """The note of a release that puts an older one back, with what the families do that go back `together`."""
+    own = dict(together[family])
+    return of_rows(family, own.pop("number"), own.pop("rows_of"), told, together=together, **own, **facts)
+
+
 def noted(note: str) -> "CommitProperties":
     """A commit of delta-rs that says so, as those of Spark do."""
     from deltalake import CommitProperties

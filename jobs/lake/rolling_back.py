@@ -1,19 +1,20 @@
 """Rolling back: older releases are published again, of one family or of all, in one commit for readers.
 
 All tables are brought to their old rows first, which nobody sees; killed before the commit, nothing has happened but
-that the next build brings them forward again.
+that the next build, or rollback, brings them forward again. Killed after it, the same command finds its work done.
 """
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobs.lake.clock import instant, now
 from jobs.lake.contracts import contract
 from jobs.lake.erasures import newest_seq
 from jobs.lake.errors import UsageError
-from jobs.lake.holds import hold
+from jobs.lake.holds import ROLLED_BACK, Hold, hold, rolled_back
 from jobs.lake.kill_points import reach
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import (
@@ -22,31 +23,63 @@ from jobs.lake.publications import (
     as_row,
     families,
     find_release,
+    latest,
     name_of,
     publish_together,
     releases,
 )
-from jobs.lake.release_notes import of_rows
+from jobs.lake.release_notes import of_rollback
 from jobs.lake.releasing import Outcome, next_number, renumbered
-from jobs.lake.settling import astray, restore, versions_after
+from jobs.lake.settling import astray, has_same_files, restore, settle, versions_after
 from jobs.lake.work import complete_seq
 
 if TYPE_CHECKING:
     from jobs.lake.runner import Runner
 
 
-def wanted_of(ledger: Ledger, family: str, to: str) -> Release:
-    """The release of one family to go back to; `to` is its id or number, "" the one before the newest."""
-    found = releases(ledger, family)
-    if to:
-        wanted = find_release(ledger, family, to)
-    elif len(found) > 1:
-        wanted = found[-2]
-    else:
-        raise UsageError(f"{family} has no release before the newest; there is nothing to roll back to")
+@dataclass
+class Aim:
+    """Family → the release it goes back to; those that are back already; of all that stay, why, in words."""
+
+    wanted: dict[str, Release] = field(default_factory=dict)
+    back: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+
+    def stays(self, family: str, why: str) -> None:
+        """A family stays as it is."""
+        self.told.append(f"{family} {why}")
+
+    def is_back(self, family: str, newest: Release) -> None:
+        """A family was brought back before, perhaps by a run that was killed when all was published."""
+        self.back.append(family)
+        self.told.append(
+            f"{family} is back already: {name_of(newest)}, by run {newest.facts.run_id}; to go elsewhere name a "
+            "release (`--to`)"
+        )
+
+
+def wanted_of(ledger: Ledger, family: str, to: str) -> Aim:
+    """Where one family goes back to; `to` is the id or number of a release, "" the one before the newest.
+
+    "" takes back a release that was built, not a rollback: the same command again does nothing.
+    """
+    found, aim = releases(ledger, family), Aim()
+    wanted = find_release(ledger, family, to) if to else _before_newest(found, family)
     if wanted.number == found[-1].number:
         raise UsageError(f"{family}: {name_of(wanted)} is what readers see; name an older release")
-    return wanted
+    if rolled_back(ledger, found[-1]) and (not to or _is_same(ledger, found[-1], wanted)):
+        aim.is_back(family, found[-1])
+    else:
+        aim.wanted[family] = wanted
+    return aim
+
+
+def roll_back_one(runner: "Runner", to: str) -> Outcome:
+    """One family back to an older release; it is held until something changes."""
+    from jobs.lake.runner import lease_name
+
+    with runner.leases.held(lease_name(runner.family), runner.run_id):
+        return _rolled_back([runner], wanted_of(runner.ledger, runner.family, to))
 
 
 def roll_back_all(runners: "Sequence[Runner]", to: str) -> Outcome:
@@ -54,67 +87,97 @@ def roll_back_all(runners: "Sequence[Runner]", to: str) -> Outcome:
 
     `to` is an instant, or a release of any family: the moment it came out. "" is right before the newest of all.
     """
-    from jobs.lake.restating.booking import restate
     from jobs.lake.runner import lease_name
 
     with ExitStack() as leases:
         for runner in runners:
             leases.enter_context(runner.leases.held(lease_name(runner.family), runner.run_id))
-        wanted, told = wanted_of_all(runners[0].ledger, [runner.family for runner in runners], to)
-        moved = [runner for runner in runners if runner.family in wanted]
-        if not moved:
-            raise UsageError(f"there is nothing to roll back to: {'; '.join(told)}")
-        outcome = roll_back(moved, [wanted[runner.family] for runner in moved])
-        for runner in moved:
-            restate(runner)
-    return Outcome("done", "; ".join([outcome.message, *told]), outcome.tables)
+        aim = wanted_of_all(runners[0].ledger, [runner.family for runner in runners], to)
+        if not (aim.wanted or aim.back):
+            raise UsageError(f"there is nothing to roll back to: {'; '.join(aim.told)}")
+        return _rolled_back(runners, aim)
 
 
-def wanted_of_all(ledger: Ledger, names: Sequence[str], to: str) -> tuple[dict[str, Release], list[str]]:
-    """Family → the release it goes back to, for those that do; of each of the others, why it stays, in words."""
-    found = releases(ledger)
+def wanted_of_all(ledger: Ledger, names: Sequence[str], to: str) -> Aim:
+    """Where each of these families goes back to, or why it stays."""
+    found, aim = releases(ledger), Aim()
     newest = {release.family: release for release in found}
+    last = max(found, key=lambda release: release.facts.known_from, default=None)
+    if last and not to and rolled_back(ledger, last):
+        for release in (each for each in newest.values() if _made(each) == _made(last)):
+            aim.is_back(release.family, release)
+        return aim
     then = _then(found, to)
-    wanted = {family: then[family] for family in names if family in then and then[family] is not newest[family]}
-    told = []
-    for family in (each for each in names if each not in wanted):
-        if family in then:
-            told.append(f"{family} stays as it is, {name_of(then[family])} is what readers see")
-        elif family in newest:
-            told.append(f"{family} stays as it is, it had no release then and has nothing to go back to")
+    for family in names:
+        if family not in newest:
+            aim.stays(family, "was never released")
+        elif family not in then:
+            aim.stays(family, "stays as it is, it had no release then and has nothing to go back to")
+        elif then[family] is newest[family]:
+            aim.stays(family, f"stays as it is, {name_of(then[family])} is what readers see")
+        elif rolled_back(ledger, newest[family]) and _is_same(ledger, newest[family], then[family]):
+            aim.is_back(family, newest[family])
         else:
-            told.append(f"{family} was never released")
-    return wanted, told
+            aim.wanted[family] = then[family]
+    return aim
+
+
+def _rolled_back(runners: "Sequence[Runner]", aim: Aim) -> Outcome:
+    """Do it, and book what it changed of numbers that were out, also of what a killed run did."""
+    from jobs.lake.restating.booking import restate
+
+    moved = [runner for runner in runners if runner.family in aim.wanted]
+    outcome = roll_back(moved, [aim.wanted[runner.family] for runner in moved]) if moved else Outcome.nothing("")
+    for runner in runners:
+        if runner.family in (*aim.wanted, *aim.back):
+            restate(runner)
+    return replace(outcome, message="; ".join(filter(None, [outcome.message, *aim.told])))
 
 
 def roll_back(runners: "Sequence[Runner]", wanted: Sequence[Release]) -> Outcome:
     """Bring the tables of each family to the rows of its old release, hold it, and publish all in one commit."""
-    ledger = runners[0].ledger
+    ledger, moment = runners[0].ledger, now()
     for release in wanted:
         refuse_erased(ledger, release)
-    moment = now()
-    versions = [_restored(runner, old, moment) for runner, old in zip(runners, wanted, strict=True)]
+    hold(ledger, runners[0].run_id, {runner.family: _held(runner, moment) for runner in runners})
+    reach("rollback.held")
     for runner in runners:
-        _hold(runner, moment)
+        runner.staging.clear()  # a release that was killed must not go on after its commits were undone
+        settle(ledger, families(runner.settings.schemas_dir)[runner.family], latest(ledger, runner.family))
+    parts = {runner.family: _part(runner, old) for runner, old in zip(runners, wanted, strict=True)}
+    versions = [_restored(runner, old, moment, parts) for runner, old in zip(runners, wanted, strict=True)]
     again = [
         renumbered(ledger, runner.staging, old, held, run_id=runner.run_id, known_from=moment)
         for runner, old, held in zip(runners, wanted, versions, strict=True)
     ]
     reach("rollback.before_publications")
     publish_together(ledger, again)
+    reach("rollback.after_publications")
     told = [f"{name_of(old)} is back, as {name_of(new)}" for old, new in zip(wanted, again, strict=True)]
     return Outcome("done", "; ".join(told), tuple(as_row(line) for new in again for line in new.tables.values()))
 
 
-def _restored(runner: "Runner", old: Release, moment: datetime) -> dict[str, int]:
-    """Bring a family's tables to the rows of an old release; table → version. Each commit notes what it is for."""
+def _part(runner: "Runner", old: Release) -> dict[str, Any]:
+    """What a rollback is to a family: the number it gets, whose rows, which tables it writes, and their versions."""
+    ledger = runner.ledger
+    return {
+        "number": next_number(ledger, runner.staging, latest(ledger, runner.family)),
+        "rows_of": old.number,
+        "written": astray(ledger, old.versions),
+        "versions": versions_after(ledger, old.versions),
+    }
+
+
+def _restored(runner: "Runner", old: Release, moment: datetime, parts: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """Bring a family's tables to the rows of an old release; table → version.
+
+    Each commit notes what it is for, and what the families that go back with it do.
+    """
     ledger, family = runner.ledger, runner.family
-    found = releases(ledger, family)
-    number = next_number(ledger, runner.staging, found[-1])
-    told = {"written": astray(ledger, old.versions), "versions": versions_after(ledger, old.versions)}
-    note = of_rows(family, number, old.number, found, run_id=runner.run_id,
-                   known_from=moment.isoformat(), **told)  # fmt: skip
-    return restore(ledger, old.versions, note)
+    note = of_rollback(family, parts, releases(ledger, family), run_id=runner.run_id, known_from=moment.isoformat())
+    versions = restore(ledger, old.versions, note)
+    reach(f"rollback.after_{family}")
+    return versions
 
 
 def refuse_erased(ledger: Ledger, wanted: Release) -> None:
@@ -140,9 +203,33 @@ def _then(found: Sequence[Release], to: str) -> dict[str, Release]:
     raise UsageError(f"--to {to!r} is no release and no instant; write 2026-11-23T03:00:00Z, or one such as {some}")
 
 
-def _hold(runner: "Runner", moment: datetime) -> None:
+def _before_newest(found: Sequence[Release], family: str) -> Release:
+    """The release before the newest, and before what upkeep made of that."""
+    older = [release for release in found if _made(release) != _made(found[-1])]
+    if not older:
+        raise UsageError(f"{family} has no release before the newest; there is nothing to roll back to")
+    return older[-1]
+
+
+def _made(release: Release) -> tuple[str, datetime]:
+    """By which run and when its rows were made, or brought back; upkeep changes neither."""
+    return release.facts.run_id, release.facts.known_from
+
+
+def _is_same(ledger: Ledger, newest: Release, old: Release) -> bool:
+    """Whether nothing would change by going back from one to the other."""
+    facts = [
+        {table: (line.ingest_seq, line.watermark, line.contract_version) for table, line in release.tables.items()}
+        for release in (newest, old)
+    ]
+    if facts[0] != facts[1]:
+        return False
+    return all(has_same_files(ledger, table, newest.versions[table], old.versions[table]) for table in old.tables)
+
+
+def _held(runner: "Runner", moment: datetime) -> Hold:
     """The family waits until something changes, or somebody says `release --retry`."""
-    ledger, schemas = runner.ledger, runner.settings.schemas_dir
+    schemas = runner.settings.schemas_dir
     first = next(iter(families(schemas)[runner.family]))
-    version = contract(first, schemas).version
-    hold(ledger, runner.family, runner.run_id, first, version, complete_seq(ledger), moment)
+    seq = complete_seq(runner.ledger)
+    return Hold(first, ROLLED_BACK, None, seq, contract(first, schemas).version, moment)

@@ -25,7 +25,7 @@ from jobs.lake.publications import families, family_of, inputs_of, latest
 from jobs.lake.recounting import recounted
 from jobs.lake.releasing import Outcome, release_staging
 from jobs.lake.restating.booking import restate
-from jobs.lake.rolling_back import roll_back, wanted_of
+from jobs.lake.rolling_back import roll_back_one
 from jobs.lake.settings import Settings
 from jobs.lake.settling import refuse_forgotten, settle
 from jobs.lake.small_runs import are_few, is_small, on_engine
@@ -153,10 +153,7 @@ class Runner:
 
     def rollback(self, to: str) -> Outcome:
         """Publish an older release again; the family is held until something changes."""
-        with self.leases.held(lease_name(self.family), self.run_id):
-            outcome = roll_back([self], [wanted_of(self.ledger, self.family, to)])
-            restate(self)
-        return outcome
+        return roll_back_one(self, to)
 
     def read_staged(self, path: str, version: int) -> "DataFrame":
         """Exactly the rows that were staged, whatever was staged since."""

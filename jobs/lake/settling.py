@@ -26,8 +26,8 @@ def refuse_forgotten(ledger: Ledger, tables: tuple[str, ...], last: Release | No
     family = family_of(tables[0], ledger.settings.schemas_dir)
     if last is None and is_forgotten(ledger, family):
         raise DamageError(
-            f"{TABLE} has no release of {family}, though its tables have rows or their commits tell of some; they would "
-            f"be emptied, so nothing was built. Run `reelhouse repair {TABLE}` (docs/runbooks/lake.md)"
+            f"{TABLE} has no release of {family}, though its tables have rows, or their commits tell of some; they "
+            f"would be emptied, so nothing was built. Run `reelhouse repair {TABLE}` (docs/runbooks/lake.md)"
         )
 
 
@@ -49,13 +49,19 @@ def versions_after(ledger: Ledger, versions: Mapping[str, int]) -> dict[str, int
 
 def astray(ledger: Ledger, versions: Mapping[str, int]) -> list[str]:
     """The tables whose files are not those of these versions."""
-    return [table for table, version in versions.items() if _is_astray(ledger, table, version)]
+    return [
+        table
+        for table, version in versions.items()
+        if not has_same_files(ledger, table, ledger.version(table), version)
+    ]
 
 
-def _is_astray(ledger: Ledger, table: str, version: int) -> bool:
-    delta = ledger.open(table)
-    if delta.version() == version:
-        return False
-    ahead = set(delta.file_uris())
-    delta.load_as_version(version)
-    return set(delta.file_uris()) != ahead
+def has_same_files(ledger: Ledger, table: str, one: int, other: int) -> bool:
+    """Whether two versions of a table have the same rows, in the same files."""
+    if one == other:
+        return True
+    delta, files = ledger.open(table), []
+    for version in (one, other):
+        delta.load_as_version(version)
+        files.append(set(delta.file_uris()))
+    return files[0] == files[1]

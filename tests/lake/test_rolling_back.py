@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from jobs.lake.errors import LeaseError, UsageError
+from jobs.lake.holds import make_good, rolled_back
 from jobs.lake.leases import Leases
 from jobs.lake.publications import Publication, publish, published, release_id, releases
+from jobs.lake.releasing import republish
 from jobs.lake.rolling_back import roll_back_all
 from jobs.lake.runner import Runner, lease_name
 from jobs.lake.settling import settle
@@ -118,6 +120,54 @@ def test_killed_before_the_one_commit_readers_see_nothing_of_it_and_again_all(to
     assert settle(toys.ledger, (RANKS,), next(r for r in releases(toys.ledger) if r.tables.get(RANKS) == last[RANKS]))
     roll_back_all(runners(toys, "again"), at(0.5))
     assert seen(toys) == {"days": 1, "ranks": 1, "late": 1}
+
+
+KILL_POINTS = ["rollback.held", "rollback.after_toys", "rollback.after_ranks", "rollback.before_publications",
+               "rollback.after_publications"]  # fmt: skip
+
+
+@pytest.mark.parametrize("point", KILL_POINTS)
+def test_killed_anywhere_nothing_is_held_that_readers_still_see_and_the_same_command_ends_it(
+    point: str, toys: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, before = seen(toys), len(releases(toys.ledger))
+    with killed_at(point, monkeypatch):
+        roll_back_all(runners(toys), at(0.5))
+    is_out = point == "rollback.after_publications"
+    assert (seen(toys) == old, held(toys) == []) == (not is_out, not is_out)
+    again = roll_back_all(runners(toys, "again"), at(0.5))
+    once_more = roll_back_all(runners(toys, "once more"), at(0.5))
+    by_default = roll_back_all(runners(toys, "by default"), "")
+    assert [again.outcome, once_more.outcome] == ["nothing_to_do" if is_out else "done", "nothing_to_do"]
+    for outcome in (once_more, by_default):
+        by = "oops" if is_out else "again"
+        assert f"toys is back already: toys-000003, by run {by}; to go elsewhere name a release" in outcome.message
+    assert (seen(toys), held(toys)) == ({"days": 1, "ranks": 1, "late": 1}, [FAMILY, "ranks"])
+    assert len(releases(toys.ledger)) == before + 2
+
+
+def test_what_was_rolled_back_before_stays_held_when_another_rollback_is_killed(toys, monkeypatch):
+    runners(toys, "first")[1].rollback("2")
+    assert held(toys) == ["ranks"]
+    with killed_at("rollback.before_publications", monkeypatch):
+        roll_back_all(runners(toys), at(0.5))
+    assert held(toys) == ["ranks"]
+
+
+def test_the_newest_release_of_a_family_is_taken_back_once_and_not_put_back_by_the_same_command(toys):
+    last = releases(toys.ledger, "ranks")[-1]
+    republish(toys.ledger, runners(toys)[1].staging, last, {})  # as upkeep does: the same rows
+    first, again = (runners(toys, run)[1].rollback("") for run in ("oops", "again"))
+    assert (first.outcome, again.outcome) == ("done", "nothing_to_do")
+    assert seen(toys) == {"days": 2, "ranks": 2, "late": 1}
+
+
+def test_the_release_that_lifts_what_a_rollback_held_is_none_itself(toys):
+    runners(toys)[1].rollback("")
+    release(toys, "ranks", 5, 5)
+    *_, back, new = releases(toys.ledger, "ranks")
+    make_good(toys.ledger, "ranks", "run-5", {}, NOON + timedelta(days=30))
+    assert (rolled_back(toys.ledger, back), rolled_back(toys.ledger, new), held(toys)) == (True, False, [])
 
 
 def test_no_family_is_touched_while_another_run_holds_one_of_them(toys):

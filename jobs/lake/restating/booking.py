@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.definitions.causes import DEFINITION_CHANGE, ERASURE, MATURITY, REPLAY, ROLLBACK, UNEXPLAINED
 from jobs.lake.clock import now
+from jobs.lake.holds import rolled_back
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Release, families, inputs_of, release_id, releases
 from jobs.lake.restating.cells import ALL_NUMBERS, ALL_ROWS, RESTATED, Change, changes
 from jobs.lake.restating.splitting import split
-from jobs.lake.restating.step import Parts, Step, rolled_back
+from jobs.lake.restating.step import Parts, Step
 from jobs.lake.small_runs import is_small_of
 from jobs.lake.work import touched_days
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Release, release_id
 from jobs.lake.restating.cells import Cell
 
@@ -53,12 +52,3 @@ class Step:
     def is_built_anew(self, table: str) -> bool:
         """The whole table was made anew, as after a change of its contract or of the code."""
         return not self.days(table)
-
-
-def rolled_back(ledger: Ledger, release: Release) -> bool:
-    """Whether a release put an older one back: its run held the family by an operator's word."""
-    import pyarrow.compute as pc
-
-    by_hand = (pc.field("family") == release.family) & (pc.field("check") == "rolled_back")
-    mine = by_hand & (pc.field("run_id") == release.facts.run_id)
-    return bool(ledger.read("ops.check_results", ["run_id"], mine).num_rows)
