@@ -166,7 +166,7 @@ def test_the_release_that_lifts_what_a_rollback_held_is_none_itself(toys):
     runners(toys)[1].rollback("")
     release(toys, "ranks", 5, 5)
     *_, back, new = releases(toys.ledger, "ranks")
-    make_good(toys.ledger, "ranks", "run-5", {}, NOON + timedelta(days=30))
+    make_good(toys.ledger, "ranks", "run-5", {}, NOON + HOURS[5])
     assert (rolled_back(toys.ledger, back), rolled_back(toys.ledger, new), held(toys)) == (True, False, [])
 
 
