@@ -7,13 +7,11 @@ that was killed, and never was, is not taken for one.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime
-from itertools import groupby
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jobs.lake.ledger import Ledger
-from jobs.lake.publications import Publication, Release, app_of, begun, families, number_of, release_id, releases
+from jobs.lake.publications import Release, app_of, begun, families, number_of, release_id, releases
 from jobs.lake.small_commits import note_of
 from jobs.lake.staging import Manifest, Ticket, Verdict
 
@@ -21,12 +19,15 @@ if TYPE_CHECKING:
     from deltalake import CommitProperties
 
 NOTE = "publication"
-Lines = dict[str, Publication]  # by table
+NEVER = 2**63
 
 
 @dataclass(frozen=True)
 class Noted:
-    """One commit's note: the release, the table and version that the commit made, when, and what it says."""
+    """One commit's note: the release, the table and version that the commit made, when, and what it says.
+
+    `is_undone`: the table was brought back since to what was published before it.
+    """
 
     number: int
     table: str
@@ -34,6 +35,7 @@ class Noted:
     at: int
     run_id: str
     said: Mapping[str, Any]
+    is_undone: bool = False
 
 
 def of_release(
@@ -87,11 +89,15 @@ def notes(ledger: Ledger, family: str) -> list[Noted]:
     """All that the logs of a family's tables still tell, by release; the newest of a release last."""
     found = []
     for table in tables_of(ledger, family):
-        for commit in ledger.open(table).history():
-            note = note_of(commit)
+        settled = NEVER
+        for commit in ledger.open(table).history():  # the newest first
+            note, version = note_of(commit), int(commit["version"])
             if NOTE in note:
-                told = (int(commit["version"]), int(commit["timestamp"]), note.get("run_id", ""), note[NOTE])
-                found.append(Noted(number_of(note["release"]), table, *told))
+                told = (version, int(commit["timestamp"]), note.get("run_id", ""), note[NOTE])
+                found.append(Noted(number_of(note["release"]), table, *told, is_undone=settled < version))
+                settled = NEVER
+            elif commit["operation"] == "RESTORE":  # as the next run does with what was never published
+                settled = min(settled, int(commit["operationParameters"]["version"]))
     return sorted(found, key=lambda each: (each.number, each.at, each.table))
 
 
@@ -140,76 +146,6 @@ def _sure(ledger: Ledger, family: str) -> set[int]:
     return {number for number in published_by(notes(ledger, family)) if number >= first}
 
 
-def releases_of(ledger: Ledger, family: str, known: Mapping[int, Lines]) -> dict[int, Lines]:
-    """Number → lines, of the releases that the notes tell; `known` are others, whose rows may have come back.
-
-    Not one that was killed before all its commits were there, nor one that others say was never published.
-    """
-    every = notes(ledger, family)
-    sure, newest = published_by(every), max((each.number for each in every), default=0)
-    found: dict[int, Lines] = {}
-    for number, group in groupby(every, key=lambda each: each.number):
-        if number in sure or number == newest:
-            found[number] = lines_of(ledger, family, list(group), {**known, **found})
-    return {number: lines for number, lines in found.items() if lines}
-
-
-def lines_of(ledger: Ledger, family: str, told: list[Noted], known: Mapping[int, Lines]) -> Lines:
-    """The lines of one release; none when they cannot be told."""
-    last = told[-1]
-    told = [each for each in told if _release_said(each) == _release_said(last)]  # a killed one had its number, too
-    there = {each.table for each in told}
-    if not there.issuperset(last.said.get("written", ())):
-        return {}
-    if "rows_of" in last.said:
-        return lines_again(ledger, family, told, known.get(last.said["rows_of"], {}))
-    slices = {each.table: each.said["slices"] for each in told}
-    return {
-        table: Publication(
-            release_id=release_id(family, last.number),
-            family=family,
-            table=table,
-            version=version,
-            slices=tuple(date.fromisoformat(day) for day in slices.get(table, ())),
-            ingest_seq=last.said["ingest_seq"],
-            watermark=_time(last.said["watermark"]),
-            contract_version=contract_version,
-            verdict=verdict,
-            run_id=last.run_id,
-            known_from=datetime.fromisoformat(last.said["known_from"]),
-            rows=count_at(ledger, table, version) or 0,
-        )
-        for table, (version, contract_version, verdict) in last.said["tables"].items()
-    }
-
-
-def _release_said(commit: Noted) -> dict[str, Any]:
-    """What a commit says of its release, and not of its own table."""
-    return {name: said for name, said in commit.said.items() if name != "slices"}
-
-
-def lines_again(ledger: Ledger, family: str, told: list[Noted], old: Lines) -> Lines:
-    """The lines of a release whose rows are an older one's: of a rollback, or of upkeep."""
-    last = told[-1]
-    versions = last.said.get("versions") or {each.table: each.version for each in told}
-    changed: dict[str, Any] = {"release_id": release_id(family, last.number)}
-    if "known_from" in last.said:
-        changed |= {"known_from": datetime.fromisoformat(last.said["known_from"]), "run_id": last.said["run_id"]}
-    return {table: replace(line, version=versions.get(table, line.version), **changed) for table, line in old.items()}
-
-
-def count_at(ledger: Ledger, table: str, version: int) -> int | None:
-    """The rows of a version, by the log; None when the log has it no more."""
-    from deltalake.exceptions import DeltaError
-
-    delta = ledger.open(table)
-    try:
-        delta.load_as_version(version)
-    except DeltaError:
-        return None
-    return int(delta.count())
-
-
 def ranges_of(numbers: Iterable[int]) -> str:
     """`1-12,14` of numbers that grow."""
     runs: list[list[int]] = []
@@ -225,7 +161,3 @@ def numbers_in(ranges: str) -> list[int]:
     """The numbers again."""
     ends = [each.split("-") for each in ranges.split(",") if each]
     return [number for each in ends for number in range(int(each[0]), int(each[-1]) + 1)]
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

@@ -18,13 +18,13 @@ from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.mending import proven
 from jobs.lake.publications import TABLE, Publication, app_of, begin, families, number_of, release_id
-from jobs.lake.release_notes import Lines, count_at, is_filled, newest_number, notes, published_by, releases_of
+from jobs.lake.release_notes import is_filled, newest_number, notes, published_by
+from jobs.lake.remaking.from_notes import Told, count_at, told_by_notes
 from jobs.lake.runner import lease_name
 from jobs.lake.scanning import LOG, folder_of
 from jobs.lake.settings import Settings
 
 MAKING, MADE = "publications-making", "publications-made"  # a folder under this name is whole
-Told = dict[int, Lines]  # the releases of a family, by number
 SHOWN = 20
 
 
@@ -38,15 +38,18 @@ def tell_again(settings: Settings, run_id: str, *, accept_loss: bool) -> Mended:
     with every_lease(ledger, run_id):
         moved = taken_up(settings)
         if moved is None:
-            told = {family: told_of(ledger, family) for family in families(settings.schemas_dir)}
+            told = told_of(ledger)
             note = loss_of(ledger, told)
             if note and not accept_loss:
                 raise WriteError(
                     f"{note}; nothing was changed. Put the files back from a copy, or go on without with `reelhouse "
                     f"repair {TABLE} --accept-loss`; see docs/runbooks/lake.md"
                 )
-            refuse_unfounded(ledger, told)
-            write(ledger, told)
+            known = {
+                family: {number: lines for number, lines in found.items() if lines} for family, found in told.items()
+            }
+            refuse_unfounded(ledger, known)
+            write(ledger, known)
             moved = swap(settings)
         else:
             note = ""
@@ -63,15 +66,17 @@ def every_lease(ledger: Ledger, run_id: str) -> Iterator[None]:
         yield
 
 
-def told_of(ledger: Ledger, family: str) -> Told:
-    """The releases of one family: as the table's files have them, the others as commits tell."""
-    in_files: Told = {}
+def told_of(ledger: Ledger) -> dict[str, Told]:
+    """The releases of each family: as the table's files have them, the others as commits tell."""
+    in_files: dict[str, Told] = {family: {} for family in families(ledger.settings.schemas_dir)}
     for row in rows_in(ledger):
-        if row["family"] == family:
-            line = Publication(**{**row, "slices": tuple(row["slices"] or ())})
-            in_files.setdefault(number_of(line.release_id), {})[line.table] = line
-    noted = releases_of(ledger, family, in_files)
-    return {number: noted.get(number, {}) | in_files.get(number, {}) for number in sorted({*noted, *in_files})}
+        line = Publication(**{**row, "slices": tuple(row["slices"] or ())})
+        if line.family in in_files:
+            in_files[line.family].setdefault(number_of(line.release_id), {})[line.table] = line
+    return {
+        family: {number: noted.get(number, {}) | own.get(number, {}) for number in sorted({*noted, *own})}
+        for (family, noted), own in zip(told_by_notes(ledger, in_files).items(), in_files.values(), strict=True)
+    }
 
 
 def rows_in(ledger: Ledger) -> Iterator[dict[str, Any]]:
@@ -107,7 +112,8 @@ def loss_of(ledger: Ledger, told: dict[str, Told]) -> str:
     lost = [
         release_id(family, number)
         for family, found in told.items()
-        for number in sorted(published_by(notes(ledger, family)) - found.keys())
+        for number in sorted(published_by(notes(ledger, family)) | found.keys())
+        if not found.get(number)
     ]
     lines = sum(len(lines) for found in told.values() for lines in found.values())
     untold = count_said(ledger) - lines
