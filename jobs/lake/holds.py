@@ -2,7 +2,8 @@
 
 Lifted by new data for the day, by a new version of the table's contract, or by `reelhouse release FAMILY --retry`.
 A day that failed is owed until a release brings it, however long that takes. A failure without a day holds the family.
-So does a rollback, from the moment at which readers see it: of one that was killed before, nothing is held.
+So does a rollback, from the moment at which readers see it: of one that was killed before, nothing is held. Days that
+the release it goes back to is without, for they had failed then, are held again with it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,12 +12,13 @@ from datetime import date, datetime
 from typing import Any
 
 from jobs.lake.ledger import Ledger
-from jobs.lake.publications import Release, releases
+from jobs.lake.publications import Release, number_of, releases
 
 CHECKS = "ops.check_results"
 RUNS = "ops.runs"
 RETRY = "release --retry"
 ROLLED_BACK = "rolled_back"
+Key = tuple[str, str, date | None]  # table, check and day
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,9 @@ class Hold:
 
 def owed(ledger: Ledger, family: str) -> list[Hold]:
     """What failed and was not released since, by table, check and day."""
-    newest: dict[tuple[str, str, date | None], dict[str, Any]] = {}
+    newest: dict[Key, dict[str, Any]] = {}
     for row in found(ledger, family):
-        key = (row["table"], row["check"], row["slice"])
+        key = _key(row)
         if key not in newest or newest[key]["recorded_at"] <= row["recorded_at"]:
             newest[key] = row
     return [as_hold(row) for row in newest.values() if not row["success"]]
@@ -93,16 +95,34 @@ def lift(ledger: Ledger, family: str, run_id: str, at: datetime) -> None:
     ledger.append(RUNS, [{**row, "outcome": "done", "detail": "holds lifted by an operator"}])
 
 
-def hold(ledger: Ledger, run_id: str, firsts: Mapping[str, Hold]) -> None:
-    """Hold whole families by an operator's word (a rollback) until something changes; family → its hold.
+def hold(ledger: Ledger, run_id: str, holds: Mapping[str, Sequence[Hold]]) -> None:
+    """Hold families by an operator's word (a rollback) until something changes; family → what is to be held of it.
 
     They are held once a release of that run, of that time or later, is published.
     """
-    facts = {"run_id": run_id, "severity": "critical", "success": False, "observed": "rolled back by an operator"}
+    facts = {"run_id": run_id, "severity": "critical", "success": False, "unexpected_rows": None}
     rows = [
-        {"family": family, **_as_row(one), **facts, "recorded_at": one.recorded_at} for family, one in firsts.items()
+        {"family": family, **_as_row(one), **facts, "observed": _why(one), "recorded_at": one.recorded_at}
+        for family, own in holds.items()
+        for one in own
     ]
     ledger.append(CHECKS, rows)
+
+
+def lacked(ledger: Ledger, old: Release) -> list[Hold]:
+    """The days that a release is without, for they had failed a check, and that a younger one has brought since."""
+    every = releases(ledger, old.family)
+    by_run = {release.facts.run_id: release.number for release in reversed(every)}
+    rows = [row for row in found(ledger, old.family) if row["slice"]]
+    lacking: dict[Key, Hold] = {}
+    for row in sorted(rows, key=lambda each: each["recorded_at"]):
+        if row["success"]:
+            if _paid_by(row, every) <= old.number:
+                lacking.pop(_key(row), None)
+        elif row["ingest_seq"] <= old.facts.ingest_seq and by_run.get(row["run_id"], 0) <= old.number:
+            lacking[_key(row)] = as_hold(row)
+    still = {(one.table, one.check, one.day) for one in owed(ledger, old.family)}
+    return [one for key, one in lacking.items() if key not in still]
 
 
 def rolled_back(ledger: Ledger, release: Release) -> bool:
@@ -115,13 +135,38 @@ def rolled_back(ledger: Ledger, release: Release) -> bool:
     return any(at <= release.facts.known_from for at in held_at)
 
 
-def make_good(ledger: Ledger, family: str, run_id: str, days: Mapping[str, Sequence[date]], at: datetime) -> None:
+def make_good(
+    ledger: Ledger, family: str, run_id: str, days: Mapping[str, Sequence[date]], at: datetime,
+    release_id: str | None = None,
+) -> None:  # fmt: skip
     """Book that a release brought these days of these tables: what they owed, and the family as a whole, is paid."""
     paid = [one for one in owed(ledger, family) if one.day is None or one.day in days.get(one.table, ())]
     if not paid:
         return
-    facts = {"run_id": run_id, "family": family, "severity": "critical", "success": True, "recorded_at": at}
+    facts = {
+        "run_id": run_id,
+        "family": family,
+        "severity": "critical",
+        "success": True,
+        "recorded_at": at,
+        "release_id": release_id,
+    }
     ledger.append(CHECKS, [{**facts, **_as_row(one)} for one in paid])
+
+
+def _paid_by(row: Mapping[str, Any], every: Sequence[Release]) -> int:
+    """The number of the release that made a failure good; of lines from before it was booked the newest it may be."""
+    if row["release_id"]:
+        return number_of(row["release_id"])
+    return max((release.number for release in every if release.facts.known_from <= row["recorded_at"]), default=0)
+
+
+def _why(hold: Hold) -> str:
+    return "rolled back by an operator" if hold.check == ROLLED_BACK else "failed before the release that is back"
+
+
+def _key(row: Mapping[str, Any]) -> Key:
+    return row["table"], row["check"], row["slice"]
 
 
 def _as_row(hold: Hold) -> dict[str, Any]:

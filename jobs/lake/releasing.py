@@ -93,8 +93,8 @@ def release_staging(runner: "Runner", manifest: Manifest, verdict: Verdict, leas
     publish(ledger, manifest.family, ticket.number, lines)
     reach("release.after_publications")
     brought = {staged.table: staged.slices for staged in manifest.tables}
-    make_good(ledger, manifest.family, runner.run_id, brought, now())
     name = release_id(manifest.family, ticket.number)
+    make_good(ledger, manifest.family, runner.run_id, brought, now(), name)
     release = Release(manifest.family, ticket.number, {line.table: line for line in lines})
     return Outcome.released(release, f"released as {name}")
 

@@ -14,7 +14,7 @@ from jobs.lake.clock import instant, now
 from jobs.lake.contracts import contract
 from jobs.lake.erasures import newest_seq
 from jobs.lake.errors import UsageError
-from jobs.lake.holds import ROLLED_BACK, Hold, hold, rolled_back
+from jobs.lake.holds import ROLLED_BACK, Hold, hold, lacked, rolled_back
 from jobs.lake.kill_points import reach
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import (
@@ -139,7 +139,8 @@ def roll_back(runners: "Sequence[Runner]", wanted: Sequence[Release]) -> Outcome
     ledger, moment = runners[0].ledger, now()
     for release in wanted:
         refuse_erased(ledger, release)
-    hold(ledger, runners[0].run_id, {runner.family: _held(runner, moment) for runner in runners})
+    holds = {runner.family: _held(runner, old, moment) for runner, old in zip(runners, wanted, strict=True)}
+    hold(ledger, runners[0].run_id, holds)
     reach("rollback.held")
     for runner in runners:
         runner.staging.clear()  # a release that was killed must not go on after its commits were undone
@@ -227,9 +228,9 @@ def _is_same(ledger: Ledger, newest: Release, old: Release) -> bool:
     return all(has_same_files(ledger, table, newest.versions[table], old.versions[table]) for table in old.tables)
 
 
-def _held(runner: "Runner", moment: datetime) -> Hold:
-    """The family waits until something changes, or somebody says `release --retry`."""
+def _held(runner: "Runner", old: Release, moment: datetime) -> list[Hold]:
+    """The family waits until something changes, or somebody says `release --retry`; so do days that were held then."""
     schemas = runner.settings.schemas_dir
     first = next(iter(families(schemas)[runner.family]))
-    seq = complete_seq(runner.ledger)
-    return Hold(first, ROLLED_BACK, None, seq, contract(first, schemas).version, moment)
+    whole = Hold(first, ROLLED_BACK, None, complete_seq(runner.ledger), contract(first, schemas).version, moment)
+    return [whole, *(replace(one, recorded_at=moment) for one in lacked(runner.ledger, old))]

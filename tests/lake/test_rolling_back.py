@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from jobs.lake.clock import now
 from jobs.lake.errors import LeaseError, UsageError
-from jobs.lake.holds import make_good, rolled_back
+from jobs.lake.holds import lift, make_good, rolled_back
 from jobs.lake.leases import Leases
 from jobs.lake.publications import Publication, publish, published, release_id, releases
 from jobs.lake.releasing import republish
@@ -14,7 +15,7 @@ from jobs.lake.rolling_back import roll_back_all
 from jobs.lake.runner import Runner, lease_name
 from jobs.lake.settling import settle
 from jobs.lake.work import pending
-from tests.lake.toys import DAYS, FAMILY, MONDAY, NOON, TABLES, Toys, killed_at, write_contract
+from tests.lake.toys import DAYS, FAMILY, MONDAY, NOON, TABLES, TUESDAY, Toys, killed_at, write_contract
 from tests.lake.toys import toys as make_toys
 
 RANKS, LATE = "gold.toy_ranks", "gold.toy_late"
@@ -169,6 +170,39 @@ def test_the_release_that_lifts_what_a_rollback_held_is_none_itself(toys):
     *_, back, new = releases(toys.ledger, "ranks")
     make_good(toys.ledger, "ranks", "run-5", {}, NOON + HOURS[5])
     assert (rolled_back(toys.ledger, back), rolled_back(toys.ledger, new)) == (True, False)
+
+
+@pytest.mark.parametrize("booked", ["toys-000002", None])  # lines of an older lake do not say which release paid
+@pytest.mark.parametrize(("to", "is_without"), [("1", True), ("2", False)])
+def test_a_day_that_was_held_then_is_held_again(toys, booked, to, is_without):
+    """Its rows are older than the release that is back, so nothing else would bring them."""
+    fails = {"table": "gold.toy_days", "check": "unlucky_day", "slice": TUESDAY, "success": False, "ingest_seq": 1}
+    row = {"run_id": "a", "family": FAMILY, "severity": "critical", "contract_version": "1.0.0", "recorded_at": NOON}
+    toys.ledger.append("ops.check_results", [fails | row])
+    make_good(toys.ledger, FAMILY, "b", {"gold.toy_days": (TUESDAY,)}, NOON + HOURS[1], booked)
+    release(toys, FAMILY, 3, 4)
+    family = runners(toys)[0]
+    family.rollback(to)
+    found = pending(toys.ledger, toys.settings, FAMILY)
+    assert (found.held, found.is_held) == ((TUESDAY,) * is_without, True)
+    lift(toys.ledger, FAMILY, "retry", now())
+    assert pending(toys.ledger, toys.settings, FAMILY).days == (TUESDAY,) * is_without
+    make_good(toys.ledger, FAMILY, "c", {"gold.toy_days": (TUESDAY,)}, now(), "toys-000005")
+    release(toys, FAMILY, 5, 5)
+    runners(toys, "further")[0].rollback("2")
+    assert pending(toys.ledger, toys.settings, FAMILY).held == ()
+    runners(toys, "once more")[0].rollback("4")
+    assert pending(toys.ledger, toys.settings, FAMILY).held == (TUESDAY,) * is_without
+
+
+def test_a_day_that_is_held_is_not_held_again_by_a_rollback_that_was_killed(toys, monkeypatch):
+    fails = {"table": "gold.toy_days", "check": "unlucky_day", "slice": TUESDAY, "success": False, "ingest_seq": 1}
+    row = {"run_id": "a", "family": FAMILY, "severity": "critical", "contract_version": "1.0.0", "recorded_at": NOON}
+    toys.ledger.append("ops.check_results", [fails | row])
+    make_good(toys.ledger, FAMILY, "b", {"gold.toy_days": (TUESDAY,)}, NOON + HOURS[1], "toys-000002")
+    with killed_at("rollback.before_publications", monkeypatch):
+        runners(toys)[0].rollback("1")
+    assert pending(toys.ledger, toys.settings, FAMILY).held == ()
 
 
 def test_no_family_is_touched_while_another_run_holds_one_of_them(toys):

@@ -22,7 +22,7 @@ from jobs.lake.lost_commits import lost_commits
 from jobs.lake.publications import TABLE, latest, publish
 from jobs.lake.release_notes import numbers_in, ranges_of
 from jobs.lake.releasing import renumbered
-from jobs.lake.remaking import from_releases
+from jobs.lake.remaking import from_notes, from_releases
 from jobs.lake.repairing import mend
 from jobs.lake.settings import Settings
 from jobs.upkeep.rounds import Round
@@ -100,7 +100,7 @@ def tear_commit(number: int) -> Callable[[Toys], None]:
 
 def forget_notes(patch: pytest.MonkeyPatch) -> None:
     """As in a lake from before commits had any."""
-    for module in (release_notes, from_releases):
+    for module in (release_notes, from_notes, from_releases):
         patch.setattr(module, "notes", lambda *_: [])
 
 
