@@ -179,7 +179,10 @@ def test_a_day_that_was_held_then_is_held_again(toys, booked, to, is_without):
     fails = {"table": "gold.toy_days", "check": "unlucky_day", "slice": TUESDAY, "success": False, "ingest_seq": 1}
     row = {"run_id": "a", "family": FAMILY, "severity": "critical", "contract_version": "1.0.0", "recorded_at": NOON}
     toys.ledger.append("ops.check_results", [fails | row])
-    make_good(toys.ledger, FAMILY, "b", {"gold.toy_days": (TUESDAY,)}, NOON + HOURS[1], booked)
+    paid_at = NOON + (
+        HOURS[5] if booked else HOURS[1]
+    )  # of a run that ended when the next, which had waited, was named
+    make_good(toys.ledger, FAMILY, "b", {"gold.toy_days": (TUESDAY,)}, paid_at, booked)
     release(toys, FAMILY, 3, 4)
     family = runners(toys)[0]
     family.rollback(to)
