@@ -92,6 +92,7 @@ def rollback(
 ) -> None:
     """Put an older release back; what came since waits until new data comes or `release --retry` is called.
 
+    Killed, it is ended by the same command again, which does nothing once readers see it.
     Without a family all go back to what readers saw at an instant, or as the named release of any of them came out.
 
     Example: reelhouse rollback --to funnels-000007

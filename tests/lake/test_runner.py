@@ -268,6 +268,22 @@ def test_a_rollback_brings_the_old_rows_back_and_keeps_them(released):
     assert [row[:2] for row in seen(released)["gold.toy_days"]] == [(MONDAY, 2), (TUESDAY, 1), (WEDNESDAY, 1)]
 
 
+def test_a_rollback_that_was_killed_holds_nothing_and_the_next_run_goes_on_from_what_readers_see(released, monkeypatch):
+    released.ingest(("ann", TUESDAY, 1))
+    publish(released, "run-2")
+    released.ingest(("eve", WEDNESDAY, 1))
+    with killed_at("release.before", monkeypatch):
+        publish(released, "run-3")
+    with killed_at("rollback.before_publications", monkeypatch):
+        runner(released, "oops").rollback("")
+    assert [row[:2] for row in released.rows("gold.toy_days")] == [(MONDAY, 2)]
+    assert runner(released, "run-3").release().outcome == "nothing_to_do"  # its staging is of what is no more
+    left = pending(released.ledger, released.settings, FAMILY)
+    assert (left.is_held, left.days) == (False, (WEDNESDAY,))
+    publish(released, "run-4")
+    assert [row[:2] for row in seen(released)["gold.toy_days"]] == [(MONDAY, 2), (TUESDAY, 1), (WEDNESDAY, 1)]
+
+
 def test_there_is_nothing_to_roll_back_to_before_the_second_release(released):
     with pytest.raises(UsageError, match="nothing to roll back to"):
         runner(released).rollback("")
