@@ -158,7 +158,9 @@ def _paid_by(row: Mapping[str, Any], every: Sequence[Release]) -> int:
     """The number of the release that made a failure good; of lines from before it was booked the newest it may be."""
     if row["release_id"]:
         return number_of(row["release_id"])
-    return max((release.number for release in every if release.facts.known_from <= row["recorded_at"]), default=0)
+    begun = [release for release in every if release.facts.known_from <= row["recorded_at"]]
+    same = [release.number for release in begun if release.facts.run_id == begun[-1].facts.run_id]  # of upkeep, too
+    return min(same, default=0)
 
 
 def _why(hold: Hold) -> str:

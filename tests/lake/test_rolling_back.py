@@ -11,6 +11,7 @@ from jobs.lake.holds import lift, make_good, rolled_back
 from jobs.lake.leases import Leases
 from jobs.lake.publications import Publication, publish, published, release_id, releases
 from jobs.lake.releasing import republish
+from jobs.lake.restating import booking
 from jobs.lake.rolling_back import roll_back_all
 from jobs.lake.runner import Runner, lease_name
 from jobs.lake.settling import settle
@@ -133,11 +134,14 @@ def test_killed_anywhere_nothing_is_held_that_readers_still_see_and_the_same_com
     point: str, toys: Toys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, before = seen(toys), len(releases(toys.ledger))
+    booked: list[str] = []
+    monkeypatch.setattr(booking, "restate", lambda runner: booked.append(runner.family))
     with killed_at(point, monkeypatch):
         roll_back_all(runners(toys), at(0.5))
     is_out = point == "rollback.after_publications"
     assert (seen(toys) == old, held(toys) == []) == (not is_out, not is_out)
     again = roll_back_all(runners(toys, "again"), at(0.5))
+    assert booked == [FAMILY, "ranks"]
     once_more = roll_back_all(runners(toys, "once more"), at(0.5))
     by_default = roll_back_all(runners(toys, "by default"), "")
     assert [again.outcome, once_more.outcome] == ["nothing_to_do" if is_out else "done", "nothing_to_do"]
@@ -183,18 +187,19 @@ def test_a_day_that_was_held_then_is_held_again(toys, booked, to, is_without):
         HOURS[5] if booked else HOURS[1]
     )  # of a run that ended when the next, which had waited, was named
     make_good(toys.ledger, FAMILY, "b", {"gold.toy_days": (TUESDAY,)}, paid_at, booked)
-    release(toys, FAMILY, 3, 4)
     family = runners(toys)[0]
+    tidied = republish(toys.ledger, family.staging, releases(toys.ledger, FAMILY)[-1], {})
+    release(toys, FAMILY, tidied.number + 1, 4)
     family.rollback(to)
     found = pending(toys.ledger, toys.settings, FAMILY)
     assert (found.held, found.is_held) == ((TUESDAY,) * is_without, True)
     lift(toys.ledger, FAMILY, "retry", now())
     assert pending(toys.ledger, toys.settings, FAMILY).days == (TUESDAY,) * is_without
-    make_good(toys.ledger, FAMILY, "c", {"gold.toy_days": (TUESDAY,)}, now(), "toys-000005")
-    release(toys, FAMILY, 5, 5)
+    make_good(toys.ledger, FAMILY, "c", {"gold.toy_days": (TUESDAY,)}, now(), "toys-000006")
+    release(toys, FAMILY, 6, 5)
     runners(toys, "further")[0].rollback("2")
     assert pending(toys.ledger, toys.settings, FAMILY).held == ()
-    runners(toys, "once more")[0].rollback("4")
+    runners(toys, "once more")[0].rollback("5")
     assert pending(toys.ledger, toys.settings, FAMILY).held == (TUESDAY,) * is_without
 
 
