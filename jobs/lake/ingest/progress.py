@@ -66,6 +66,15 @@ def seen_ends(ledger: Ledger, topic_ids: Mapping[str, str]) -> dict[str, dict[in
     return ends
 
 
+def uncounted(ledger: Ledger) -> list[int]:
+    """The booked batches that received records of whose producers' numbers none is counted, in order."""
+    import pyarrow.compute as pc
+
+    counted = ledger.read(SEQUENCES, ["ingest_seq"])["ingest_seq"].unique()
+    is_due = (pc.field("received") > pc.coalesce(pc.field("canary"), 0)) & ~pc.field("ingest_seq").isin(counted)
+    return sorted(ledger.read(BOOKS, ["ingest_seq"], is_due)["ingest_seq"].unique().to_pylist())
+
+
 def of_batch(number: int) -> AnyOf:
     """The condition that a row is of a batch."""
     return [[("ingest_seq", "=", number)]]
