@@ -79,8 +79,10 @@ def examine_lake(settings: Settings) -> list[Finding]:
 def numbers_counted(settings: Settings) -> list[Finding]:
     """Batches whose producers' numbers are not counted: of an older lake, or of a repair that was killed."""
     batches = uncounted(Ledger(settings))
-    said = f"producers' numbers of {len(batches)} batches ({batches[0]}–{batches[-1]}) are not counted" if batches else ""
-    return [Finding(SEQUENCES, Verdict.warning, said, f"run `reelhouse repair {SEQUENCES}`")] if batches else []
+    if not batches:
+        return []
+    said = f"producers' numbers of {len(batches)} batches ({batches[0]}–{batches[-1]}) are not counted"
+    return [Finding(SEQUENCES, Verdict.warning, said, f"run `reelhouse repair {SEQUENCES}`")]
 
 
 def topics_read(settings: Settings) -> list[Finding]:
