@@ -121,21 +121,21 @@ def usurped(batch: Batch, topic: str, displaced: "DataFrame") -> Retracted | Non
 
     They were judged against those rows, and are judged anew; None where there are none.
     """
-    since = displaced.agg(F.min(F.to_date("kafka_time"))).first()
-    back, places = batch.retracted.get(topic), displaced.select(*PLACE)
+    lost = batch.lake.keep(displaced.select(*PLACE, "kafka_time", "event_id", "event_hour"))
+    since = lost.agg(F.min(F.to_date("kafka_time"))).first()
+    back, places = batch.retracted.get(topic), lost.select(*PLACE)
     others = places if back is None else places.unionAll(back.arrivals.select(*PLACE))
     older = _records(batch, topic, since[0] if since else date.min).where(F.col("ingest_seq") < batch.seq)
-    again = batch.keep(_repeats(older, displaced, others))
+    again = batch.lake.keep(_repeats(older, lost, others))
     if not again.count():
         return None
-    found = batch.keep(_judged_anew(again, batch.form(topic), _refusals(batch, topic)))
+    found = batch.lake.keep(_judged_anew(again, batch.form(topic), _refusals(batch, topic)))
     fates = counted(found, "was", "partition", "event_hour")
-    if back is not None:
-        return replace(
-            back, readmitted=back.readmitted.unionByName(found), readmitted_fates=back.readmitted_fates + fates
-        )
-    nothing = displaced.where("FALSE").select(*PLACE, "kafka_time", "event_id", "event_hour", F.lit(NEW).alias("was"))
-    return Retracted(nothing, batch.lake.nothing(silver_table(topic)), found, (), None, Counter(), fates)
+    if back is None:
+        nothing = lost.where("FALSE").withColumn("was", F.lit(NEW))
+        return Retracted(nothing, batch.lake.nothing(silver_table(topic)), found, (), None, Counter(), fates)
+    readmitted = back.readmitted.unionByName(found)
+    return replace(back, readmitted=readmitted, readmitted_fates=back.readmitted_fates + fates)
 
 
 def _records(batch: Batch, topic: str, since: date) -> "DataFrame":
