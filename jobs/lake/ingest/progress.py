@@ -67,7 +67,7 @@ def seen_ends(ledger: Ledger, topic_ids: Mapping[str, str]) -> dict[str, dict[in
 
 
 def uncounted(ledger: Ledger) -> list[int]:
-    """The booked batches that received records (canaries apart) of whose producers' numbers none is counted, in order."""
+    """The booked batches that received more than canaries and of whose producers' numbers none is counted, in order."""
     import pyarrow.compute as pc
 
     counted = ledger.read(SEQUENCES, ["ingest_seq"])["ingest_seq"].unique()
