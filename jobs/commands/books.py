@@ -187,7 +187,8 @@ def _print(ranges: Lines, sums: Lines, said: Lines) -> None:
 
 def _print_producers(settings: Settings, asked: "Asked") -> None:
     """Of each producer's numbers what came, came again and is missing; of many, only where something is."""
-    from jobs.serve.sequences import uncounted
+    from jobs.lake.ingest.progress import uncounted
+    from jobs.lake.ledger import Ledger
 
     parts = _of_producers(settings, asked)
     if not parts:
@@ -204,11 +205,10 @@ def _print_producers(settings: Settings, asked: "Asked") -> None:
         bare = min(lost, sum(line["received"] for line in parts["unnumbered"]))
         perhaps = f" (up to {bare} may be among the records without a number)" if bare else ""
         typer.echo(f"producers' numbers: {lost} lost between the first and last received{perhaps}, {repeated} repeated")
-    if (before := uncounted(settings)) is not None:
-        first, last = before
+    if batches := uncounted(Ledger(settings)):
         typer.echo(
-            f"producers' numbers: those of batches {first}–{last} are not counted, and may be told as lost; "
-            "`reelhouse repair ops.sequences` counts them"
+            f"producers' numbers: those of {len(batches)} batches ({batches[0]}–{batches[-1]}) are not counted, and "
+            "may be told as lost; `reelhouse repair ops.sequences` counts them"
         )
 
 

@@ -13,7 +13,7 @@ import psutil
 from jobs.lake.ailments import ailments
 from jobs.lake.errors import BrokerError, SettingsError
 from jobs.lake.ingest.planning import changed
-from jobs.lake.ingest.progress import BOOKS, progress
+from jobs.lake.ingest.progress import BOOKS, SEQUENCES, progress, uncounted
 from jobs.lake.jars import allowed_jars, wrong_jars
 from jobs.lake.java import GOOD_MAJORS, REMEDY, complaint, find_java
 from jobs.lake.ledger import Ledger
@@ -70,8 +70,19 @@ def examine_lake(settings: Settings) -> list[Finding]:
             for one in ailments(settings) or lost_commits(settings)]  # fmt: skip
     whole = Finding("tables", Verdict.ok, f"every file of {settings.lake_root} can be read")
     is_unknown = any(one.subject == BOOKS for one in hurt)
+    is_told = not any(one.subject in (BOOKS, SEQUENCES) for one in hurt)
     unread = Finding("topics", Verdict.warning, "not looked at: the books cannot be read", f"mend {BOOKS} first")
-    return [*(hurt or [whole]), *([unread] if is_unknown else topics_read(settings))]
+    numbers = numbers_counted(settings) if is_told else []
+    return [*(hurt or [whole]), *numbers, *([unread] if is_unknown else topics_read(settings))]
+
+
+def numbers_counted(settings: Settings) -> list[Finding]:
+    """Batches whose producers' numbers are not counted: of an older lake, or of a repair that was killed."""
+    batches = uncounted(Ledger(settings))
+    if not batches:
+        return []
+    said = f"producers' numbers of {len(batches)} batches ({batches[0]}–{batches[-1]}) are not counted"
+    return [Finding(SEQUENCES, Verdict.warning, said, f"run `reelhouse repair {SEQUENCES}`")]
 
 
 def topics_read(settings: Settings) -> list[Finding]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jobs.lake.ingest.progress import BOOKS, SEQUENCES
+from jobs.lake.ingest.progress import SEQUENCES
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.serve.masking import safe_producer, safe_source
@@ -58,19 +58,6 @@ def unnumbered(settings: Settings) -> list[Line]:
     for row in rows:
         counts[row["topic"], safe_source(row["source_uri"])] += row["record_count"]
     return [{"topic": topic, "source": source, "received": n} for (topic, source), n in sorted(counts.items(), key=str)]
-
-
-def uncounted(settings: Settings) -> tuple[int, int] | None:
-    """The first and last batch that received records before numbers were counted; None for none."""
-    import pyarrow.compute as pc
-
-    ledger = Ledger(settings)
-    since = pc.min(ledger.read(SEQUENCES, ["ingest_seq"])["ingest_seq"]).as_py()
-    before = pc.field("received") > pc.coalesce(pc.field("canary"), 0)
-    if since is not None:
-        before &= pc.field("ingest_seq") < since
-    found = pc.min_max(ledger.read(BOOKS, ["ingest_seq"], before)["ingest_seq"]).as_py()
-    return None if found["min"] is None else (found["min"], found["max"])
 
 
 def _line(row: "pa.Table", good: set[str]) -> Line:

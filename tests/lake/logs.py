@@ -58,7 +58,7 @@ class Log:
             (each.key, each.value, name, number, each.offset, each.at, each.headers)
             for name, parts in plan.ranges.items()
             for number, (start, end) in parts.items()
-            for each in self.parts[name][number][start:end]
+            for each in self.parts[name].get(number, [])[start:end]
             if (name, number, each.offset) not in self.compacted
         ]
 

@@ -26,18 +26,20 @@ from jobs.drills.storage import tear
 from jobs.lake import kill_points
 from jobs.lake.ailments import ailments_of, checkpointed
 from jobs.lake.clock import now
+from jobs.lake.doctor import numbers_counted
 from jobs.lake.errors import DamageError, UsageError, WriteError
 from jobs.lake.ingest import landings
 from jobs.lake.ingest.counting import begun_at, landed_plan
 from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.landings import in_log, keep, kept
-from jobs.lake.ingest.progress import BOOKS, BRONZE, progress
+from jobs.lake.ingest.progress import BOOKS, BRONZE, SEQUENCES, progress
 from jobs.lake.kill_points import Killed
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.lost_commits import lost_commits
 from jobs.lake.mending import newest_of_log
-from jobs.lake.remaking import from_books
+from jobs.lake.remaking import booked_again, from_books
+from jobs.lake.remaking.from_arrivals import due
 from jobs.lake.remaking.plans import remembered
 from jobs.lake.repairing import mend
 from jobs.lake.scanning import LOG
@@ -221,6 +223,11 @@ class Landed:
     def rows(self, table: str) -> list[str]:
         return sorted(map(str, self.ledger.read(table).to_pylist()))
 
+    def copy(self, home: Path) -> Landed:
+        shutil.copytree(self.settings.home, home)
+        log = Log(deepcopy(self.log.parts), {}, dict(self.log.ids))
+        return Landed(self.settings.model_copy(update={"home": home}), log)
+
 
 @pytest.fixture(scope="module")
 def taken_in(tmp_path_factory: pytest.TempPathFactory) -> Landed:
@@ -233,9 +240,7 @@ def taken_in(tmp_path_factory: pytest.TempPathFactory) -> Landed:
 
 @pytest.fixture
 def lake(taken_in: Landed, tmp_path: Path) -> Landed:
-    shutil.copytree(taken_in.settings.home, tmp_path / "home")
-    settings = taken_in.settings.model_copy(update={"home": tmp_path / "home"})
-    return Landed(settings, Log(deepcopy(taken_in.log.parts), {}, dict(taken_in.log.ids)))
+    return taken_in.copy(tmp_path / "home")
 
 
 def test_the_plans_of_batches_outlive_bronzes_log(lake: Landed) -> None:
@@ -327,6 +332,39 @@ def test_a_batch_of_which_a_table_lacks_rows_is_not_booked_by_a_repair(lake: Lan
     ingest(lake.settings, lake.log, none_here)
     assert lake.rows("silver.views") == before["silver.views"]
     assert told(lake.rows(BOOKS)) == told(before[BOOKS])
+
+
+def test_a_repair_of_the_books_counts_the_numbers_of_a_batch_that_was_killed_before_them(
+    lake: Landed, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the lines, as ingest does: where it is killed there, ingest ends the batch and counts nothing twice."""
+    monkeypatch.setenv(kill_points.VARIABLE, "raise:ingest.after_watermarks")
+    with pytest.raises(Killed):
+        lake.batch(MANY)
+    monkeypatch.delenv(kill_points.VARIABLE)
+    killed: list[Landed] = []
+
+    def write(*told: Any) -> None:
+        killed.append(lake.copy(lake.settings.home.with_name("killed")))
+        booked_again_write(*told)
+
+    booked_again_write = booked_again.write
+    monkeypatch.setattr(booked_again, "write", write)
+    assert lake.mend(BOOKS, spark).next_step == ""
+    (other,) = killed
+    other.ledger.open("ops.leases").delete()
+    ingest(other.settings, other.log, none_here)
+    assert (progress(lake.ledger).complete, progress(other.ledger).complete) == (MANY, MANY)
+    assert (due(lake.ledger), due(other.ledger)) == ([], [])
+    assert told(lake.rows(SEQUENCES)) == told(other.rows(SEQUENCES))
+
+
+def test_batches_whose_numbers_are_not_counted_are_told_with_what_counts_them(lake: Landed) -> None:
+    assert numbers_counted(lake.settings) == []
+    lake.ledger.open(SEQUENCES).delete("ingest_seq IN (1, 3)")
+    (found,) = numbers_counted(lake.settings)
+    assert found.found == "producers' numbers of 2 batches (1–3) are not counted"
+    assert found.remedy == "run `reelhouse repair ops.sequences`"
 
 
 def test_books_are_not_guessed_where_tables_have_other_rows(lake: Landed, spark: SparkSession) -> None:

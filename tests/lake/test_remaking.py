@@ -20,13 +20,14 @@ from jobs.lake.aside import Mended
 from jobs.lake.balance import refuse_difference
 from jobs.lake.clock import now
 from jobs.lake.errors import BooksError, KeyFileError, TopicError, UsageError, WriteError
-from jobs.lake.identity import ensure_key_file
+from jobs.lake.identity import ensure_key_file, pseudonym_of
 from jobs.lake.ingest.erasing import Asked, erase
 from jobs.lake.ingest.loop import Ingest
 from jobs.lake.ingest.progress import progress
 from jobs.lake.ledger import Ledger
 from jobs.lake.lost_commits import lost_commits
 from jobs.lake.mending import newest_of_log
+from jobs.lake.recounting import recounted
 from jobs.lake.remaking import landed, wounds
 from jobs.lake.remaking.emptying import refuse_unemptied
 from jobs.lake.remaking.plans import remembered
@@ -164,6 +165,17 @@ def bare(erased: Shop, tmp_path: Path) -> Shop:
     for file in shop.files(BRONZE)[:-1]:
         file.unlink()
     return shop
+
+
+def places_of(shop: Shop, table: str, topic: str, user: str) -> list[tuple[str, int, int]]:
+    """Where the records lie that a person's rows were made of."""
+    mine = shop.ledger.read(table, filter=[[("user_id", "=", pseudonym_of(user, shop.settings.keys_path))]]).to_pylist()
+    return [(topic, row["kafka_partition"], row["kafka_offset"]) for row in mine]
+
+
+def unsigned(rows: list[str]) -> list[str]:
+    """Rows without who booked them and when."""
+    return sorted(re.sub(r"'(run_id|recorded_at)': .*?(?=, '|}$)", "", row) for row in rows)
 
 
 def flip(file: Path) -> None:
@@ -387,6 +399,30 @@ def test_a_torn_erasure_is_carried_out_again(erased: Shop, tmp_path: Path) -> No
     assert shop.mend(BRONZE).note == ""
     assert (shop.rows(BRONZE), shop.ledger.version(BRONZE)) == (before, version)
     assert progress(shop.ledger).landed == progress(erased.ledger).landed + 1
+
+
+def test_who_is_erased_is_so_in_the_books_too_of_records_that_bronze_has_given_up(shop: Shop, erased: Shop) -> None:
+    """All is as where nothing was lost, but for what is lost of others; a torn commit of it is made again, too."""
+    (view,) = places_of(shop, "silver.views", "views", GONE)
+    (order,) = places_of(shop, "silver.orders", "orders", GONE)
+    others = ("orders", 0, 1)
+    assert others != order
+    shop.log.compacted = {view, order, others}
+    for file in shop.files(BRONZE):
+        file.unlink()
+    assert "3 records are lost for good" in shop.mend(BRONZE, accept_loss=True).note
+    shop.erase(GONE)
+    recounted(shop.ledger, ["silver.views", "silver.orders"], -1)
+    before = shop.rows(BRONZE)
+    tear(newest_of_log(shop.ledger, BRONZE))
+    shop.mend(BRONZE)
+    assert shop.rows(BRONZE) == before
+    shop.log.put(late())
+    assert shop.ingest() == 1
+    for table in (BOOKS, HOURS):
+        assert unsigned(shop.rows(table)) == unsigned(erased.rows(table))
+    (row,) = [row for row in erased.rows(BRONZE) if row not in shop.rows(BRONZE)]
+    assert row.startswith("{'topic': 'orders', 'topic_id': 'id-orders', 'partition': 0, 'offset': 1,")
 
 
 @pytest.mark.parametrize("by", ["retention", "compaction"])

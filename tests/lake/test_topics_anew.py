@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,11 +13,15 @@ from pyspark.sql import SparkSession
 from jobs.lake.balance import judged
 from jobs.lake.clock import now
 from jobs.lake.errors import TopicError
+from jobs.lake.hours import differences
 from jobs.lake.ingest.loop import Ingest
 from jobs.lake.kill_points import VARIABLE, Killed
+from jobs.lake.recounting import recounted
 from jobs.lake.settings import Settings
-from tests.lake.logs import NOON, Log, Record, body_of, record
+from jobs.lake.topics import REPLAY_HEADER
+from tests.lake.logs import NOON, Log, Record, body_of, micros, record
 
+REPLAY = "watched_ms-1.1"
 PLACE = ["kafka_topic_id", "kafka_partition", "kafka_offset"]
 
 
@@ -127,3 +132,38 @@ def test_a_topic_that_lost_its_end_is_read_anew_and_no_place_is_doubled(shop: Sh
     assert shop.booked() == {"received": 20, "accepted": 13, "duplicate": 7, "quarantined": 0, "lost": 10}
     assert shop.numbers() == [*range(10), 30, 31, 32]
     assert shop.doubled() == []
+
+
+def test_a_replay_is_undone_though_the_topic_has_its_partition_no_more(shop: Shop) -> None:
+    """What is taken back of it, and what is judged anew, is counted in a line that there is."""
+    shop.log.put([replayed(30, 1), replayed(32, 3), viewed(32, 4)])
+    shop.ingest()
+    shop.log.parts["views"], shop.log.ids["views"] = {0: []}, "another"
+    shop.log.put(views(40, 41))
+    shop.ingest("views")
+    said = {"kind": "retract", "source": "app:quarantine", "topic": "views", "replay_id": REPLAY, "why": "wrong unit",
+            "since": micros(NOON), "offsets": [{"partition": 0, "next_offset": 2}], "complete_until": None,
+            "is_final": None}  # fmt: skip
+    shop.log.put([record("control", body_of("control", 400, **said)), *views(42)])
+    shop.ingest()
+    assert shop.numbers() == [*range(10), 32, 40, 41, 42], "32 came by itself as well"
+    assert shop.booked() == {"received": 16, "accepted": 14, "duplicate": 0, "quarantined": 2, "lost": 10}
+    ledger = shop.run().ledger
+    lines, hours = (ledger.read(table).to_pylist(maps_as_pydicts="strict") for table in ("ops.books", "ops.book_hours"))
+    assert list(differences(lines, hours, 0)) == []
+    recounted(ledger, ["silver.views"], -1)
+    shop.log.put(views(43))
+    shop.ingest()
+    assert shop.numbers()[-1] == 43
+
+
+def viewed(number: int, minute: int) -> Record:
+    """A view of partition 1 that comes some minutes after noon."""
+    at = NOON + timedelta(minutes=minute)
+    return record("views", body_of("views", number, user_id="u1"), partition=1, at=at)
+
+
+def replayed(number: int, minute: int) -> Record:
+    """The same by a replay."""
+    made = viewed(number, minute)
+    return replace(made, headers=(*(made.headers or ()), (REPLAY_HEADER, REPLAY.encode())))

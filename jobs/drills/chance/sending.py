@@ -147,7 +147,7 @@ class Producers:
         return self._usurping(islice((each for each in known if came[each.event_id] == 1), step.count))
 
     def _usurp(self, step: Step) -> Iterator[Made]:
-        """The same of any events, repeated before or not: by hand only, see docs/reliability.md."""
+        """The same of any events, repeated before or not: by hand only, so that a seed draws what it did."""
         return self._usurping(self._chosen(step))
 
     def _usurping(self, chosen: Iterable[Made]) -> Iterator[Made]:

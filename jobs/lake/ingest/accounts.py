@@ -1,6 +1,7 @@
 """The counts of a batch: what became of every record of it, counted from the tables themselves."""
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.contests import Contest
 from jobs.lake.ingest.counting import Hour, hour_of, rows_of
 from jobs.lake.ingest.forms import OUTPUTS, role_of, silver_table
+from jobs.lake.ingest.planning import Range
 from jobs.lake.ingest.progress import APP, QUARANTINE, TOUCHED
 from jobs.lake.ingest.retracting import ACCEPTED, CONFLICT, DUPLICATE, Retracted
 from jobs.lake.topics import CONTROL
@@ -44,8 +46,27 @@ class Accounts:
     @property
     def slots(self) -> set[Slot]:
         """Wherever anything is counted."""
-        counts = (*(getattr(self, name) for name in COUNTS[1:]), self.reasons)
-        return {slot for each in counts for slot in each}
+        return {slot for counts in self.fates for slot in counts} | self.reasons.keys()
+
+    @property
+    def fates(self) -> tuple[Counter[Slot], ...]:
+        """The counts of records."""
+        return tuple(getattr(self, name) for name in COUNTS[1:])
+
+
+def bring_home(accounts: Accounts, ranges: Mapping[str, Mapping[int, Range]]) -> None:
+    """Count under a topic's least partition what is of one that it has no more, being made anew with fewer.
+
+    So are rows of before that are taken back, displaced or judged anew; the batch has lines of its own ranges only.
+    """
+    for slot in accounts.slots:
+        topic, number, hour = slot
+        if topic not in ranges or number in ranges[topic]:
+            continue
+        home = (topic, min(ranges[topic]), hour)
+        for counts in accounts.fates:
+            counts[home] += counts.pop(slot, 0)
+        accounts.reasons[home].update(accounts.reasons.pop(slot, {}))
 
 
 def taken_in(batch: Batch, contests: dict[str, Contest], statements: Counter[int]) -> Accounts:

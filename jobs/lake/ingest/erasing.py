@@ -89,9 +89,14 @@ def planned_for(reached: Progress, found: Found, asked: Asked) -> Plan:
 
 
 def empty(lake: Lake, planned: Plan, found: Found) -> None:
-    """Take key, value and headers from the person's records, in the commit that says what the batch is."""
+    """Take key, value and headers from the person's records, in the commit that says what the batch is.
+
+    What bronze has given up of them has its place there again, as empty.
+    """
     note, seq = json.dumps(planned.note(), separators=(",", ":")), planned.ingest_seq
     marked = lake.read(BRONZE).join(found.places.drop("topic"), on=list(IN_BRONZE), how="inner")
+    if found.given_up:
+        marked = marked.unionByName(lake.spark.createDataFrame(found.given_up, marked.schema))
     rows = marked.transform(emptied, F.lit(seq)).drop("_mark")
     if found.records:
         lake.merge(BRONZE, rows, IN_BRONZE, app=APP, version=seq, metadata=note)

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from jobs.definitions.firsts import PLACE
 from jobs.lake.erasures import FOR_EVER, PERSONAL, erased_records, horizons, marks_beside
 from jobs.lake.identity import PSEUDONYM, Keys, read_keys
 from jobs.lake.ingest.erased import key_of_record, mark_function, mark_of_record, without_erased
 from jobs.lake.ingest.forms import silver_table
+from jobs.lake.ingest.given_up import TIME, given_up
 from jobs.lake.ingest.progress import BRONZE, QUARANTINE
 from jobs.lake.ingest.refusals import IN_BRONZE
 from jobs.lake.ledger import Ledger
@@ -38,6 +40,7 @@ MOST_SEEN = 1_000_000  # names that are not hashed again, some 100 MB
 class Found:
     """A person's names, their marks, records by topic/partition (at `places`: IN_BRONZE, `_mark`), rows by table.
 
+    Among the records are those that bronze has given up and silver has rows of (`given_up`, as `given_up()` has them).
     Of the names the last ones, so many, are of `devices`. `was_erased`: before, whatever has come since.
     """
 
@@ -48,6 +51,7 @@ class Found:
     rows: Counter[str]
     places: "DataFrame"
     was_erased: bool
+    given_up: tuple[dict[str, Any], ...] = ()
 
     @property
     def is_nothing(self) -> bool:
@@ -66,7 +70,22 @@ def find(lake: Lake, user: str) -> Found:
     rows = Counter({table: len(rows_of(ledger, table, names, ["user_id"])) for table in NAMED})
     rows[QUARANTINE] = places.where("is_refused").count()
     was_erased = not horizons(ledger).keys().isdisjoint(marks)
-    return Found(names, len(names) - len(own), marks, counted(places), +rows, places.drop("is_refused"), was_erased)
+    lost = given_up(ledger, keys, made_of(ledger, names, {}))
+    records, told = counted(places) + by_part(lost), places.drop("is_refused")
+    return Found(names, len(names) - len(own), marks, records, +rows, told, was_erased, tuple(lost))
+
+
+def made_of(ledger: Ledger, names: Collection[str], versions: Mapping[str, int]) -> dict[str, list[dict[str, Any]]]:
+    """By topic the rows of silver with these names, now or as of these versions: what `given_up()` asks for."""
+    return {
+        topic: rows_of(ledger, silver_table(topic), names, [*PLACE, TIME], version=versions.get(silver_table(topic)))
+        for topic in PERSONAL
+    }
+
+
+def by_part(records: Collection[Mapping[str, Any]]) -> Counter[str]:
+    """How many records of bronze by topic/partition."""
+    return Counter(f"{row['topic']}/{row['partition']}" for row in records)
 
 
 def places_of(lake: Lake, marks: Sequence[str], raw_id: str | None) -> "DataFrame":

@@ -66,6 +66,17 @@ def seen_ends(ledger: Ledger, topic_ids: Mapping[str, str]) -> dict[str, dict[in
     return ends
 
 
+def uncounted(ledger: Ledger) -> list[int]:
+    """The booked batches that received more than canaries and of whose producers' numbers none is counted, in order."""
+    import pyarrow.compute as pc
+
+    counted = ledger.read(SEQUENCES, ["ingest_seq"])["ingest_seq"].unique()
+    lines = ledger.read(BOOKS, ["ingest_seq", "received", "canary"])  # not by a filter: old books have no canaries
+    numbered = pc.greater(lines["received"], pc.fill_null(lines["canary"], 0))
+    due = lines.filter(pc.and_(numbered, pc.invert(pc.is_in(lines["ingest_seq"], counted))))
+    return sorted(due["ingest_seq"].unique().to_pylist())
+
+
 def of_batch(number: int) -> AnyOf:
     """The condition that a row is of a batch."""
     return [[("ingest_seq", "=", number)]]

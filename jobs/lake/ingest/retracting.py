@@ -2,13 +2,14 @@
 
 An arrival taken back is refused (`retracted`), whatever had become of it, and its row of silver goes. Arrivals that
 repeated such a row are judged anew with the batch, as if the row had never been: so an event that came by itself,
-before or after the replay, is what it would have been without it. All is found in the tables as they were before the
+before or after the replay, is what it would have been without it. So are those that repeated a row of which an earlier
+arrival takes the place. All is found in the tables as they were before the
 batch, so a batch done again finds the same.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from operator import or_
 from typing import TYPE_CHECKING
@@ -95,7 +96,7 @@ def retracted(batch: Batch, said: Sequence[Retraction]) -> dict[str, Retracted]:
 
 def _of_topic(batch: Batch, topic: str, said: Sequence[Retraction]) -> Retracted:
     how, since = batch.form(topic), min(each.since for each in said)
-    records = _records(batch, topic, since)
+    records = _records(batch, topic, since.date())
     refusals = _refusals(batch, topic)
     places = _places(records.where(_is_named(said, batch.plan.topic_ids[topic])), how)
     named = batch.keep(places.transform(unrefused, refusals))
@@ -115,10 +116,32 @@ def _of_topic(batch: Batch, topic: str, said: Sequence[Retraction]) -> Retracted
     )
 
 
-def _records(batch: Batch, topic: str, since: datetime) -> "DataFrame":
+def usurped(batch: Batch, topic: str, displaced: "DataFrame") -> Retracted | None:
+    """What is taken back of a topic, and the older arrivals of events whose rows, `displaced`, an earlier one takes.
+
+    They were judged against those rows, and are judged anew; None where there are none.
+    """
+    lost = batch.lake.keep(displaced.select(*PLACE, "kafka_time", "event_id", "event_hour"))
+    since = lost.agg(F.min(F.to_date("kafka_time"))).first()
+    back, places = batch.retracted.get(topic), lost.select(*PLACE)
+    others = places if back is None else places.unionAll(back.arrivals.select(*PLACE))
+    older = _records(batch, topic, since[0] if since else date.min).where(F.col("ingest_seq") < batch.seq)
+    again = batch.lake.keep(_repeats(older, lost, others))
+    if not again.count():
+        return None
+    found = batch.lake.keep(_judged_anew(again, batch.form(topic), _refusals(batch, topic)))
+    fates = counted(found, "was", "partition", "event_hour")
+    if back is None:
+        nothing = lost.where("FALSE").withColumn("was", F.lit(NEW))
+        return Retracted(nothing, batch.lake.nothing(silver_table(topic)), found, (), None, Counter(), fates)
+    readmitted = back.readmitted.unionByName(found)
+    return replace(back, readmitted=readmitted, readmitted_fates=back.readmitted_fates + fates)
+
+
+def _records(batch: Batch, topic: str, since: date) -> "DataFrame":
     """Records of a topic up to this batch, as they lie in bronze."""
     wanted = (F.col("topic") == topic) & (F.col("ingest_seq") <= batch.seq)
-    return batch.lake.read(BRONZE).where(wanted & (F.col("received_date") >= F.lit(since.date())))
+    return batch.lake.read(BRONZE).where(wanted & (F.col("received_date") >= F.lit(since)))
 
 
 def _is_named(said: Sequence[Retraction], topic_id: str) -> Column:
@@ -186,7 +209,7 @@ def _with_fate(named: "DataFrame", rows: "DataFrame", ingest_seq: int) -> "DataF
 
 
 def _repeats(older: "DataFrame", rows: "DataFrame", arrivals: "DataFrame") -> "DataFrame":
-    """Older records, not taken back themselves, of the events whose row goes."""
+    """Older records, not `arrivals` themselves, of the events whose row goes."""
     ids = rows.select(F.col("event_id").alias("ce_id")).distinct()
     told = older.withColumn("ce_id", header("ce_id")).join(ids, on=["ce_id"], how="left_semi").drop("ce_id")
     return told.join(arrivals.select(*_in_bronze()), on=list(IN_BRONZE), how="left_anti")

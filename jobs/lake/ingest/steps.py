@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from jobs.lake.ingest.accounts import Accounts, add_quarantined, taken_in, write_touched
+from jobs.definitions.events.form import Form
+from jobs.lake.ingest.accounts import Accounts, add_quarantined, bring_home, taken_in, write_touched
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.booking import write_books
 from jobs.lake.ingest.contests import Contest, contest
 from jobs.lake.ingest.control import Statement, retractions, statements, words, write_watermarks
 from jobs.lake.ingest.forms import OUTPUTS
-from jobs.lake.ingest.ids import ids_of
+from jobs.lake.ingest.ids import Ids, ids_of
 from jobs.lake.ingest.refusals import write_quarantine
-from jobs.lake.ingest.retracting import retracted
+from jobs.lake.ingest.retracting import retracted, usurped
 from jobs.lake.ingest.sequences import write_sequences
 from jobs.lake.ingest.writing import write_entities, write_facts
 from jobs.lake.kill_points import reach
@@ -71,13 +72,27 @@ def write_silver(batch: Batch) -> dict[str, Contest]:
     ids = ids_of(batch, outputs)
     for topic in outputs:
         how = batch.form(topic)
-        contests[topic] = contest(batch, how, ids)
+        contests[topic] = judged(batch, how, ids)
         if how.role == "fact":
             write_facts(batch, how, contests[topic], ids.ranges[topic])
         else:
             write_entities(batch, how, contests[topic])
         reach(f"ingest.after_{topic}")
     return contests
+
+
+def judged(batch: Batch, how: Form, ids: Ids) -> Contest:
+    """Who was first of what is contested in a topic; where rows lose their place, what repeated them is judged anew."""
+    found = contest(batch, how, ids)
+    displaced = found.places(is_new=False) if found.displaced else None
+    if displaced is None:
+        return found
+    batch.lake.leave_to_spark("an earlier arrival takes the place of a row")
+    again = usurped(batch, how.topic, displaced)
+    if again is None:
+        return found
+    batch.take_back(batch.retracted | {how.topic: again})
+    return contest(batch, how, ids_of(batch, [how.topic]))
 
 
 def missing(batch: Batch, accounts: Accounts) -> dict[str, int]:
@@ -95,6 +110,7 @@ def close(
 ) -> Done:
     """Write the ledger: touched days, watermarks, producers' numbers, and last the books."""
     add_quarantined(batch, accounts)
+    bring_home(accounts, batch.plan.ranges)
     touched = write_touched(batch, accounts, at)
     reach("ingest.after_touched")
     write_watermarks(batch, said, at)

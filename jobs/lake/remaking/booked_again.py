@@ -8,14 +8,24 @@ ended if every table has the rows of it that it has there.
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from jobs.lake.ailments import BY_BATCH
+from jobs.lake.ailments import BY_BATCH, ailments_of
 from jobs.lake.aside import Mended
 from jobs.lake.digest import digest
 from jobs.lake.erasures import erasures
 from jobs.lake.errors import WriteError
 from jobs.lake.hours import told_since
 from jobs.lake.ingest.loop import LEASE
-from jobs.lake.ingest.progress import APP, BOOKS, BRONZE, TOUCHED, Progress, committed, progress
+from jobs.lake.ingest.progress import (
+    APP,
+    BOOKS,
+    BRONZE,
+    SEQUENCES,
+    TOUCHED,
+    Progress,
+    committed,
+    progress,
+    uncounted,
+)
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.remaking.from_bronze import BOOKED, NEWER, OTHERWISE, refuse_unready
@@ -25,7 +35,7 @@ from jobs.lake.remaking.shadow import Shadow
 from jobs.lake.settings import Settings
 from jobs.lake.tables import Lake
 
-INGEST = "reelhouse ingest"
+INGEST, RECOUNT = "reelhouse ingest", f"reelhouse repair {SEQUENCES}"
 COPY = f"nothing was changed. Put {BOOKS} back from a copy; see docs/runbooks/lake.md"
 
 
@@ -34,7 +44,8 @@ def rebook(
 ) -> Mended | None:
     """Write the lines again, under ingest's lease; None where none is gone.
 
-    Of the newest batch only if it had ended; else ingest ends it. WriteError, with nothing changed, where the tables
+    Of the newest batch only if it had ended; else ingest ends it. Producers' numbers of batches that were killed before
+    them are counted, too. WriteError, with nothing changed, where the tables
     have other rows than bronze gives, or, unless accepted, rows that today's rules or keys read otherwise.
     """
     ledger = Ledger(settings)
@@ -53,11 +64,16 @@ def rebook(
                 f"{BOOKS}: {note}; {COPY}, or take the lines so with `reelhouse repair {BOOKS} --accept-loss`"
             )
         Leases(ledger).check(lease)
+        are_numbers_whole = not ailments_of(settings, SEQUENCES)
         if last > reached.complete:
+            if are_numbers_whole:
+                count(ledger, shadow.ledger, last)
             since = told_since(ledger)
             write(ledger, shadow.ledger, last, reached.complete + 1 if since is None else since)
+        is_counted = are_numbers_whole and not uncounted(ledger)
+        steps = [*[INGEST] * (last < reached.landed), *[RECOUNT] * (not is_counted)]
         delta = ledger.open(BOOKS)
-        return Mended(BOOKS, (), delta.version(), delta.count(), INGEST if last < reached.landed else "", note)
+        return Mended(BOOKS, (), delta.version(), delta.count(), ", then ".join(steps), note)
 
 
 def ended(lake: Lake, shadow: Shadow, reached: Progress, still_ours: Callable[[], None]) -> int:
@@ -102,6 +118,17 @@ def is_read_alike(lake: Lake, shadow: Shadow, last: int) -> bool:
         digest(lake.read(table).where(until), NEWER) == digest(shadow.lake.read(table).where(until), NEWER)
         for table in tables
     )
+
+
+def count(ledger: Ledger, made: Ledger, last: int) -> None:
+    """Put by the producers' numbers of the batches up to the last that wrote none; before the lines, as ingest does.
+
+    Under its name, so that ingest writes them no second time where this is killed before the lines.
+    """
+    newer = [[("ingest_seq", ">", committed(ledger, SEQUENCES)), ("ingest_seq", "<=", last)]]
+    rows = made.read(SEQUENCES, filter=newer).to_pylist()
+    if rows:
+        ledger.append(SEQUENCES, rows, app=APP, version=last)
 
 
 def lines_to(made: Ledger, last: int) -> dict[Part, Line]:

@@ -14,13 +14,16 @@ from jobs.lake.ailments import BY_BATCH, Ailment
 from jobs.lake.aside import Mended
 from jobs.lake.erasures import TABLE as ERASURES
 from jobs.lake.erasures import Erasure, erasures
-from jobs.lake.errors import TopicError, WriteError
+from jobs.lake.errors import DamageError, TopicError, WriteError
+from jobs.lake.identity import read_keys
+from jobs.lake.ingest.counting import version_before
 from jobs.lake.ingest.erasing import empty
-from jobs.lake.ingest.finding import Found, counted, places_of
+from jobs.lake.ingest.finding import NAMED, Found, by_part, counted, made_of, names_behind, places_of
+from jobs.lake.ingest.given_up import given_up
 from jobs.lake.ingest.landing import land
 from jobs.lake.ingest.loop import LEASE
 from jobs.lake.ingest.planning import Plan
-from jobs.lake.ingest.progress import BOOKS, BRONZE, HOURS, SEQUENCES, committed, progress
+from jobs.lake.ingest.progress import APP, BOOKS, BRONZE, HOURS, SEQUENCES, committed, progress
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.mending import paths, proven, taken_out
@@ -95,10 +98,29 @@ def refuse_lost(lake: Lake, planned: Plan, received: dict[tuple[str, int], int])
 def empty_again(lake: Lake, planned: Plan, erasure: Erasure) -> None:
     """Empty the records of who was erased; WriteError unless they are those that were found then."""
     places = places_of(lake, erasure.marks, None)
-    records = counted(places)
-    if records != Counter(dict(erasure.records)):
+    found, told = counted(places), Counter(dict(erasure.records))
+    lost = () if found == told else given_up_before(lake, planned, erasure)
+    if found + by_part(lost) != told:
         raise WriteError(
             f"{BRONZE}: the torn commit is of an erasure (batch {planned.ingest_seq}), of records of which only the "
             "bytes say so; nothing was changed. Put the file back from a copy"
         )
-    empty(lake, planned, Found((), 0, erasure.marks, records, Counter(), places.drop("is_refused"), was_erased=True))
+    marked = places.drop("is_refused")
+    empty(lake, planned, Found((), 0, erasure.marks, told, Counter(), marked, was_erased=True, given_up=lost))
+
+
+def given_up_before(lake: Lake, planned: Plan, erasure: Erasure) -> tuple[dict[str, Any], ...]:
+    """What bronze had given up of who was erased, told by silver as it was before; WriteError where upkeep took that.
+
+    As `given_up()` has it.
+    """
+    ledger = Ledger(lake.settings)
+    try:
+        before = {table: version_before(ledger, table, APP, planned.ingest_seq) for table in NAMED}
+    except DamageError as gone:
+        raise WriteError(
+            f"{BRONZE}: the torn commit is of an erasure (batch {planned.ingest_seq}), of records of which only silver "
+            "as it was before it says so, and upkeep has taken that; nothing was changed. Put the file back from a copy"
+        ) from gone
+    names = set(names_behind(lake.settings, ledger, erasure.marks, before))
+    return tuple(given_up(ledger, read_keys(lake.settings.keys_path), made_of(ledger, names, before)))

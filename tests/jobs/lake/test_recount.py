@@ -11,12 +11,12 @@ import pytest
 from jobs.drills.records import Record, body_of, record
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.planning import Plan
-from jobs.lake.ingest.progress import SEQUENCES
+from jobs.lake.ingest.progress import SEQUENCES, uncounted
 from jobs.lake.ingest.sequences import counted, write_sequences
 from jobs.lake.ledger import Ledger
 from jobs.lake.repairing import mend
 from jobs.lake.settings import Settings
-from jobs.serve.sequences import sequences, uncounted, unnumbered
+from jobs.serve.sequences import sequences, unnumbered
 
 AT = datetime(2026, 11, 20, 5, tzinfo=UTC)
 TORN = b'{"producer":{"id":"app-1","epoch":1,"seq":9},"kind":"pl'
@@ -80,11 +80,11 @@ ALL = [("app-1", 1, 8, 1, 1, 3, [[5, 5], [7, 8]]), ("web", 4, 1, 0, 0, 0, [])]
 def test_an_older_lake_counts_its_batches_when_it_is_asked_to(old: Ledger) -> None:
     late = counted(old, 2, {"likes", "views"}, AT, is_any_refused=True)
     old.append(SEQUENCES, late, app="ingest", version=2)  # the first batch since
-    assert uncounted(old.settings) == (0, 1)
+    assert uncounted(old) == [0, 1]
     assert mended(old) is not None
     assert told(old) == ALL
     assert unnumbered(old.settings) == [{"topic": "users", "source": "app:test", "received": 1}]
-    assert uncounted(old.settings) is None
+    assert uncounted(old) == []
     assert mended(old) is None  # once is enough
 
 
