@@ -41,9 +41,8 @@ AT = {
     "upkeep": (1, UPKEEP),
     "torn": (1, TORN),
 }
-# Steps that only somebody asks for: a process that is truly killed, a minute each; what docs/reliability.md says of
-# repeats that were judged before the first arrival came.
-BY_HAND = ("sigkill", "usurp")
+# A step that only somebody asks for: a process that is truly killed, a minute each.
+BY_HAND = ("sigkill",)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The producers of a schedule: what they put on the topics, and the truth about it."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -70,7 +69,6 @@ class Producers:
             "again": self._again,
             "other": self._other,
             "earlier": self._earlier,
-            "usurp": self._usurp,
             "canary": self._canaries,
         }
 
@@ -141,17 +139,8 @@ class Producers:
         return (self._changed(each, self.clock, each.record.partition) for each in self._chosen(step))
 
     def _earlier(self, step: Step) -> Iterator[Made]:
-        """Arrivals before ones that have come once, in the other partition, read later; every second says the same."""
-        came = Counter(each.event_id for each in self.sent)
-        known = self._chosen(replace(step, count=len(self.made)))
-        return self._usurping(islice((each for each in known if came[each.event_id] == 1), step.count))
-
-    def _usurp(self, step: Step) -> Iterator[Made]:
-        """The same of any events, repeated before or not: by hand only, so that a seed draws what it did."""
-        return self._usurping(self._chosen(step))
-
-    def _usurping(self, chosen: Iterable[Made]) -> Iterator[Made]:
-        for n, each in enumerate(chosen):
+        """Arrivals before ones that came, repeated or not, in the other partition, read later; half say the same."""
+        for n, each in enumerate(self._chosen(step)):
             at, partition = each.record.at - HOUR, 1 - each.record.partition
             same = replace(each, record=replace(each.record, at=at, partition=partition))
             yield same if n % 2 else self._changed(each, at, partition)
