@@ -15,7 +15,7 @@ from jobs.lake.backfills.planning import affected, planned
 from jobs.lake.backfills.request import ByDays, Request
 from jobs.lake.backfills.running import Backfill
 from jobs.lake.errors import LeaseError, QualityError, UsageError
-from jobs.lake.holds import hold
+from jobs.lake.holds import Hold, hold
 from jobs.lake.leases import Leases
 from jobs.lake.publications import latest, published, releases
 from jobs.lake.runner import Runner
@@ -203,7 +203,7 @@ def test_a_file_that_changed_under_way_is_refused_until_it_is_cancelled(wrong: T
 
 
 def test_a_family_that_is_held_is_told_what_comes_first(wrong: Toys) -> None:
-    hold(wrong.ledger, FAMILY, "oops", TABLE, "1.0.0", 1, NOON)
+    hold(wrong.ledger, "oops", {FAMILY: [Hold(TABLE, "no_capitals", None, 1, "1.0.0", NOON)]})
     with pytest.raises(QualityError, match="toys is held by .* `reelhouse release toys --retry`"):
         backfill(wrong).run(NOON)
 
