@@ -70,7 +70,7 @@ def test_a_bad_contract_ends_with_two_and_one_line_each(reelhouse, edit):
 
 
 def test_problems_come_as_json_alone_on_stdout(reelhouse, edit):
-    edit("silver/likes.yaml", "version: 1.0.0", "version: one")
+    edit("silver/likes.yaml", "version: 1.1.0", "version: one")
     code, out, _ = reelhouse("contracts", "check", "--format", "json")
     assert code == 2
     assert {"file", "place", "message", "remedy"} == set(json.loads(out)[0])

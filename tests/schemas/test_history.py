@@ -37,7 +37,7 @@ KEEPS = {
     "a column is added": (LIKES, f"      - {SCENE}\n", f"      - {SCENE}\n      - {SCENE.replace('scene', 'mood')}\n"),
     "a column may be null now": (LIKES, "{name: scene, logicalType: string, physicalType: string, required: true}",
                                  "{name: scene, logicalType: string, physicalType: string}"),
-    "a new major version": (LIKES, "version: 1.0.0", "version: 2.0.0"),
+    "a new major version": (LIKES, "version: 1.1.0", "version: 2.0.0"),
     "a value more is allowed": (EVENT, '"report"', '"report", "hide"'),
     "a new kind asks for its own": (EVENT, ENVELOPED, ENVELOPED + NEED % ("hide", "region")),
     "a kind asks for what all had to have": (EVENT, ENVELOPED, ENVELOPED + NEED % ("follow", "scene")),
@@ -84,7 +84,7 @@ def test_what_breaks_nobody_passes(released, edit, name):
 
 def test_a_new_major_version_may_break(released, edit):
     edit(LIKES, "{name: scene, ", PLACE)
-    edit(LIKES, "version: 1.0.0", "version: 2.0.0")
+    edit(LIKES, "version: 1.1.0", "version: 2.0.0")
     assert told(released) == []
 
 
