@@ -27,6 +27,7 @@ TOPICS = (*FACTS, *ENTITIES, CONTROL)
 WEEK_MS = str(7 * 24 * 3600 * 1000)  # how long bronze may be away and still find every record
 CLIENT_ID = "reelhouse-admin"
 PATIENCE_MS = 15_000  # with a broker that does not answer
+GLANCE_MS = 3_000  # where the question is whether one does
 # Of a consumer that reads what is named to it: where that is gone it says so, and it keeps no account of its own.
 FROM_HERE = {"auto_offset_reset": "none", "enable_auto_commit": False, "max_poll_records": 5_000}
 ANSWER_MS = 3_000  # how long a poll waits for the broker's answer
@@ -59,7 +60,7 @@ def partition_count(topic: str, settings: Settings) -> int:
 
 def is_reachable(settings: Settings) -> bool:
     """Say within seconds whether a broker answers; never raises."""
-    with suppress(BrokerError), _admin(settings, patience_ms=3_000):
+    with suppress(BrokerError), _admin(settings, GLANCE_MS):
         return True
     return False
 
@@ -232,11 +233,12 @@ def _consumer(settings: Settings, **how: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def _admin(settings: Settings, patience_ms: int = PATIENCE_MS) -> Iterator[Any]:
+def _admin(settings: Settings, patience_ms: int | None = None) -> Iterator[Any]:
     """An admin client for the configured broker; trouble becomes a BrokerError that names the address."""
     from kafka.admin import KafkaAdminClient
     from kafka.errors import KafkaError
 
+    patience_ms = patience_ms or PATIENCE_MS
     try:
         admin = KafkaAdminClient(
             **client_options(settings),

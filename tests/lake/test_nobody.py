@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 
 from jobs.__main__ import build_app, known_error
 from jobs.drills.records import NOON, Record, body_of, headers_of, record
-from jobs.lake import session
+from jobs.lake import session, topics
 from jobs.lake.settings import Settings
+from jobs.produce import delivery
+from jobs.produce.producer import Producer
 from tests.canary import content
 from tests.lake.conftest import as_it_was
 from tests.lake.small_shop import put
@@ -118,9 +120,18 @@ def home(
         patch.chdir(folder)
         printed = {" ".join(words): said(*words) for words in COMMANDS}
         patch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9")
+        is_in_a_hurry(patch)
         patch.setenv("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT")
         printed |= {f"{' '.join(words)} (broker away)": said(*words) for words in AWAY}
         yield folder, printed
+
+
+def is_in_a_hurry(patch: pytest.MonkeyPatch) -> None:
+    """Wait half a second, not a minute, for a broker that is away: what is said of it is the same."""
+    patch.setattr(topics, "PATIENCE_MS", 500)
+    patch.setattr(topics, "GLANCE_MS", 500)
+    patch.setattr(delivery, "CONNECT_SECONDS", 0.5)
+    patch.setitem(Producer.__init__.__kwdefaults__, "patience_seconds", 0.5)
 
 
 def said(*words: str) -> str:

@@ -203,6 +203,22 @@ def test_a_release_that_no_commit_tells_of_is_named_and_left_out_only_when_that_
     assert lines(toys) == before
 
 
+def test_a_release_that_took_the_number_of_a_rollback_that_was_killed_is_told_by_its_own_notes(
+    toys: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv(VARIABLE, "raise:rollback.before_publications")
+        with pytest.raises(Killed):
+            runner(toys, "killed").rollback("4")
+    toys.ingest(("ann", WEDNESDAY, 1))
+    release(toys, "run-8")
+    before = lines(toys)
+    assert {line["release_id"] for line in before if line["run_id"] == "run-8"} == {"toys-000008"}
+    lose(toys)
+    assert mend(toys.settings, TABLE, "mend") is not None
+    assert lines(toys) == before
+
+
 def test_of_older_lakes_its_own_files_tell(toys: Toys, monkeypatch: pytest.MonkeyPatch) -> None:
     forget_notes(monkeypatch)
     before = lines(toys)

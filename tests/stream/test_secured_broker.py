@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from jobs.drills.broker import free_ports
 from jobs.drills.scratch import begin
+from jobs.lake import topics
 from jobs.lake.broker import source_options
 from jobs.lake.clock import now
 from jobs.lake.errors import BrokerError
@@ -152,6 +153,13 @@ def test_events_go_in_and_into_the_lake_and_the_password_goes_nowhere(secured: S
     assert PASSWORD not in printed + said + json.dumps(source_options(secured))
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is not let in is not answered: wait some seconds, many times what the right password takes."""
+    monkeypatch.setattr(topics, "PATIENCE_MS", 3_000)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_wrong_password_is_told(secured: Settings, tmp_path: Path) -> None:
     login = tmp_path / "login.properties"
     login.write_text(f"username=reelhouse\npassword={WRONG}\n")
@@ -172,6 +180,7 @@ def test_a_certificate_opens_the_door_for_our_clients_and_for_spark(certified: S
     assert accepted == before + 2
 
 
+@pytest.mark.usefixtures("impatient")
 def test_without_a_certificate_the_door_stays_shut(certified: Settings) -> None:
     with pytest.raises(BrokerError, match="REELHOUSE_KAFKA_CERTIFICATE_FILE"):
         end_offsets(certified.model_copy(update={"kafka_certificate_file": None}))

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from jobs.__main__ import build_app
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = str(ROOT / ".venv" / "bin" / "reelhouse")
@@ -47,6 +50,12 @@ class Shop:
             check=False,
             stdin=subprocess.DEVNULL,
         )
+
+    def ask(self, *arguments):
+        """What a command that only reads prints, asked in this process; it must end well."""
+        answer = CliRunner().invoke(build_app(), [*arguments], env=dict.fromkeys(OUTSIDE) | self.env)
+        assert answer.exit_code == 0, f"{answer.output}\n{answer.exception!r}"
+        return answer.stdout
 
 
 @pytest.fixture(scope="session")

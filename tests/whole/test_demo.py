@@ -26,9 +26,7 @@ PARTS = (
 
 
 def rows(shop, query):
-    answer = shop.run("sql", query, "--format", "json")
-    assert answer.returncode == 0, answer.stderr
-    return json.loads(answer.stdout)
+    return json.loads(shop.ask("sql", query, "--format", "json"))
 
 
 def test_the_demo_shows_every_part(shop):
@@ -37,7 +35,7 @@ def test_the_demo_shows_every_part(shop):
 
 def waiting(shop):
     """The families the ledger says something is left to do for."""
-    pending = json.loads(shop.run("pending", "--format", "json").stdout)
+    pending = json.loads(shop.ask("pending", "--format", "json"))
     return [row["family"] for row in pending if row["is_waiting"]]
 
 
@@ -49,7 +47,7 @@ def test_airflow_has_released_every_family_when_the_demo_ends(shop):
 
 
 def test_every_public_table_has_rows_and_passed_its_checks(shop):
-    tables = json.loads(shop.run("tables", "--format", "json").stdout)
+    tables = json.loads(shop.ask("tables", "--format", "json"))
     assert {row["table"]: row["verdict"] for row in tables if row["verdict"] != "passed" or not row["rows"]} == {}
 
 
@@ -89,14 +87,8 @@ def test_the_report_is_one_file_that_fetches_nothing(shop):
 
 @pytest.mark.parametrize("name", ["views", "likes", "orders"])
 def test_silver_holds_no_raw_user(shop, name):
-    found = shop.run(
-        "sql",
-        f"SELECT count(*) AS n FROM silver.{name} WHERE user_id NOT LIKE '%:%'",
-        "--with-silver",
-        "--format",
-        "json",
-    )
-    assert json.loads(found.stdout) == [{"n": 0}]
+    query = f"SELECT count(*) AS n FROM silver.{name} WHERE user_id NOT LIKE '%:%'"
+    assert json.loads(shop.ask("sql", query, "--with-silver", "--format", "json")) == [{"n": 0}]
 
 
 RAW_IDS = re.compile(rb"\b[ud]000\d{5}\b")  # of the simulator's people and devices

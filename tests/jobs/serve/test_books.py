@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
+from jobs.lake import balance
 from jobs.lake.balance import refuse_difference
 from jobs.lake.errors import BooksError, UsageError
 from jobs.lake.ledger import Ledger
@@ -286,6 +287,14 @@ def test_the_hours_of_batches_are_told_with_their_sums(lake: Lake) -> None:
         ("hour", None, -1), ("hour", rows[1]["event_hour"], 6), ("total", None, 5)]  # fmt: skip
 
 
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long a difference was waited with before it was looked at again; in tests it takes no time."""
+    waits: list[float] = []
+    monkeypatch.setattr(balance, "sleep", waits.append)
+    return waits
+
+
 @pytest.mark.parametrize(
     ("told", "words"),
     [
@@ -298,12 +307,13 @@ def test_the_hours_of_batches_are_told_with_their_sums(lake: Lake) -> None:
     ids=["an hour is gone", "one stands twice", "one that takes away is gone", "reasons are gone", "of no line"],
 )
 def test_hours_that_do_not_add_up_stop_whoever_reads_or_releases_them(
-    lake: Lake, told: tuple[dict[str, Any], ...], words: str
+    lake: Lake, told: tuple[dict[str, Any], ...], words: str, waited: list[float]
 ) -> None:
     ledger = Ledger(lake(*GOOD))
     ledger.append("ops.book_hours", told)
     with pytest.raises(BooksError, match="ops.book_hours: .*Nothing was released; run `reelhouse repair") as refused:
         refuse_difference(ledger, 0)
+    assert waited == [*balance.WAITS]
     assert words in str(refused.value)
     said = CliRunner().invoke(build_app(), ["books", "--by-hour"])
     if "partition 7" not in words:  # nobody asks for what the books do not have
@@ -313,6 +323,29 @@ def test_hours_that_do_not_add_up_stop_whoever_reads_or_releases_them(
         assert "balanced: " not in said.output
 
 
+@pytest.mark.parametrize("looks", [1, 2])
+def test_hours_and_lines_that_an_erasure_writes_one_after_the_other_are_no_difference(
+    lake: Lake, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its hours are there, and the line of the books is still to come when they are looked at for the first times."""
+    ledger, left = Ledger(lake(*GOOD)), [looks]
+    moved = hour(3, AT, (5, 0, 0)), hour(3, None, (-1, 0, 0), received=0, erased=1)
+    ledger.append("ops.book_hours", [*TOLD[:3], *moved])
+
+    def meanwhile(_: float) -> None:
+        left[0] -= 1
+        if not left[0]:
+            lines = ledger.read("ops.books").to_pylist(maps_as_pydicts="strict")
+            (mine,) = [line for line in lines if (line["topic"], line["ingest_seq"]) == ("views", 3)]
+            mine |= {"accepted": mine["accepted"] - 1, "erased": 1}
+            ledger.replace("ops.books", lines, on_version=ledger.version("ops.books"))
+
+    monkeypatch.setattr(balance, "sleep", meanwhile)
+    refuse_difference(ledger, 0)
+    assert left == [0]
+
+
+@pytest.mark.usefixtures("waited")
 def test_a_release_judges_the_hours_of_new_batches(lake: Lake) -> None:
     ledger = Ledger(lake(*GOOD))
     refuse_difference(ledger, 0)  # a lake that has no hours yet
