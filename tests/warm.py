@@ -13,6 +13,14 @@ from jobs.lake.session import open_session
 from jobs.lake.settings import Settings
 
 
+@contextmanager
+def short_lived_java() -> Iterator[None]:
+    """Java without its second compiler, which takes from two cores for minutes what it gives back in a long suite."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+        yield
+
+
 def settings_at(home: Path) -> Settings:
     """A home of its own, and no Spark but our own."""
     return Settings(home=home, spark_remote="", spark_master="", spark_memory_mb=3072)

@@ -18,7 +18,7 @@ from jobs.lake.ingest.loop import LEASE, Ingest
 from jobs.lake.kill_points import VARIABLE, Killed
 from jobs.lake.settings import Settings
 from tests.lake.logs import NOON, Log, Record
-from tests.warm import settings_at, warm_spark
+from tests.warm import settings_at, short_lived_java, warm_spark
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Rehearsal:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The session that an earlier suite of this process left warm, or a new one."""
-    with warm_spark(settings_at(tmp_path_factory.mktemp("home"))) as session:
+    with short_lived_java(), warm_spark(settings_at(tmp_path_factory.mktemp("home"))) as session:
         yield session
 
 

@@ -20,7 +20,7 @@ from jobs.lake.errors import DamageError, WriteError
 from jobs.lake.kill_points import VARIABLE, Killed
 from jobs.lake.lost_commits import lost_commits
 from jobs.lake.publications import TABLE, latest, publish
-from jobs.lake.release_notes import numbers_in, ranges_of
+from jobs.lake.release_notes import Noted, numbers_in, ranges_of
 from jobs.lake.releasing import renumbered
 from jobs.lake.remaking import from_notes, from_releases
 from jobs.lake.repairing import mend
@@ -203,22 +203,6 @@ def test_a_release_that_no_commit_tells_of_is_named_and_left_out_only_when_that_
     assert lines(toys) == before
 
 
-def test_a_release_that_took_the_number_of_a_rollback_that_was_killed_is_told_by_its_own_notes(
-    toys: Toys, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setenv(VARIABLE, "raise:rollback.before_publications")
-        with pytest.raises(Killed):
-            runner(toys, "killed").rollback("4")
-    toys.ingest(("ann", WEDNESDAY, 1))
-    release(toys, "run-8")
-    before = lines(toys)
-    assert {line["release_id"] for line in before if line["run_id"] == "run-8"} == {"toys-000008"}
-    lose(toys)
-    assert mend(toys.settings, TABLE, "mend") is not None
-    assert lines(toys) == before
-
-
 def test_of_older_lakes_its_own_files_tell(toys: Toys, monkeypatch: pytest.MonkeyPatch) -> None:
     forget_notes(monkeypatch)
     before = lines(toys)
@@ -260,6 +244,14 @@ def killed_at_the_last(place: Path, to: Path) -> None:
     if place.name == from_releases.MADE:
         raise OSError("killed")
     shutil.move(place, to)
+
+
+def test_notes_of_a_killed_rollback_are_not_those_of_the_release_that_took_its_number() -> None:
+    """It had brought another table back, too."""
+    killed, made = {"rows_of": 1, "run_id": "killed"}, {"written": ["gold.one"], "slices": ["2026-11-16"]}
+    told = [Noted(8, table, 5, 1, "killed", killed) for table in ("gold.one", "gold.two")]
+    found = from_notes.last_of("family", [*told, Noted(8, "gold.one", 6, 2, "run", made)])
+    assert {table: note.version for table, note in found.commits.items()} == {"gold.one": 6}
 
 
 def test_numbers_are_told_as_ranges() -> None:

@@ -11,6 +11,7 @@ from jobs.lake.services import control
 from jobs.lake.services.connect import Connect
 from jobs.lake.settings import Settings
 from jobs.lake.topics import end_offsets
+from tests.warm import short_lived_java
 
 Reader = Callable[[str], list["Arrived"]]
 
@@ -45,11 +46,12 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         spark_memory_mb=2048,
     )
     running = Broker(settings)
-    try:
-        running.up()
-        yield running
-    finally:
-        running.down()
+    with short_lived_java():
+        try:
+            running.up()
+            yield running
+        finally:
+            running.down()
 
 
 @pytest.fixture
