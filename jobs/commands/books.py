@@ -20,6 +20,7 @@ REASONS = ("topic", "reason", "records")
 HOURS = ("topic", "part", "hour", "received", "accepted", "duplicate", "quarantined", "erased", "canary")
 RECONCILED = ("table", "what", "day", "in", "left out", "out", "ok")
 STREAMS = ("topic", "source", "complete until", "waits for", "topic until")
+BEATS = ("topic", "read until", "partitions")
 PRODUCERS = ("producer", "epoch", "received", "refused", "repeated", "lost", "numbers", "missing")
 UNNUMBERED = ("topic", "source", "received")
 SHOWN_PRODUCERS, SHOWN_GAPS = 20, 3
@@ -61,6 +62,7 @@ def books(
         return
     from jobs.serve.asked import lake_settings
     from jobs.serve.books import Asked, book_ranges, streams, totals
+    from jobs.serve.heartbeats import heartbeats
 
     settings = lake_settings()
     asked = Asked(topic, partition, first, last)
@@ -68,11 +70,13 @@ def books(
         _by_hour(settings, asked, format)
         return
     ranges = book_ranges(settings, asked)
-    sums, said = totals(ranges), streams(settings, topic)
+    sums, said, beats = totals(ranges), streams(settings, topic), heartbeats(settings, topic)
     if format is Format.json:
-        _print_json({"range": ranges, "total": sums, "stream": said} | _of_producers(settings, asked))
+        parts = {"range": ranges, "total": sums, "stream": said, "heartbeat": beats}
+        _print_json(parts | _of_producers(settings, asked))
     else:
         _print(ranges, sums, said)
+        _titled("all read that the broker took before, UTC, by canaries", [_beat(line) for line in beats], BEATS)
         _print_producers(settings, asked)
         _print_verdict(ranges, sums)
     off = [f"{_place(line)}: {line['problem']}" for line in ranges if not line["balanced"]]
@@ -158,12 +162,13 @@ def _print_hours(told: "ByHour") -> None:
 
 
 def _print_json(parts: dict[str, Lines]) -> None:
-    """One array; `part` tells range, total, stream, sequence and unnumbered apart."""
+    """One array; `part` tells range, total, stream, heartbeat, sequence and unnumbered apart."""
     from jobs.serve.books import RANGE, STREAM
+    from jobs.serve.heartbeats import HEARTBEAT
     from jobs.serve.printing import print_rows
     from jobs.serve.sequences import SEQUENCE
 
-    names = dict.fromkeys(("part", *RANGE, *STREAM, *SEQUENCE))
+    names = dict.fromkeys(("part", *RANGE, *STREAM, *HEARTBEAT, *SEQUENCE))
     rows = [names | {"part": part} | row for part, found in parts.items() for row in found]
     print_rows(rows, tuple(names), "json")
 
@@ -256,6 +261,13 @@ def _stream(line: dict[str, Any]) -> dict[str, Any]:
     until = _minute(line["complete_until"]) + (" (final)" if line["is_final"] else "")
     waits, level = _minute(line["waiting_until"]), _minute(line["topic_complete_until"])
     return line | {"complete until": until, "waits for": waits, "topic until": level}
+
+
+def _beat(line: dict[str, Any]) -> dict[str, Any]:
+    """A topic's heartbeat that fits on a terminal."""
+    told, parts = line["with_canary"], line["partitions"]
+    until = f"{line['read_until']:%Y-%m-%d %H:%M:%S}" if line["read_until"] else ""
+    return line | {"read until": until, "partitions": parts if told == parts else f"{told} of {parts}"}
 
 
 def _minute(time: Any) -> str:

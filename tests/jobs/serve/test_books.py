@@ -16,6 +16,7 @@ from jobs.lake.errors import BooksError, UsageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.serve.books import Asked, book_ranges, streams, totals
+from jobs.serve.heartbeats import heartbeats
 
 AT = datetime(2026, 6, 8, 1, tzinfo=UTC)
 Lake = Callable[..., Settings]
@@ -218,6 +219,34 @@ def test_streams_tell_the_last_word_reached_and_the_one_that_waits(lake: Lake) -
     assert (log["complete_until"], log["waiting_until"]) == (AT + timedelta(hours=4), None)
     assert {app["topic_complete_until"], log["topic_complete_until"]} == {AT + timedelta(hours=2)}
     assert streams(settings, "likes") == []
+
+
+def test_canaries_tell_up_to_when_a_topic_is_read(lake: Lake) -> None:
+    """Of two partitions the one that is behind; not by a canary that waits, or is of a topic of before."""
+    settings = lake()
+    lines = [
+        line(0, 0, 10, (9, 0, 0), canary=1, received=10),
+        line(0, 0, 3, (2, 0, 0), canary=1, received=3, partition=1),
+    ]
+    Ledger(settings).append("ops.books", [*lines, GOOD[-1]], app="ingest", version=0)
+    assert heartbeats(settings) == []
+
+    def sent(minute: int, partition: int, offset: int, topic_id: str = "v1") -> None:
+        row = {"topic": "views", "topic_id": topic_id, "partition": partition, "kafka_offset": offset, "run_id": "r"}
+        Ledger(settings).append("ops.canaries", [row | {"canary_sent_at": AT + timedelta(minutes=minute)}])
+
+    sent(1, 0, 9)
+    (views,) = heartbeats(settings)
+    assert (views["read_until"], views["partitions"], views["with_canary"]) == (None, 2, 1)
+    sent(2, 1, 2)
+    sent(3, 0, 10)
+    sent(4, 1, 1, "v0")
+    (views,) = heartbeats(settings)
+    assert views["read_until"] == AT + timedelta(minutes=1)
+    printed = CliRunner().invoke(build_app(), ["books", "--topic", "views"])
+    assert "2026-06-08 01:01:00" in printed.output
+    (told,) = (row for row in rows_of_all() if row["part"] == "heartbeat")
+    assert (told["topic"], told["with_canary"]) == ("views", 2)
 
 
 def test_the_command_prints_ranges_totals_reasons_streams_and_producers(lake: Lake) -> None:
