@@ -172,8 +172,9 @@ def test_books_that_do_not_balance_stop_check_and_release_and_every_line_is_name
     released.ingest(("bob", TUESDAY, 7), offset_from=4, offset_to=5)
     made = build(released, "run-2")
     words = re.escape(
-        "ops.books: views/0 offsets 2–3 (batch 2): received 1, but accepted + duplicate + quarantined + erased is 0 | "
-        "views/0 offsets 4–5 (batch 3): begins at 4, but the range before ended at 3. Nothing was released"
+        "ops.books: views/0 offsets 2–3 (batch 2): received 1, but accepted + duplicate + quarantined + erased + "
+        "canary is 0 | views/0 offsets 4–5 (batch 3): begins at 4, but the range before ended at 3. Nothing was "
+        "released"
     )
     with pytest.raises(BooksError, match=words):
         made.check()

@@ -29,6 +29,7 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
 from jobs.lake.topics import WEEK_MS, end_offsets
 from jobs.lake.watch.measuring import measure_lag
+from jobs.produce.canaries import send
 from jobs.produce.producer import Producer
 from tests.lake.logs import NOON, body_of, record
 
@@ -173,8 +174,8 @@ def test_canaries_tell_a_stream_that_is_silent_from_one_that_is_broken(shop: Sho
 
     shop.ingest()
     before = ledger.read("silver.quarantine").num_rows
-    for _ in range(2):
-        shop.run("canary", "--send")
+    for number in range(2):
+        ledger.append("ops.canaries", send(shop.settings, now(), f"round-{number}"))
         told = shop.ingest()
     lines = [line for line in shop.books() if line["ingest_seq"] in told["batches"]]
     assert {(line["received"], line["canary"]) for line in lines} == {(1, 1)}, "one to each partition"
