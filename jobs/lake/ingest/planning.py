@@ -128,12 +128,12 @@ def is_unread(settings: Settings) -> bool:
 
 def canaries_in(ledger: Ledger, planned: Plan) -> int:
     """How many of the planned offsets are known to hold a canary."""
-    rows = ledger.read(CANARIES, ["topic", "topic_id", "partition", "kafka_offset"]).to_pylist() if planned.size else []
-    return sum(
-        row["topic_id"] == planned.topic_ids.get(row["topic"]) and start <= row["kafka_offset"] < end
-        for row in rows
-        for start, end in [planned.ranges.get(row["topic"], {}).get(row["partition"], (0, 0))]
-    )
+    places = [
+        [("topic", "=", topic), ("topic_id", "=", planned.topic_ids[topic]), ("partition", "=", number),
+         ("kafka_offset", ">=", start), ("kafka_offset", "<", end)]
+        for topic, parts in planned.ranges.items() for number, (start, end) in parts.items() if end > start
+    ]  # fmt: skip
+    return ledger.read(CANARIES, ["kafka_offset"], places).num_rows if places else 0
 
 
 def closing(reached: Progress, tails: Mapping[tuple[str, int], int]) -> Plan:
