@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from jobs.lake.balance import first_of
 from jobs.lake.errors import BooksError
-from jobs.lake.ingest.counting import LOOK_BACK
-from jobs.lake.ingest.progress import APP, BOOKS, BRONZE, TOUCHED
+from jobs.lake.ingest.counting import LOOK_BACK, OvertakenError, as_booked
+from jobs.lake.ingest.progress import BOOKS, BRONZE, TOUCHED
 from jobs.lake.ledger import Ledger
 from jobs.lake.small_commits import note_of
 from jobs.lake.staging import Line
@@ -36,10 +36,6 @@ REMEDY = (
 )
 
 
-class _OvertakenError(Exception):
-    """Ingest has gone on, and a table's log no longer says how it was left by the batches that were read of."""
-
-
 def recounted(ledger: Ledger, inputs: Sequence[str], since: int) -> list[Line]:
     """Of bronze and each of the `inputs` that ingest writes, what the books say beside what is there.
 
@@ -50,7 +46,7 @@ def recounted(ledger: Ledger, inputs: Sequence[str], since: int) -> list[Line]:
     for _ in range(TRIES if topics else 0):
         try:
             return _recounted(ledger, topics, since)
-        except _OvertakenError as overtaken:
+        except OvertakenError as overtaken:
             log.warning("%s: not counted against the books, ingest went on meanwhile", overtaken)
     return []
 
@@ -80,36 +76,6 @@ def _recounted(ledger: Ledger, topics: Sequence[str], since: int) -> list[Line]:
     return lines
 
 
-def as_booked(ledger: Ledger, table: str, complete: int) -> "DeltaTable | None":
-    """The table as the batches up to `complete` left it, for what later ones have begun is in no books that were read.
-
-    None for no table; _OvertakenError where its log does not tell.
-    """
-    from deltalake.exceptions import DeltaError
-
-    if not ledger.exists(table):
-        return None
-    delta = ledger.open(table)
-    written = delta.transaction_version(APP)
-    if written is None or written <= complete:
-        return delta
-    later: int | None = None
-    for commit in delta.history(LOOK_BACK):  # the newest first
-        number = note_of(commit).get("ingest_seq")
-        if number is not None and number <= complete:
-            break
-        later = int(commit["version"]) if number is not None else later
-    if later == 0:
-        return None
-    if later is None or delta.version() - later >= LOOK_BACK - 1:
-        raise _OvertakenError(table)
-    try:
-        delta.load_as_version(later - 1)
-    except DeltaError as gone:
-        raise _OvertakenError(table) from gone
-    return delta
-
-
 def missing_rows(ledger: Ledger, table: str) -> int:
     """How many rows a table of silver lacks by the books; 0 for one that lacks none, or is no topic's."""
     topic = table.removeprefix("silver.")
@@ -119,7 +85,7 @@ def missing_rows(ledger: Ledger, table: str) -> int:
     complete = pc.max(books["ingest_seq"]).as_py() if books.num_rows else -1
     try:
         delta = as_booked(ledger, table, complete)
-    except _OvertakenError:
+    except OvertakenError:
         return 0
     said: int = pc.sum(books.filter(pc.field("topic") == topic)["accepted"]).as_py() or 0
     return max(0, said - (delta.count() if delta else 0))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jobs.lake.contracts import contract
 from jobs.lake.holds import Hold, binding, owed, retried_at
+from jobs.lake.ingest.counting import OvertakenError, as_booked
 from jobs.lake.ingest.progress import BOOKS, TOUCHED
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Release, families, inputs_of, latest
@@ -225,14 +226,31 @@ def contract_versions(family: str, settings: Settings) -> dict[str, str]:
 
 
 def input_versions(ledger: Ledger, settings: Settings, family: str) -> dict[str, int]:
-    """Input table → its Delta version now (of another family's table: the published one), -1 for none yet."""
-    inputs = inputs_of(family, settings.schemas_dir)
+    """Input table → its Delta version as the complete batches left it, -1 for none yet.
+
+    Of another family's table it is the published one.
+    """
+    inputs, complete = inputs_of(family, settings.schemas_dir), complete_seq(ledger)
     released = [latest(ledger, name) for name in read_families(inputs, settings)]
     public = {table: version for release in released if release for table, version in release.versions.items()}
     return {
-        table: public.get(table, -1) if contract(table, settings.schemas_dir).family else ledger.version(table)
+        table: public.get(table, -1)
+        if contract(table, settings.schemas_dir).family
+        else booked_version(ledger, table, complete)
         for table in inputs
     }
+
+
+def booked_version(ledger: Ledger, table: str, complete: int) -> int:
+    """The version of a table as the batches up to `complete` left it, -1 for none.
+
+    What a batch that is begun has written is in no books yet. The newest, where the log does not tell.
+    """
+    try:
+        delta = as_booked(ledger, table, complete)
+    except OvertakenError:
+        return ledger.version(table)
+    return -1 if delta is None else delta.version()
 
 
 def _owed_whole(holds: Sequence[Hold], bound: Sequence[Hold]) -> bool:

@@ -50,7 +50,8 @@ def stage(lake: Lake, work: Work, done: Sequence[Backfilled] = ()) -> Iterator[S
     tables = (ATTEMPTS, OPENINGS, DAILY, CONVERSIONS, PATHS)
     look = lake.nothing if work.is_anew else lake.read
     silver, gold = Silver(*pinned(lake, work, SILVER)), Gold(*(look(table) for table in tables))
-    known = (lake.ends(table, "event_time", work.silver_versions.get(table)) for table in FACTS)
+    made = (table for table in FACTS if work.silver_versions.get(table, 0) >= 0)
+    known = (lake.ends(table, "event_time", work.silver_versions.get(table)) for table in made)
     ends = [each for each in known if each]
     if not ends or not definitions:
         yield from emptied(lake, tables if not ends else ())

@@ -18,9 +18,12 @@ FEW_ROWS = 10_000  # so many fit into a query's plan, and come along with it
 
 
 def pinned(lake: Lake, work: Work | Manifest, tables: Iterable[str]) -> list[DataFrame]:
-    """The tables at the versions the run was planned on; one not made yet is read as it is: empty."""
-    versions = ((table, work.silver_versions.get(table, -1)) for table in tables)
-    return [lake.read(table, version if version >= 0 else None) for table, version in versions]
+    """The tables at the versions the run was planned on; one not made then is empty, one not named is as it is."""
+    versions = ((table, work.silver_versions.get(table)) for table in tables)
+    return [
+        lake.nothing(table) if version is not None and version < 0 else lake.read(table, version)
+        for table, version in versions
+    ]
 
 
 def only_day(one: DataFrame) -> date | None:

@@ -7,7 +7,7 @@ from jobs.lake.errors import DamageError
 from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.landings import kept
 from jobs.lake.ingest.planning import Plan
-from jobs.lake.ingest.progress import BOOKS, BRONZE, progress
+from jobs.lake.ingest.progress import APP, BOOKS, BRONZE, progress
 from jobs.lake.ledger import Ledger
 from jobs.lake.scanning import is_local, local_files
 from jobs.lake.small_commits import note_of
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 Counts = dict[tuple[str, int], int]  # topic, partition
 Hour = datetime | None  # the UTC hour in which events happened; None where that is not told
 LOOK_BACK = 200  # commits of bronze between a batch and its resumption, upkeep's among them
+
+
+class OvertakenError(Exception):
+    """Ingest has gone on, and a table's log no longer says how it was left by the batches that were read of."""
 
 
 def rows_of(ledger: Ledger, table: str, columns: str, ingest_seq: int, group: str = "") -> list[dict[str, Any]]:
@@ -108,6 +112,36 @@ def table_before(ledger: Ledger, table: str, app: str, ingest_seq: int) -> "Delt
             f"against; nothing was written. If the batch had ended, `reelhouse repair {BOOKS}` writes down that it did "
             "(docs/runbooks/lake.md)"
         )
+    return delta
+
+
+def as_booked(ledger: Ledger, table: str, complete: int) -> "DeltaTable | None":
+    """The table as the batches up to `complete` left it, for what later ones have begun is in no books that were read.
+
+    None for no table; OvertakenError where its log does not tell.
+    """
+    from deltalake.exceptions import DeltaError
+
+    if not ledger.exists(table):
+        return None
+    delta = ledger.open(table)
+    written = delta.transaction_version(APP)
+    if written is None or written <= complete:
+        return delta
+    later: int | None = None
+    for commit in delta.history(LOOK_BACK):  # the newest first
+        number = note_of(commit).get("ingest_seq")
+        if number is not None and number <= complete:
+            break
+        later = int(commit["version"]) if number is not None else later
+    if later == 0:
+        return None
+    if later is None or delta.version() - later >= LOOK_BACK - 1:
+        raise OvertakenError(table)
+    try:
+        delta.load_as_version(later - 1)
+    except DeltaError as gone:
+        raise OvertakenError(table) from gone
     return delta
 
 

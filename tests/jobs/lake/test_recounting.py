@@ -12,11 +12,13 @@ from deltalake import CommitProperties, Transaction, write_deltalake
 
 from jobs.lake import reconciling
 from jobs.lake.errors import BooksError
+from jobs.lake.ingest.counting import as_booked
 from jobs.lake.ingest.progress import APP
 from jobs.lake.ledger import Ledger
 from jobs.lake.reconciling import rows_went
-from jobs.lake.recounting import as_booked, recounted
+from jobs.lake.recounting import recounted
 from jobs.lake.settings import Settings
+from jobs.lake.work import input_versions
 
 NOON = datetime(2026, 11, 20, 4, tzinfo=UTC)
 VIEWS, LIKES, BRONZE = "silver.views", "silver.likes", "bronze.events"
@@ -58,6 +60,21 @@ def test_a_table_is_as_a_batch_left_it_though_the_next_ones_of_it_are_there(ledg
     ledger.open(LIKES).optimize.compact()
     put(ledger, LIKES, 9)
     assert [count(ledger, complete) for complete in (-1, 0, 1, 2, 3, 4, 8, 9)] == [None, 1, 1, 1, 2, 3, 3, 4]
+
+
+def test_a_build_reads_what_is_booked_and_not_what_a_batch_that_is_begun_has_written(ledger: Ledger) -> None:
+    """A table that only that batch has written to is one not made yet."""
+    for seq in range(2):
+        put(ledger, VIEWS, seq)
+        book(ledger, seq, views=1)
+    booked = input_versions(ledger, ledger.settings, "funnels")[VIEWS]
+    put(ledger, VIEWS, 2)
+    put(ledger, LIKES, 2)
+    versions = input_versions(ledger, ledger.settings, "funnels")
+    assert (versions[VIEWS], versions[LIKES]) == (booked, -1)
+    book(ledger, 2, views=1, likes=1)
+    versions = input_versions(ledger, ledger.settings, "funnels")
+    assert (versions[VIEWS], versions[LIKES]) == (booked + 1, 0)
 
 
 def test_batches_that_end_while_somebody_counts_are_no_difference(ledger: Ledger) -> None:
