@@ -79,7 +79,7 @@ def _show(run_id: str, format: Format) -> str:
     from jobs.lake.errors import BrokerError
     from jobs.lake.ledger import Ledger
     from jobs.lake.watch.measuring import measure_lag
-    from jobs.ops.canaries import State
+    from jobs.ops.lag import broken
     from jobs.serve.asked import lake_settings
     from jobs.serve.printing import print_rows
 
@@ -93,11 +93,8 @@ def _show(run_id: str, format: Format) -> str:
     else:
         print_rows([_shown(row) for row in rows], SHOWN, format)
         typer.echo(f"partitions: {words}")
-    broken = [
-        f"{row['topic']}/{row['partition']}: {row['state_reason']}" for row in rows if row["state"] == State.broken
-    ]
-    if broken:
-        raise PromiseError(f"{len(broken)} partitions are broken: {first_of(broken)}; see docs/runbooks/canaries.md")
+    if named := broken(rows):
+        raise PromiseError(f"{len(named)} partitions are broken: {first_of(named)}; see docs/runbooks/canaries.md")
     return words
 
 

@@ -3,11 +3,11 @@
 Grain: measured_at x topic x partition.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from jobs.ops.canaries import Heard
+from jobs.ops.canaries import Heard, State
 
 Offsets = Mapping[str, Mapping[int, int]]  # topic → partition → offset
 Place = tuple[str, int]  # topic, partition
@@ -44,3 +44,8 @@ def build(
         for topic, parts in sorted(ends.items())
         for partition, end in sorted(parts.items())
     ]
+
+
+def broken(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The partitions that canaries tell to be broken, each with why."""
+    return [f"{row['topic']}/{row['partition']}: {row['state_reason']}" for row in rows if row["state"] == State.broken]

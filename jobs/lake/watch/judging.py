@@ -16,6 +16,7 @@ from jobs.lake.settings import Settings
 from jobs.lake.topics import TOPICS
 from jobs.lake.work import touched_days
 from jobs.ops.canaries import State
+from jobs.ops.lag import broken
 from jobs.ops.promises import AVAILABILITY, COMPLETENESS, LATENCY, QUALITY, Key, Measure
 
 Rows = Iterable[Mapping[str, Any]]
@@ -75,12 +76,12 @@ def broker(*, is_broker_up: bool) -> Measure:
 def answering(lag: Rows, topic: str) -> Measure | None:
     """The share of a topic's partitions whose canaries come through; None where none was sent."""
     mine = [row for row in lag if row["topic"] == topic and row["state"] != State.untold]
-    broken, silent = ([row for row in mine if row["state"] == state] for state in (State.broken, State.silent))
     if not mine:
         return None
-    words = f"{len(mine) - len(broken)} of {len(mine)} partitions answer, {len(silent)} are silent"
-    named = [f"{topic}/{row['partition']}: {row['state_reason']}" for row in broken]
-    return Measure(share(len(mine) - len(broken), len(mine)), words + (f": {first_of(named)}" if named else ""))
+    named, silent = broken(mine), [row for row in mine if row["state"] == State.silent]
+    answer = len(mine) - len(named)
+    words = f"{answer} of {len(mine)} partitions answer, {len(silent)} are silent"
+    return Measure(share(answer, len(mine)), words + (f": {first_of(named)}" if named else ""))
 
 
 def waited(row: Mapping[str, Any]) -> Measure:
