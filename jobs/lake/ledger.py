@@ -7,7 +7,7 @@ it was computed from. Object stores take their credentials from the usual enviro
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jobs.lake.contracts import contract
 from jobs.lake.damage import damage_told, distance_told
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pyarrow.compute import Expression
 
 Row = Mapping[str, Any]
+Rows: TypeAlias = "Sequence[Row] | pa.Table"
 
 
 class Ledger:
@@ -72,13 +73,13 @@ class Ledger:
             return schema.empty_table().select(columns or schema.names)
         return self._rows(self.open(table), schema, columns, filter)
 
-    def append(self, table: str, rows: Sequence[Row], *, app: str | None = None, version: int | None = None) -> bool:
+    def append(self, table: str, rows: Rows, *, app: str | None = None, version: int | None = None) -> bool:
         """Add rows, once per (app, version); False when that pair is already there and nothing was added."""
         if (app is None) != (version is None):
             raise WriteError(f"{table}: give both app and version, or neither")
         return self.append_for(table, rows, {} if app is None or version is None else {app: version})
 
-    def append_for(self, table: str, rows: Sequence[Row], marks: Mapping[str, int]) -> bool:
+    def append_for(self, table: str, rows: Rows, marks: Mapping[str, int]) -> bool:
         """The same for several applications (app → version) in one commit: all of them are there, or none."""
         data = self._conform(table, rows)
         for attempt in retrying():
@@ -86,16 +87,14 @@ class Ledger:
                 return self._append_once(table, data, marks)
         raise WriteError(f"{table}: no attempt was made")
 
-    def replace_batches(
-        self, table: str, rows: Sequence[Row], batches: Collection[int], *, app: str, version: int
-    ) -> None:
+    def replace_batches(self, table: str, rows: Rows, batches: Collection[int], *, app: str, version: int) -> None:
         """Put `rows` in place of all that have one of these `ingest_seq`s, in one commit, once per (app, version)."""
         data, condition = self._conform(table, rows), f"ingest_seq IN ({', '.join(map(str, sorted(batches)))})"
         self._widened(table)
         commit_few(table, self.path(table), app, version, None, lambda commit: commit.replace_where(data, condition))
 
     def replace(
-        self, table: str, rows: Sequence[Row], *, on_version: int, app: str | None = None, version: int | None = None
+        self, table: str, rows: Rows, *, on_version: int, app: str | None = None, version: int | None = None
     ) -> None:
         """Put `rows` in place of all rows, only if the table still is at `on_version`; else CommitFailedError.
 
@@ -182,16 +181,19 @@ class Ledger:
             remedy = "let REELHOUSE_HOME or REELHOUSE_LAKE_URI be a place that can be written"
             raise SettingsError(f"{table}: cannot be made at {self.path(table)} ({said}); {remedy}") from refused
 
-    def _conform(self, table: str, rows: Sequence[Row]) -> "pa.Table":
+    def _conform(self, table: str, rows: Rows) -> "pa.Table":
         """Rows as an Arrow table of the contract; a column it does not promise is a ContractError."""
         import pyarrow as pa
 
         schema = self.schema(table)
-        unpromised = sorted({name for row in rows for name in row} - set(schema.names))
+        told = rows.column_names if isinstance(rows, pa.Table) else {name for row in rows for name in row}
+        unpromised = sorted(set(told) - set(schema.names))
         if unpromised:
             raise ContractError(f"{table}: the contract promises no column {', '.join(unpromised)}")
         try:
-            return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+            if isinstance(rows, pa.Table):
+                return with_all(rows, schema)
+            return pa.Table.from_pylist([dict(row) for row in rows], schema)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as wrong:
             raise ContractError(f"{table}: a row does not fit the contract: {wrong}") from wrong
 
@@ -207,9 +209,16 @@ class Ledger:
         near, where = (filter, is_any_of(filter)) if isinstance(filter, list) else (None, filter)
         names, dataset = list(columns or schema.names), dataset_of(delta, near)
         rows = dataset.to_table(columns=[name for name in names if name in dataset.schema.names], filter=where)
-        for name in (each for each in names if each not in rows.column_names):  # its contract has got it since
-            rows = rows.append_column(schema.field(name), pa.nulls(rows.num_rows, schema.field(name).type))
-        return rows.select(names).cast(pa.schema([schema.field(name) for name in names]))
+        return with_all(rows, pa.schema([schema.field(name) for name in names]))  # its contract may have got some since
+
+
+def with_all(rows: "pa.Table", schema: "pa.Schema") -> "pa.Table":
+    """Rows with all columns of a schema, in its order and types; null where they have none of that name."""
+    import pyarrow as pa
+
+    for name in (each for each in schema.names if each not in rows.column_names):
+        rows = rows.append_column(schema.field(name), pa.nulls(rows.num_rows, schema.field(name).type))
+    return rows.select(schema.names).cast(schema)
 
 
 def as_json(value: Any) -> str:

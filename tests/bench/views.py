@@ -6,7 +6,7 @@ Made in bulk by DuckDB, as the simulator makes its own; each row also has the pl
 from dataclasses import dataclass
 from pathlib import Path
 
-PARTITIONS = 4
+PARTITIONS, PRODUCERS = 4, 8
 TOPIC_ID = "bench-views"
 BASE_MS = 1_780_797_600_000  # 2026-06-07T02:00:00Z: ten in the morning in Shanghai
 SPAN_MS = 6 * 3_600_000
@@ -24,6 +24,7 @@ FROM range({{count}}) AS numbers(i)
 """
 PARTS = f"""
 SELECT *, (person % {PARTITIONS})::INT AS part, row_number() OVER (PARTITION BY part ORDER BY i) - 1 AS place,
+       person % {PRODUCERS} AS producer, row_number() OVER (PARTITION BY producer ORDER BY i) - 1 AS seq,
        format('u{{:07d}}', person) AS user_id, printf('%012x', at_ms) AS stamp,
        stamp[1:8] || '-' || stamp[9:12] || '-7' || dice[1:3] || '-8' || dice[4:6] || '-' || dice[7:18] AS event_id,
        CASE WHEN is_bad AND form = 1 THEN '"x"' WHEN is_bad AND form = 2 THEN '-5' ELSE watch::VARCHAR END AS watch_ms,
@@ -33,7 +34,7 @@ FROM numbers ORDER BY i
 """
 BODIES = """
 SELECT *, '{"event_id":"' || event_id || '","event_time":' || at_ms || '000,"sent_time":' || sent_ms
-    || '000,"producer":{"id":"bench-' || person % 8 || '","epoch":1,"seq":' || i || '},' || kind || '"user_id":"'
+    || '000,"producer":{"id":"bench-' || producer || '","epoch":1,"seq":' || seq || '},' || kind || '"user_id":"'
     || user_id || '","device_id":"d' || user_id || '","video_id":"v' || video || '","product_id":"p' || video % 500
     || '","position":' || e % 40 || ',"scene":"short_video","source":"recommend","watch_ms":' || watch_ms
     || ',"duration_ms":60000,"heartbeats":' || watch // 5000 || ',"features":["ar_try_on"],'

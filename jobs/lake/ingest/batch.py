@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
     from jobs.lake.ingest.retracting import Retracted
+    from jobs.lake.ingest.rowless import Rowless
 
 SMALL = 50_000  # records
 
@@ -48,6 +49,7 @@ class Batch:
     only: frozenset[str] = frozenset(TOPICS)
     erased: tuple[Place, ...] = ()
     canaries: dict[tuple[str, int], int] = field(default_factory=dict)
+    rowless: "tuple[Rowless, ...] | None" = None  # none or one of them, once it was looked for
 
     @property
     def seq(self) -> int:
@@ -110,6 +112,11 @@ class Batch:
         """Whether working something out once and keeping it is cheaper than planning it again."""
         size = sum(self.received.values()) + sum(each.size for each in self.retracted.values())
         return size <= SMALL and self.lake.keeps_readings
+
+    @property
+    def is_large(self) -> bool:
+        """Whether a second look at its bodies would take long."""
+        return sum(self.received.values()) > SMALL
 
     def form(self, topic: str) -> Form:
         """How the topic's records are read, by the versions of its contract that there were when the batch landed."""

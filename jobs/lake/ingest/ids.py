@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ID_HEADER = "ce_id"
 ROWS_AT_ONCE = 20_000  # headers may be large, and only the ids of them are kept
+# Records are looked through faster than memory for what is read ahead of them is had.
+LOOKED_THROUGH: dict[str, int] = {"batch_size": ROWS_AT_ONCE, "batch_readahead": 2, "fragment_readahead": 1}
 MOST_BYTES = 64 * 2**20  # of records that are worth a second look
 MANY = 60  # days of ids; beyond, one range stands for all
 
@@ -77,7 +79,7 @@ def _in_arrow(batch: "Batch", topics: list[str]) -> dict[str, pa.Table] | None:
     wanted = (pc.field("ingest_seq") == batch.seq) & pc.field("topic").isin(topics)
     bronze = dataset_of(batch.ledger.open(BRONZE), of_batch(batch.seq))
     parts: list[pa.Table] = [pa.table({"topic": pa.array([], pa.string()), "event_id": pa.array([], pa.string())})]
-    for some in bronze.to_batches(columns=["topic", "headers"], filter=wanted, batch_size=ROWS_AT_ONCE):
+    for some in bronze.to_batches(columns=["topic", "headers"], filter=wanted, **LOOKED_THROUGH):
         try:
             ids = header_texts(some["headers"], ID_HEADER)
         except pa.ArrowInvalid:
@@ -95,7 +97,7 @@ def records_with(batch: "Batch", topic: str, ids: pa.Array) -> pa.Table | None:
     wanted = (pc.field("ingest_seq") == batch.seq) & (pc.field("topic") == topic)
     bronze = dataset_of(batch.ledger.open(BRONZE), of_batch(batch.seq))
     found, size = [bronze.schema.empty_table()], 0
-    for some in bronze.to_batches(filter=wanted, batch_size=ROWS_AT_ONCE):
+    for some in bronze.to_batches(filter=wanted, **LOOKED_THROUGH):
         with_one = some.filter(pc.is_in(header_texts(some["headers"], ID_HEADER), ids))
         found.append(pa.Table.from_batches([with_one]))
         size += found[-1].nbytes

@@ -7,6 +7,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
 from jobs.definitions.events.form import Form
@@ -16,6 +17,7 @@ from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.contests import Contest
 from jobs.lake.ingest.forms import silver_table
 from jobs.lake.ingest.progress import APP, BRONZE, QUARANTINE
+from jobs.lake.ingest.rowless import rowless
 from jobs.silver import quarantine
 
 if TYPE_CHECKING:
@@ -65,8 +67,20 @@ def left_over(batch: Batch, how: Form, contest: Contest) -> "DataFrame":
     """
     if how.role == "control" or batch.is_small:
         return batch.readings(how)
+    if (found := rowless(batch)) is not None and how.role == "fact":
+        return read(unexplained_records(batch, how, contest, found.records), how)
     unexplained = F.broadcast(batch.lake.spark.createDataFrame(unexplained_places(batch, how, contest)))
     return read(batch.records(how.topic).join(unexplained, on=list(IN_BRONZE), how="left_semi"), how)
+
+
+def unexplained_records(batch: Batch, how: Form, contest: Contest, records: "pa.Table") -> "DataFrame":
+    """Those of the topic's records without a row that no earlier arrival explains."""
+    mine, late = records.filter(pc.field("topic") == how.topic), contest.places(is_new=True)
+    if late is not None:
+        repeats = late.select(*PLACE).toArrow().rename_columns(list(IN_BRONZE)).cast(PLACES)
+        place = mine.select(list(IN_BRONZE)).cast(PLACES).append_column("row", pa.array(range(mine.num_rows)))
+        mine = mine.take(place.join(repeats, keys=list(IN_BRONZE), join_type="left anti")["row"])
+    return batch.lake.spark.createDataFrame(mine)
 
 
 def unexplained_places(batch: Batch, how: Form, contest: Contest) -> "pa.Table":

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+
 from jobs.lake.ailments import Ailment, Kind, ailments_of
 from jobs.lake.aside import Mended
 from jobs.lake.errors import UsageError
@@ -54,7 +56,7 @@ def _counted_again(ledger: Ledger, lease: Lease, moved: tuple[str, ...]) -> Mend
     batches = due(ledger)
     for start in range(0, len(batches), AT_ONCE):
         some = batches[start : start + AT_ONCE]
-        rows = [row for batch in some for row in _rows_of(ledger, batch)]
+        rows = pa.concat_tables([_rows_of(ledger, batch) for batch in some])
         Leases(ledger).check(lease)
         ledger.replace_batches(
             SEQUENCES, rows, [batch for batch, _, _ in some], app=APP, version=ledger.version(SEQUENCES)
@@ -81,7 +83,7 @@ def due(ledger: Ledger) -> list[Due]:
     return [(batch, times[batch], erased[batch] > 0) for batch in sorted(times) if there[batch] != received[batch]]
 
 
-def _rows_of(ledger: Ledger, batch: Due) -> list[dict[str, Any]]:
+def _rows_of(ledger: Ledger, batch: Due) -> pa.Table:
     number, at, _ = batch
     lines = ledger.read(BOOKS, ["ingest_seq", "topic", "received"], of_batch(number)).to_pylist()
     topics = {line["topic"] for line in lines if line["received"]}

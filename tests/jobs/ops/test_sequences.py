@@ -16,7 +16,7 @@ FORM = pa.schema(
 
 def rows_of(*records: tuple[str, int, int, bool], bare: dict[tuple[str, str | None], int] | None = None) -> Any:
     received = pa.Table.from_pylist([dict(zip(FORM.names, each, strict=True)) for each in records], FORM)
-    made = build(received, bare or {}, ingest_seq=3, at=AT)
+    made = build(received, bare or {}, ingest_seq=3, at=AT).to_pylist()
     assert {(row["ingest_seq"], row["recorded_at"]) for row in made} <= {(3, AT)}
     names = ("producer_id", "producer_epoch", "first_seq", "last_seq", "record_count", "refused_count")
     return [tuple(row.get(name) for name in names) for row in made]
@@ -38,6 +38,6 @@ def test_repeats_and_refusals_are_counted_in_their_run() -> None:
 
 
 def test_what_bears_no_number_is_counted_by_topic_and_source() -> None:
-    made = build(FORM.empty_table(), {("users", None): 2, ("likes", "app:old"): 1}, ingest_seq=3, at=AT)
+    made = build(FORM.empty_table(), {("users", None): 2, ("likes", "app:old"): 1}, ingest_seq=3, at=AT).to_pylist()
     told = [(row["topic"], row["source_uri"], row["record_count"], row.get("producer_id")) for row in made]
     assert sorted(told, key=str) == [("likes", "app:old", 1, None), ("users", None, 2, None)]
