@@ -11,7 +11,8 @@ from jobs.lake.ingest.progress import HOURS
 from jobs.lake.ledger import Ledger
 
 COUNTS = ("received", "accepted", "duplicate", "conflict", "quarantined", "erased", "canary")
-FATES = tuple(name for name in COUNTS[1:] if name != "conflict")  # of which each record has one; conflicts are refused
+BECAME = COUNTS[1:]  # of which a record has one, or two: conflicts are refused
+FATES = tuple(name for name in BECAME if name != "conflict")
 ADDED = ("erased", "canary")  # null, which is none, in lines that were booked before there were any
 LOST, WITH_TOPIC = "lost_to_retention", "lost_with_topic"  # stand among the reasons, though nothing was refused
 UNREAD = (LOST, WITH_TOPIC)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from jobs.lake.hours import COUNTS
+from jobs.lake.hours import BECAME
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.contests import Contest
 from jobs.lake.ingest.counting import Hour, hour_of, rows_of
@@ -51,7 +51,7 @@ class Accounts:
     @property
     def fates(self) -> tuple[Counter[Slot], ...]:
         """The counts of records."""
-        return tuple(getattr(self, name) for name in COUNTS[1:])
+        return tuple(getattr(self, name) for name in BECAME)
 
 
 def bring_home(accounts: Accounts, ranges: Mapping[str, Mapping[int, Range]]) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
@@ -49,7 +50,6 @@ class Batch:
     only: frozenset[str] = frozenset(TOPICS)
     erased: tuple[Place, ...] = ()
     canaries: dict[tuple[str, int], int] = field(default_factory=dict)
-    rowless: "tuple[Rowless, ...] | None" = None  # none or one of them, once it was looked for
 
     @property
     def seq(self) -> int:
@@ -117,6 +117,13 @@ class Batch:
     def is_large(self) -> bool:
         """Whether a second look at its bodies would take long."""
         return sum(self.received.values()) > SMALL
+
+    @cached_property
+    def rowless(self) -> "Rowless | None":
+        """What of it made no row of a fact table; to be asked once silver is written."""
+        from jobs.lake.ingest.rowless import rowless_of
+
+        return rowless_of(self)
 
     def form(self, topic: str) -> Form:
         """How the topic's records are read, by the versions of its contract that there were when the batch landed."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from jobs.lake.errors import BooksError
-from jobs.lake.hours import COUNTS, FATES, LOST, WITH_TOPIC
+from jobs.lake.hours import BECAME, FATES, LOST, WITH_TOPIC
 from jobs.lake.ingest.accounts import Accounts, Slot
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.progress import APP, BOOKS, HOURS
@@ -46,7 +46,7 @@ def in_order(slot: Slot) -> tuple[Any, ...]:
 def hour_line(batch: Batch, accounts: Accounts, slot: Slot) -> Line:
     """The line of one hour; received is what its fates add up to."""
     topic, number, hour = slot
-    counts = {name: getattr(accounts, name)[slot] for name in COUNTS[1:]}
+    counts = {name: getattr(accounts, name)[slot] for name in BECAME}
     reasons = accounts.reasons.get(slot) or Counter()
     return {
         "ingest_seq": batch.seq,
@@ -70,7 +70,7 @@ def telling(hours: Iterable[Line]) -> Iterator[dict[str, Any]]:
     """Those of the lines that count anything, without reasons that count nothing."""
     for line in hours:
         reasons = {reason: n for reason, n in (line["reason_counts"] or {}).items() if n}
-        if reasons or any(line[name] for name in COUNTS[1:]):
+        if reasons or any(line[name] for name in BECAME):
             yield {**line, "reason_counts": reasons}
 
 
@@ -91,7 +91,7 @@ def line_of(batch: Batch, hours: list[Line], topic: str, number: int, recorded_a
     place = (topic, number)
     start, end = batch.plan.ranges[topic][number]
     received = batch.received.get(place, 0)
-    counts = {name: sum(line[name] or 0 for line in hours) for name in COUNTS[1:]}
+    counts = {name: sum(line[name] or 0 for line in hours) for name in BECAME}
     reasons: Counter[str] = Counter()
     for line in hours:
         reasons.update(line["reason_counts"])

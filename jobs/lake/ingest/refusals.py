@@ -17,7 +17,6 @@ from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.contests import Contest
 from jobs.lake.ingest.forms import silver_table
 from jobs.lake.ingest.progress import APP, BRONZE, QUARANTINE
-from jobs.lake.ingest.rowless import rowless
 from jobs.silver import quarantine
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def left_over(batch: Batch, how: Form, contest: Contest) -> "DataFrame":
     """
     if how.role == "control" or batch.is_small:
         return batch.readings(how)
-    if (found := rowless(batch)) is not None and how.role == "fact":
+    if (found := batch.rowless) is not None and how.role == "fact":
         return read(unexplained_records(batch, how, contest, found.records), how)
     unexplained = F.broadcast(batch.lake.spark.createDataFrame(unexplained_places(batch, how, contest)))
     return read(batch.records(how.topic).join(unexplained, on=list(IN_BRONZE), how="left_semi"), how)

@@ -36,19 +36,17 @@ class Rowless:
     records: pa.Table
 
 
-def rowless(batch: "Batch") -> Rowless | None:
-    """What of the batch made no row of a fact table, once silver is written; found once.
+def rowless_of(batch: "Batch") -> Rowless | None:
+    """What of the batch made no row of a fact table, once silver is written.
 
     None where it is not worth it: of few records, or more others than this process should hold; and where silver does
     not tell the batch's records from others, for something is taken back, or nobody's any more.
     """
     if not batch.is_large or batch.retracted or batch.erased:
         return None
-    if batch.rowless is None:
-        told = told_by_silver(batch)
-        records = records_beside(batch, told)
-        batch.rowless = () if records is None else (Rowless(told, records),)
-    return next(iter(batch.rowless), None)
+    told = told_by_silver(batch)
+    records = records_beside(batch, told)
+    return None if records is None else Rowless(told, records)
 
 
 def told_by_silver(batch: "Batch") -> pa.Table:

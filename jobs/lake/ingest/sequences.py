@@ -17,7 +17,7 @@ from jobs.definitions.events.numbered import SENDER, numbered
 from jobs.lake.event_contracts import producer_field
 from jobs.lake.ingest.progress import APP, QUARANTINE, SEQUENCES, of_batch
 from jobs.lake.ingest.retracting import CONFLICT
-from jobs.lake.ingest.rowless import NUMBERS, PLACE, PLACES, Rowless, records, rowless
+from jobs.lake.ingest.rowless import NUMBERS, PLACE, PLACES, Rowless, records
 from jobs.lake.ledger import Ledger
 from jobs.ops.sequences import Unnumbered, build
 
@@ -34,7 +34,7 @@ def write_sequences(batch: "Batch", recorded_at: datetime, *, is_any_refused: bo
     topics = {topic for topic, _ in batch.received}
     if not topics:
         return
-    known = rowless(batch)
+    known = batch.rowless
     rows = counted(batch.ledger, batch.seq, topics, recorded_at, is_any_refused=is_any_refused, known=known)
     if rows.num_rows:
         batch.ledger.append(SEQUENCES, rows, app=APP, version=batch.seq)
