@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from jobs.lake.errors import BrokerError
 from jobs.lake.settings import Settings
 
 SCHEME = "file:"
@@ -64,12 +65,22 @@ class FileTopics:
             file.with_suffix(".begin").write_text(str(offset), encoding="utf-8")
         (self.folder / topic / "id").write_text(topic_id, encoding="utf-8")
 
+    def fall_silent(self, after: int) -> None:
+        """Answer no more, as a broker that is gone: with this many records still, then with nothing."""
+        self._silence.write_text(str(after), encoding="utf-8")
+
+    def answer(self) -> None:
+        """Answer again."""
+        self._silence.unlink(missing_ok=True)
+
     def ids(self, topics: Iterable[str]) -> dict[str, str]:
         """The id of each topic that exists."""
+        self._left()
         return {topic: self._id(topic) for topic in topics if self._parts(topic)}
 
     def begins(self, topics: Iterable[str]) -> Offsets:
         """The first offset of each partition: nothing is ever taken away."""
+        self._left()
         return {
             topic: {number: self._begin(file) for number, file in parts.items()}
             for topic in topics
@@ -78,6 +89,7 @@ class FileTopics:
 
     def ends(self, topics: Iterable[str]) -> Offsets:
         """The offset that the next record will get."""
+        self._left()
         return {
             topic: {number: self._end(file) for number, file in parts.items()}
             for topic in topics
@@ -89,7 +101,22 @@ class FileTopics:
         for topic, parts in ranges.items():
             for number, (start, end) in parts.items():
                 if end > start:
-                    yield from self._rows(topic, number, start, end)
+                    for row in self._rows(topic, number, start, end):
+                        self._left(1)
+                        yield row
+
+    @property
+    def _silence(self) -> Path:
+        return self.folder / "silent"
+
+    def _left(self, records: int = 0) -> None:
+        """Take from what is answered still; BrokerError where nothing is."""
+        if not self._silence.exists():
+            return
+        left = int(self._silence.read_text(encoding="utf-8"))
+        if left <= 0:
+            raise BrokerError(f"{SCHEME}{self.folder} does not answer")
+        self._silence.write_text(str(left - records), encoding="utf-8")
 
     def _rows(self, topic: str, partition: int, start: int, end: int) -> Iterator[Row]:
         file = self._file(topic, partition)

@@ -1,4 +1,4 @@
-"""Schedules of faults: ten of them on one lake, the truth about each record, and a driver that can fail."""
+"""Schedules of faults: some of them on one lake, the truth about each record, and a driver that can fail."""
 
 from __future__ import annotations
 
@@ -52,6 +52,10 @@ FIXED = {
     "released, and killed on the way": "publish late=2~9 ingest publish@release.before_publications",
     "a build truly killed": "earlier=3~5 ingest sigkill@build.staged",
     "overtaken by another run": "skew=2~77 respool=3~2 second@ingest.after_bronze overtaken@release.before",
+    "the broker falls silent": "send=4~2 silent=2~1 silent=2~3 ingest",
+    "tasks of Airflow's are tried again, one of them twice at once": (
+        "retried@check.done send=2~4 ingest zombie@release.before_publications"
+    ),
     "the books are lost, then files are tidied": "unbooked upkeep",
     "the log of a table is torn": "send=2~3 ingest torn@silver.views",
 }
@@ -99,7 +103,7 @@ def test_what_must_be_true_right_after_a_fault_is(played: Played, name: str) -> 
 @pytest.mark.parametrize("name", FIXED)
 def test_a_schedule_was_killed_where_it_says(played: Played, name: str) -> None:
     """A point that no run comes by would prove nothing."""
-    wanted = [step.at for step in parse(FIXED[name]).steps if step.kind in ("ingest", "publish") and step.at]
+    wanted = [step.at for step in parse(FIXED[name]).steps if step.kind in ("ingest", "publish", "retried") and step.at]
     assert [
         said.removeprefix("killed at ") for said in played.reports[name].done if said.startswith("killed")
     ] == wanted
@@ -109,7 +113,20 @@ def test_the_engine_was_killed_in_the_middle_of_a_batch(played: Played) -> None:
     assert "the engine was killed at ingest.after_views" in played.reports["the engine is killed in the middle"].done
 
 
-@pytest.mark.parametrize("name", ["stands still until another did its work", "overtaken by another run"])
+def test_the_broker_fell_silent_before_a_run_and_in_the_middle_of_a_batch(played: Played) -> None:
+    told = played.reports["the broker falls silent"]
+    assert [said for said in told.done if said.startswith("ended")] == ["ended: the broker is silent"] * 2
+    assert len(told.findings) == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "stands still until another did its work",
+        "overtaken by another run",
+        "tasks of Airflow's are tried again, one of them twice at once",
+    ],
+)
 def test_whoever_lost_its_lease_was_stopped(played: Played, name: str) -> None:
     assert [said for said in played.reports[name].done if said.startswith("stopped:") and "was lost" in said] != []
 

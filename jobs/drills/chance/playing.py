@@ -13,7 +13,7 @@ from jobs.drills.stage import KILLED
 from jobs.drills.storage import tear
 from jobs.lake.clock import now
 from jobs.lake.engine_process import ENGINE
-from jobs.lake.errors import DamageError, LeaseError, UsageError, WriteError
+from jobs.lake.errors import BrokerError, DamageError, LeaseError, UsageError, WriteError
 from jobs.lake.ingest.loop import LEASE
 from jobs.lake.ingest.planning import plan
 from jobs.lake.ingest.progress import BOOKS, BRONZE, progress
@@ -100,16 +100,30 @@ class Play:
 
     def overtaken(self, step: Step) -> None:
         """The same with a run of the family; what the other published stays."""
-        after: list[dict[str, list[str]]] = []
+        self._late(step.at, self.sandbox.publish, self.sandbox.publish)
 
-        def another() -> None:
-            self.sandbox.expire(lease_name(self.sandbox.family))
-            self.sandbox.publish()
-            after.append(self.sandbox.seen())
+    def retried(self, step: Step) -> None:
+        """A task of Airflow's is killed, and tried again by itself: those of the run before it are done."""
+        for task in self._tasks():
+            if self._killed(step.at, task, reading=True):
+                task()
 
-        self._outlived(lambda: self.sandbox.at(step.at, another, self.sandbox.publish))
-        if after:
-            self.report.equal("what the run that was late changes", {}, changes(after[0], self.sandbox.seen()))
+    def zombie(self, step: Step) -> None:
+        """Airflow takes a task that stands still for dead and tries it again, in the same run; then it goes on."""
+        for task in self._tasks():
+            self._late(step.at, task, task)
+
+    def silent(self, step: Step) -> None:
+        """The broker falls silent before a run, or when it gave so many records; nothing of them is taken in."""
+        topics, before = self.sandbox.producers.topics, self.sandbox.ledger.version(BRONZE)
+        topics.fall_silent(step.count if step.pick % 3 else 0)
+        try:
+            self.sandbox.ingest()
+        except BrokerError:
+            self.report.did("ended: the broker is silent")
+            self.report.equal(f"version of {BRONZE}", before, self.sandbox.ledger.version(BRONZE))
+        finally:
+            topics.answer()
 
     def tidied(self, step: Step) -> None:
         """Upkeep while an ingest is at work: its tables, if any is made yet, are refused; the ledger's are tidied."""
@@ -183,8 +197,12 @@ class Play:
         done = ended(begin(self.sandbox.settings, *words, **{VARIABLE: step.at}))
         self.report.equal(f"exit code of `reelhouse {' '.join(words)}`", KILLED, done.code)
 
-    def _killed(self, at: str, work: Callable[[], None], *, reading: bool = False) -> None:
-        """Do some work and be killed at a point of it, if there is one and it comes by."""
+    def _tasks(self) -> tuple[Callable[[], object], ...]:
+        self.last_run = self.sandbox.run_id("publish")
+        return self.sandbox.tasks(self.last_run)
+
+    def _killed(self, at: str, work: Callable[[], object], *, reading: bool = False) -> bool:
+        """Do some work and be killed at a point of it, if there is one and it comes by; whether it did."""
         before = self.sandbox.seen() if reading else {}
 
         def hear(name: str) -> None:
@@ -198,6 +216,8 @@ class Play:
                 work()
         except Killed:
             self.report.did(f"killed at {at}")
+            return True
+        return False
 
     def _see(self, point: str, before: dict[str, list[str]]) -> None:
         found = changes(before, self.sandbox.seen())
@@ -212,6 +232,19 @@ class Play:
             self.report.says(who, "is held by", str(refused))
         else:
             self.report.equal(f"{who} while another is at work", "refused", "done")
+
+    def _late(self, at: str, other: Callable[[], object], work: Callable[[], object]) -> None:
+        """Stand still in a run of the family while another does its work; go on, and change nothing for readers."""
+        after: list[dict[str, list[str]]] = []
+
+        def another() -> None:
+            self.sandbox.expire(lease_name(self.sandbox.family))
+            other()
+            after.append(self.sandbox.seen())
+
+        self._outlived(lambda: self.sandbox.at(at, another, work))
+        if after:
+            self.report.equal("what the run that was late changes", {}, changes(after[0], self.sandbox.seen()))
 
     def _outlived(self, work: Callable[[], object]) -> None:
         """A run that lost its lease may end, or stop and say that it was lost; it may not fail in another way."""

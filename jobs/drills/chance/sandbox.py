@@ -95,6 +95,14 @@ class Sandbox:
         runner.check()
         runner.release()
 
+    def tasks(self, run_id: str) -> tuple[Callable[[], object], ...]:
+        """What Airflow runs of a family one after another, each in a process of its own."""
+        return (
+            lambda: self.runner(run_id).build(now()),
+            lambda: self.runner(run_id).check(),
+            lambda: self.runner(run_id).release(),
+        )
+
     def retry(self) -> Outcome:
         """Publish all that waits, also what a rollback held back."""
         return self.runner().retry(now())
@@ -140,7 +148,7 @@ class Sandbox:
             found[table] = rows(self.settings, table, version)
         return found
 
-    def at(self, point: str, act: Callable[[], None], work: Callable[[], None]) -> bool:
+    def at(self, point: str, act: Callable[[], object], work: Callable[[], object]) -> bool:
         """Do `work`; when it first passes `point`, do `act` there, as another process would. Whether it came by.
 
         What `act` fails with is raised whatever `work` makes of it: as another process, it is not the engine's failure.

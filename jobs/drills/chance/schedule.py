@@ -27,7 +27,7 @@ TORN = ("silver.views", "silver.quarantine", "ops.books")
 PRODUCER = {"send": 6, "again": 3, "other": 2, "earlier": 2, "late": 2, "poison": 2, "skew": 1, "gap": 1, "respool": 2,
             "canary": 1}  # fmt: skip
 PLAIN = {"ingest": 5, "publish": 2, "cleared": 1, "full": 1, "rollback": 1, "upkeep": 2, "unbooked": 1, "no-books": 1}
-MANY = {"orphan": 1}
+MANY = {"orphan": 1, "silent": 1}
 AT = {
     "ingest": (8, INGEST),
     "second": (1, INGEST),
@@ -38,6 +38,8 @@ AT = {
     "publish": (4, GOLD),
     "twice": (1, GOLD[:-1]),
     "overtaken": (3, GOLD[:-1]),
+    "retried": (1, GOLD),
+    "zombie": (1, GOLD[:-1]),
     "upkeep": (1, UPKEEP),
     "torn": (1, TORN),
 }
