@@ -13,8 +13,12 @@ import numpy as np
 from jobs.lake.errors import UsageError
 from jobs.lake.ingest.steps import KILL_POINTS
 
-FAMILIES = {"sessions": ("silver.sessions",), "funnels": ("gold.funnel_attempts", "gold.funnel_daily")}
-RARE = 12  # one seed in so many builds the funnels, which cost five times as much
+FAMILIES = {
+    "sessions": ("silver.sessions",),
+    "funnels": ("gold.funnel_attempts", "gold.funnel_daily"),
+    "profiles": ("gold.user_days", "gold.user_interests", "gold.user_profiles"),
+}
+RARE = 24  # one seed in so many builds each of the others, which cost five times as much
 LENGTH = (5, 8)
 WORD = re.compile(r"([a-z-]+)(?:=(\d+))?(?:~(\d+))?(?:@([a-z_.]+))?")
 
@@ -83,7 +87,7 @@ class Schedule:
 def draw(seed: int, length: tuple[int, int] = LENGTH) -> Schedule:
     """The schedule of a seed: at first something is sent, then so many steps, from-to, of any kind."""
     dice = np.random.default_rng(seed)
-    family = "funnels" if dice.integers(RARE) == 0 else "sessions"
+    family = dict(enumerate(FAMILIES)).get(1 + int(dice.integers(RARE)), "sessions")
     steps = [_producer(dice, "send")]
     for _ in range(int(dice.integers(length[0], length[1] + 1))):
         steps.append(_step(dice))
