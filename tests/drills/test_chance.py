@@ -56,7 +56,7 @@ FIXED = {
     "tasks of Airflow's are tried again, one of them twice at once": (
         "retried@check.done send=2~4 ingest zombie@release.before_publications"
     ),
-    "the books are lost, then files are tidied": "unbooked upkeep",
+    "the books are lost, then files are tidied": "earlier=3~8 ingest no-books unbooked upkeep",
     "the log of a table is torn": "send=2~3 ingest torn@silver.views",
 }
 # Their batches are read as those of more than fifty thousand records are.

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from jobs.lake.errors import BooksError
+from jobs.lake.errors import BooksError, DamageError
 from jobs.lake.hours import BECAME, FATES, LOST, WITH_TOPIC
 from jobs.lake.ingest.accounts import Accounts, Slot
 from jobs.lake.ingest.batch import Batch
-from jobs.lake.ingest.progress import APP, BOOKS, HOURS
+from jobs.lake.ingest.progress import APP, BOOKS, BRONZE, HOURS
 from jobs.lake.kill_points import reach
 
 Line = Mapping[str, Any]
@@ -18,13 +18,19 @@ Line = Mapping[str, Any]
 def write_books(batch: Batch, accounts: Accounts, recorded_at: datetime) -> list[dict[str, Any]]:
     """Close the batch: one line for each partition of each topic; BooksError, and no line, if one does not balance.
 
-    The lines are the sums of the batch's hours, which are written before them.
+    DamageError where that is no wonder: the books were lost, and a later batch has taken rows of this one away. The
+    lines are the sums of the batch's hours, which are written before them.
     """
     hours = hours_of(batch, accounts)
     lines = lines_of(batch, hours, recorded_at)
     off = [line for line in lines if not line["balanced"]]
     if off:
         words = "; ".join(unbalanced(line) for line in off)
+        if (batch.ledger.open(BRONZE).transaction_version(APP) or 0) > batch.seq:
+            raise DamageError(
+                f"{BOOKS}: batch {batch.seq} is to be written down again, and later ones have changed what it had "
+                f"made; run `reelhouse repair {BOOKS}` (docs/runbooks/lake.md)"
+            )
         raise BooksError(f"batch {batch.seq}: {words}; see docs/runbooks/books.md")
     write_hours(batch, hours)
     reach("ingest.after_book_hours")

@@ -136,7 +136,7 @@ def test_numbers_that_are_missing_were_lost_by_their_producer_or_cannot_be_read(
         {},
         ingest_seq=0,
         at=datetime(2026, 6, 8, tzinfo=UTC),
-    )
+    ).to_pylist()
     missing: set[tuple[int, int, int]] = set()
     for place in {(run["producer_id"], run["producer_epoch"]) for run in runs}:
         mine = [run for run in runs if (run["producer_id"], run["producer_epoch"]) == place]
