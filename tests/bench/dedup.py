@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from jobs.definitions.events.reading import read
@@ -137,8 +137,9 @@ class Place:
         self.fill(bare, known)
         for each in shares:
             copy(Path(bare.settings.lake_uri), self.template(each))
-            told_before = known.withColumn("kafka_offset", -1 - F.col("kafka_offset"))
-            some = told_before.where(F.col("producer_seq") % (1000 // each) == 0)
+            place = F.row_number().over(Window.orderBy("event_id"))  # so that the share is exact
+            told_before = known.withColumns({"kafka_offset": -1 - F.col("kafka_offset"), "place": place})
+            some = told_before.where(F.col("place") % (1000 // each) == 0).drop("place")
             self.lake(self.template(each)).append(TABLE, some, app=APP, version=1)
 
     def fill(self, lake: Lake, like: DataFrame) -> None:
