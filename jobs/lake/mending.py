@@ -21,6 +21,7 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.scanning import LOG
 from jobs.lake.settings import Settings
 from jobs.lake.topics import CONTROL
+from jobs.lake.work import DISPLACED, RETRACTED
 
 
 def mend_log(settings: Settings, table: str, found: list[Ailment], run_id: str) -> Mended:
@@ -116,9 +117,11 @@ def lacks_newest_batch(ledger: Ledger, table: str) -> bool:
     fate, topic = BY_BATCH[table]
     lines = ledger.read(BOOKS, ["ingest_seq", "topic", fate]).to_pylist()
     ours = [line for line in lines if topic in ("", line["topic"]) and (table, line["topic"]) != (TOUCHED, CONTROL)]
-    booked = {line["ingest_seq"] for line in ours if line[fate]}
-    lacking = {number for number in booked | took_rows(ledger, table) if number > committed(ledger, table)}
     reached = progress(ledger)
+    changed = {line["ingest_seq"] for line in ours if line[fate]} | took_rows(ledger, table)
+    if table == QUARANTINE:
+        changed |= judged_anew(ledger) & {reached.complete}  # done again for nothing at worst
+    lacking = {number for number in changed if number > committed(ledger, table)}
     if lacking and (lacking != {reached.complete} or reached.is_unfinished):
         raise WriteError(
             f"{table}: the torn commit is of batch {min(lacking)}, and batch {reached.landed} has begun; nothing was "
@@ -136,6 +139,12 @@ def took_rows(ledger: Ledger, table: str) -> set[int]:
         if table in hit or (table == TOUCHED and hit - {QUARANTINE}):
             changed.add(number)
     return changed
+
+
+def judged_anew(ledger: Ledger) -> set[int]:
+    """The batches that took rows of silver, so that older arrivals were judged anew: refusals may have gone as came."""
+    touched = ledger.read(TOUCHED, ["ingest_seq", "cause"]).to_pylist()
+    return {line["ingest_seq"] for line in touched if line["cause"] in (DISPLACED, RETRACTED)}
 
 
 def newest_of_log(ledger: Ledger, table: str) -> Path:

@@ -90,15 +90,13 @@ class Sandbox:
 
     def publish(self, run_id: str = "", *, full: bool = False) -> None:
         """Build, check and release what is touched, or everything."""
-        runner = self.runner(run_id)
-        runner.build(now(), full=full)
-        runner.check()
-        runner.release()
+        for task in self.tasks(run_id or self.run_id("publish"), full=full):
+            task()
 
-    def tasks(self, run_id: str) -> tuple[Callable[[], object], ...]:
+    def tasks(self, run_id: str, *, full: bool = False) -> tuple[Callable[[], object], ...]:
         """What Airflow runs of a family one after another, each in a process of its own."""
         return (
-            lambda: self.runner(run_id).build(now()),
+            lambda: self.runner(run_id).build(now(), full=full),
             lambda: self.runner(run_id).check(),
             lambda: self.runner(run_id).release(),
         )

@@ -87,7 +87,9 @@ class Schedule:
 def draw(seed: int, length: tuple[int, int] = LENGTH) -> Schedule:
     """The schedule of a seed: at first something is sent, then so many steps, from-to, of any kind."""
     dice = np.random.default_rng(seed)
-    family = dict(enumerate(FAMILIES)).get(1 + int(dice.integers(RARE)), "sessions")
+    usual, *rare = FAMILIES
+    drawn = int(dice.integers(RARE))
+    family = rare[drawn] if drawn < len(rare) else usual
     steps = [_producer(dice, "send")]
     for _ in range(int(dice.integers(length[0], length[1] + 1))):
         steps.append(_step(dice))
