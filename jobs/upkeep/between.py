@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from jobs.lake.errors import LeaseError, UsageError, WriteError
 from jobs.lake.settings import Settings
 from jobs.upkeep.files import KEEP_DAYS
 from jobs.upkeep.rounds import Round
@@ -43,11 +44,20 @@ class Between:
             self._begin(turn, at)
         written = 0
         while self._waiting and not written:
-            table = self._waiting.pop(0)
-            written = turn.tidy_held(table) if self._is_sweep else turn.compact_held(table)
+            written = self._tidied(turn, self._waiting.pop(0))
             self._files += written
             if not self._waiting:
                 self.told(f"upkeep: {self._files} small files written together")
+
+    def _tidied(self, turn: Round, table: str) -> int:
+        """How many small files went into larger ones; what stands in the way of a table waits for the next round."""
+        from deltalake.exceptions import CommitFailedError
+
+        try:
+            return turn.tidy_held(table) if self._is_sweep else turn.compact_held(table)
+        except (CommitFailedError, LeaseError, UsageError, WriteError) as other:  # another's upkeep; a run that is old
+            self.told(f"upkeep: {table} waits: {str(other).splitlines()[0][:200]}")
+            return 0
 
     def _begin(self, turn: Round, at: datetime) -> None:
         """Begin a round when it is time for one; once a day it is one that also sweeps."""

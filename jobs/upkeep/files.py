@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from jobs.lake.compacting import write_together
 from jobs.lake.contracts import contract
 from jobs.lake.errors import UsageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.look_ups import writer_properties
-from jobs.lake.release_notes import noted
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -48,11 +48,7 @@ def compact(ledger: Ledger, table: str, many: int = MANY_SMALL, note: str | None
     if len([size for size in _sizes(delta) if size < SMALL_BYTES]) < many:
         return 0
     laid_out = writer_properties(contract(table, ledger.settings.schemas_dir).looked_up_by, delta.count())
-    done = delta.optimize.compact(
-        target_size=TARGET_BYTES, max_concurrent_tasks=2, writer_properties=laid_out,
-        commit_properties=noted(note) if note else None,
-    )  # fmt: skip
-    return int(done["numFilesRemoved"])
+    return write_together(table, delta, laid_out, note, TARGET_BYTES)
 
 
 def vacuum(delta: "DeltaTable", keep: timedelta, versions: Sequence[int] = ()) -> int:

@@ -5,7 +5,7 @@ compaction: the same rows, under the versions that hold them in fewer files.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -33,6 +33,7 @@ from jobs.upkeep.forgetting import forget_names
 from jobs.upkeep.logs import WORTH, cut, is_long
 
 SILVER, LEDGER = "silver", "ledger"
+LEDGER_LEASE = "upkeep:ledger"  # two compactions of one table at once would double its rows
 LEASES = "ops.leases"  # overwritten at every heartbeat: one file to read, many to throw away
 KEEP_LEASES = timedelta(hours=1)
 
@@ -69,8 +70,6 @@ class Round:
         done: list[Tidied] = []
         for group, members in groups(self.settings).items():
             chosen = [table for table in members if table in tables and self.ledger.exists(table)]
-            if TOUCHED in chosen:
-                forget_names(self.ledger)
             if chosen:
                 done += self._group(group, chosen)
         return done
@@ -83,15 +82,21 @@ class Round:
     def tidy_held(self, table: str) -> int:
         """Tidy one of them between two batches; how many files went into larger ones."""
         refuse_too_young(self.keep, self._oldest(but=lease_of(SILVER)), self.now)
-        if table == TOUCHED:
-            forget_names(self.ledger)
-        return self._plain(table, but=lease_of(SILVER)).compacted
+        with self._alone(table):
+            if table == TOUCHED:
+                forget_names(self.ledger)
+            return self._plain(table, but=lease_of(SILVER)).compacted
 
     def compact_held(self, table: str) -> int:
         """Only write its small files together, and cut its log; how many files there were."""
-        compacted = self._compact(table)
-        self._cut(table, but=lease_of(SILVER))
-        return compacted
+        with self._alone(table):
+            compacted = self._compact(table)
+            self._cut(table, but=lease_of(SILVER))
+            return compacted
+
+    def _alone(self, table: str) -> AbstractContextManager[object]:
+        """For who holds ingest's lease: that of upkeep beside it, for a table of the ledger."""
+        return self.leases.held(LEDGER_LEASE, self.run_id) if table.startswith("ops.") else nullcontext()
 
     def _oldest(self, but: str | None = None) -> datetime | None:
         """Since when the run is at work that began first; None when none is."""
@@ -101,9 +106,10 @@ class Round:
         return min(held, default=None)
 
     def _group(self, group: str, tables: Sequence[str]) -> Iterator[Tidied]:
-        lease = lease_of(group)
-        with self.leases.held(lease, self.run_id) if lease else nullcontext():
-            if lease is None or group == SILVER:
+        with self.leases.held(lease_of(group), self.run_id):
+            if TOUCHED in tables:
+                forget_names(self.ledger)
+            if group in (LEDGER, SILVER):
                 yield from (self._plain(table) for table in tables)
             else:
                 yield from self._family(group, tables)
@@ -182,11 +188,11 @@ def groups(settings: Settings) -> dict[str, tuple[str, ...]]:
     return {LEDGER: ledger, **published, SILVER: silver}
 
 
-def lease_of(group: str) -> str | None:
-    """Whose lease a group is written under; the ledger needs none, its writers only append."""
+def lease_of(group: str) -> str:
+    """Under which lease a group is tidied; that of the ledger is upkeep's own, for its writers only append."""
     from jobs.lake.ingest.loop import LEASE
 
-    return {LEDGER: None, SILVER: LEASE}.get(group, lease_name(group))
+    return {LEDGER: LEDGER_LEASE, SILVER: LEASE}.get(group, lease_name(group))
 
 
 def chosen_tables(settings: Settings, names: Sequence[str], tables: Sequence[str]) -> list[str]:

@@ -14,6 +14,10 @@ from pyspark.sql import SparkSession
 
 from jobs.lake.errors import KeyFileError, UsageError
 from jobs.lake.identity import pseudonym_of
+from jobs.lake.ingest.landing import land
+from jobs.lake.ingest.planning import plan
+from jobs.lake.ingest.progress import progress
+from jobs.lake.kill_points import heard
 from jobs.lake.settings import Settings
 from jobs.upkeep.proving import LIVE, traces
 from tests.lake.erasing_shop import OTHER, WHO, Shop, view
@@ -44,6 +48,28 @@ def test_each_request_is_about_all_that_was_before_it_on_their_devices_too(spark
     late = [replace(each, at=NOON + timedelta(hours=6)) for each in unread]
     shop.ingest([*late, view(11, WHO, hour=6)])
     assert shop.books() == Counter(accepted=5, erased=7)
+
+
+def test_what_an_orphan_landed_under_the_erasures_number_is_ended_and_the_erasure_comes_next(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """A killed ingest's append goes on in the server, and Delta skips the commit of the erasure in silence."""
+    shop = Shop(Settings(home=tmp_path, key_file=tmp_path / "keys.json"), spark, Log())
+    ended = shop.ingest([view(1, WHO), view(2, OTHER)])
+    shop.log.put([view(3, WHO), view(4, OTHER)])
+    points: list[str] = []
+
+    def orphan(point: str) -> None:
+        points.append(point)
+        if points == ["erase.before_bronze"]:
+            with pytest.MonkeyPatch.context() as patch:
+                shop.log.installed(patch)
+                land(ended.lake(), plan(shop.settings, progress(ended.ledger)))
+
+    with heard(orphan):
+        assert shop.erase() == 2
+    assert points.count("erase.before_bronze") == 2
+    assert shop.books() == Counter(accepted=2, erased=2)
 
 
 def test_a_pseudonym_finds_what_has_another_one_under_another_key(spark: SparkSession, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from jobs.drills.storage import tear
 from jobs.lake.ailments import Kind, ailments
 from jobs.lake.doctor import examine_lake
 from jobs.lake.errors import DamageError, WriteError
+from jobs.lake.ingest.loop import Ingest
 from jobs.lake.ingest.progress import progress
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
@@ -145,6 +146,16 @@ def test_a_newest_commit_that_went_without_a_trace_is_done_again(ledger: Ledger)
     assert mended is not None
     assert (mended.rows, mended.next_step) == (6, "reelhouse ingest")
     assert mend(ledger.settings, TABLE, "again") is None
+
+
+def test_ingest_does_not_bury_a_batch_that_bronze_has_lost(ledger: Ledger) -> None:
+    """As where a repair was killed: the next batch would follow in its place, and nobody would look there again."""
+    newest_of_log(ledger, "bronze.events").unlink()
+    run = Ingest(ledger.settings, "test", lambda: NOON, lambda _: None)
+    with pytest.raises(
+        DamageError, match=r"ends with batch 1, and the books know of 2.*reelhouse repair bronze.events"
+    ):
+        run.until_caught_up()
 
 
 @pytest.mark.parametrize("why", ["displaced", "erased"])

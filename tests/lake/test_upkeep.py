@@ -22,9 +22,10 @@ from jobs.lake.settings import Settings
 from jobs.lake.staging import Manifest, Staging, Ticket
 from jobs.serve.duck import connect
 from jobs.serve.tables import open_table
+from jobs.upkeep import files
 from jobs.upkeep.between import Between
 from jobs.upkeep.files import MANY_SMALL, Tidied
-from jobs.upkeep.rounds import Round, chosen_tables, groups
+from jobs.upkeep.rounds import LEDGER_LEASE, Round, chosen_tables, groups
 from tests.lake.toys import FAMILY, MONDAY, NOON, TABLES, Toys
 from tests.lake.toys import toys as make_toys
 
@@ -183,6 +184,59 @@ def test_an_ingest_that_never_ends_tidies_its_tables_between_batches(toys):
     assert toys.rows("silver.plays") == before
 
 
+def all_at_once(between, told):
+    """Let a whole round pass; what it said."""
+    told.clear()
+    while not told or "written together" not in told[-1]:
+        between()
+    return [words for words in told if " waits: " in words]
+
+
+def test_two_compactions_of_a_table_at_once_double_nothing(toys, monkeypatch):
+    """Delta-rs lets the second one through, and every row would be there twice."""
+    for _ in range(MANY_SMALL):
+        toys.ingest(("ann", MONDAY, 1))
+    began, told, promised, before = now(), [], files.contract, toys.rows("ops.books")
+    at = began
+
+    def overtaken(table, schemas):
+        """Another compacts the table between its opening here and its compaction."""
+        if table == "ops.books":
+            toys.ledger.open(table).optimize.compact()
+        return promised(table, schemas)
+
+    between = Between(toys.settings, "the service", lambda: at, told.append)
+    monkeypatch.setattr(files, "contract", overtaken)
+    at = began + timedelta(minutes=6)
+    (waits,) = all_at_once(between, told)
+    assert waits.startswith("upkeep: ops.books waits: ops.books: another wrote its small files together")
+    assert toys.rows("ops.books") == before
+    at = began + timedelta(minutes=12)
+    monkeypatch.setattr(files, "contract", promised)
+    assert all_at_once(between, told) == []
+    assert toys.rows("ops.books") == before
+
+
+def test_an_ingest_that_never_ends_goes_on_where_upkeep_has_to_wait(toys):
+    for _ in range(MANY_SMALL):
+        toys.ingest(("ann", MONDAY, 1))
+    began, told = now(), []
+    at = began
+    between = Between(toys.settings, "the service", lambda: at, told.append)
+    at = began + timedelta(minutes=6)
+    with Leases(toys.ledger).held(LEDGER_LEASE, "the nightly upkeep"):
+        waits = all_at_once(between, told)
+        with pytest.raises(LeaseError, match="upkeep:ledger is held by the nightly upkeep"):
+            tidy(toys, "ops.touched")
+    assert any(
+        words.startswith("upkeep: ops.books waits: upkeep:ledger is held by the nightly upkeep") for words in waits
+    )
+    assert not any("silver.plays" in words for words in waits)
+    at = began + timedelta(days=8)
+    with Leases(toys.ledger, seconds=timedelta(days=9).total_seconds()).held("family:others", "a long backfill"):
+        assert any("silver.plays waits: --keep-days: a run at work" in words for words in all_at_once(between, told))
+
+
 def test_silver_waits_for_ingest_and_the_ledger_for_nobody(toys):
     for _ in range(MANY_SMALL):
         toys.ingest(("ann", MONDAY, 1))
@@ -200,7 +254,7 @@ def test_heartbeats_leave_few_files_behind(toys):
         leases.renew(lease)
     leases.release(lease)
     done = tidy(toys, "ops.leases", at=now() + timedelta(hours=2))["ops.leases"]
-    assert (done.files, done.rows) == (1, 1)
+    assert (done.files, done.rows) == (1, 2), "that of upkeep itself, too"
 
 
 def test_no_personal_value_gets_into_the_log_by_compaction(toys):

@@ -1,5 +1,6 @@
 """The counts of a batch: what became of every record of it, counted from the tables themselves."""
 
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,11 @@ class Accounts:
     def of_topic(self, counts: Counter[Slot], topic: str) -> int:
         """A count summed over the partitions of a topic."""
         return sum(n for (name, *_), n in counts.items() if name == topic)
+
+    @property
+    def is_any_refused(self) -> bool:
+        """Whether any record is refused; by reasons, for as many as are refused may be so no more."""
+        return any(n > 0 for reasons in self.reasons.values() for n in reasons.values())
 
     @property
     def slots(self) -> set[Slot]:
@@ -145,10 +151,10 @@ def entities(batch: Batch, topic: str, accounts: Accounts) -> None:
 
 
 def covered(start: datetime, end: datetime | None, days: list[date], zone: ZoneInfo) -> list[date]:
-    """The days for which a change matters: those with facts that it covers; its own first day when there are none."""
+    """Of sorted days those for which a change matters: with facts that it covers; its first one when there are none."""
     first = start.astimezone(zone).date()
     last = end.astimezone(zone).date() if end else date.max
-    found = [day for day in days if first <= day <= last]
+    found = days[bisect_left(days, first) : bisect_right(days, last)]
     return found if found or days else [first]
 
 

@@ -5,12 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+import pyarrow.compute as pc
+
 from jobs.lake.errors import BooksError, DamageError
 from jobs.lake.hours import BECAME, FATES, LOST, WITH_TOPIC
 from jobs.lake.ingest.accounts import Accounts, Slot
 from jobs.lake.ingest.batch import Batch
-from jobs.lake.ingest.progress import APP, BOOKS, BRONZE, HOURS
+from jobs.lake.ingest.progress import APP, BOOKS, HOURS, TOUCHED
 from jobs.lake.kill_points import reach
+from jobs.lake.work import DISPLACED, ERASED, RETRACTED
 
 Line = Mapping[str, Any]
 
@@ -26,7 +29,7 @@ def write_books(batch: Batch, accounts: Accounts, recorded_at: datetime) -> list
     off = [line for line in lines if not line["balanced"]]
     if off:
         words = "; ".join(unbalanced(line) for line in off)
-        if (batch.ledger.open(BRONZE).transaction_version(APP) or 0) > batch.seq:
+        if have_taken_rows(batch):
             raise DamageError(
                 f"{BOOKS}: batch {batch.seq} is to be written down again, and later ones have changed what it had "
                 f"made; run `reelhouse repair {BOOKS}` (docs/runbooks/lake.md)"
@@ -36,6 +39,12 @@ def write_books(batch: Batch, accounts: Accounts, recorded_at: datetime) -> list
     reach("ingest.after_book_hours")
     batch.ledger.append(BOOKS, lines, app=APP, version=batch.seq)
     return lines
+
+
+def have_taken_rows(batch: Batch) -> bool:
+    """Whether later batches took rows away, which may have been of this one."""
+    later = (pc.field("ingest_seq") > batch.seq) & pc.field("cause").isin([DISPLACED, RETRACTED, ERASED])
+    return bool(batch.ledger.read(TOUCHED, ["ingest_seq"], later).num_rows)
 
 
 def hours_of(batch: Batch, accounts: Accounts) -> list[Line]:

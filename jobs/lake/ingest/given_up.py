@@ -3,7 +3,9 @@
 So the books say of them what they say of all that is erased, and a batch done again from bronze finds the same.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 
 import pyarrow.compute as pc
@@ -73,9 +75,15 @@ def _read_by(ledger: Ledger, places: Collection[InBronze]) -> dict[InBronze, int
 
 
 def _matches(lines: Collection[Row], places: Collection[InBronze]) -> Iterator[tuple[InBronze, int]]:
+    """Ranges of a partition do not overlap, so of those that begin at or before an offset the last one holds it."""
+    by_part: dict[tuple[str, int], list[tuple[int, int, int]]] = {}
+    for line in lines:
+        bounds = line["offset_from"], line["offset_to"], line["ingest_seq"]
+        by_part.setdefault((line["topic_id"], line["partition"]), []).append(bounds)
+    ranges = {part: sorted(found) for part, found in by_part.items()}
     for place in places:
         topic_id, partition, offset = place
-        for line in lines:
-            is_part = (line["topic_id"], line["partition"]) == (topic_id, partition)
-            if is_part and line["offset_from"] <= offset < line["offset_to"]:
-                yield place, line["ingest_seq"]
+        held = ranges.get((topic_id, partition), [])
+        at = bisect_right(held, offset, key=itemgetter(0)) - 1
+        if at >= 0 and offset < held[at][1]:
+            yield place, held[at][2]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobs.lake.ingest.counting import Counts, landed_plan, received
 from jobs.lake.ingest.planning import Plan, notes_of, plan
-from jobs.lake.ingest.progress import progress
+from jobs.lake.ingest.progress import sound_progress
 from jobs.lake.ingest.small_batches import by_topic, may_end, may_land
 from jobs.lake.ingest.steps import Done
 from jobs.lake.kill_points import reach
@@ -93,15 +93,16 @@ class Ingest:
         return done
 
     def _once(self, lease: Lease) -> Done | None:
-        reached = progress(self.ledger)
+        reached = sound_progress(self.ledger)
         if reached.is_unfinished:
             # More than one, when the books lost their newest lines: each in its turn.
             return self.finish(landed_plan(self.ledger, reached.complete + 1), lease)
         planned = plan(self.settings, reached, accept_loss=self.accept_loss, accept_new=self.accept_new)
         anew = planned.begins_lives(reached)
         self.notes += notes_of(planned, reached, anew)
-        if not planned.over:  # what becomes of a topic later is another matter
+        if not planned.over:  # what becomes of a topic later is another matter, and so is what is lost later
             self.accept_new = frozenset()
+            self.accept_loss = self.accept_loss and not planned.lost
         return self.begin(planned, lease) if planned.size or planned.lost or anew else None
 
     def begin(self, planned: Plan, lease: Lease) -> Done:

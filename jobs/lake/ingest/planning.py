@@ -147,9 +147,10 @@ def closing(reached: Progress, tails: Mapping[tuple[str, int], int]) -> Plan:
 
 
 def notes_of(planned: Plan, reached: Progress, anew: Iterable[str]) -> list[str]:
-    """In words, what is lost of topics that are over, and which are read on as new ones."""
-    lost = [f"{n} offsets of {topic}/{number} that nobody read are booked as lost with their topic"
-            for (topic, number), n in sorted(planned.lost.items()) if planned.over]  # fmt: skip
+    """In words, what is lost, and which topics are read on as new ones."""
+    how = " with their topic" if planned.over else ""
+    lost = [f"{n} offsets of {topic}/{number} that nobody read are booked as lost{how}"
+            for (topic, number), n in sorted(planned.lost.items())]  # fmt: skip
     tail = f"what nobody read of that is known as far as {LAG} had seen its end"
     return lost + [
         f"{topic} is read on as {planned.topic_ids[topic]}, after {reached.topic_ids[topic]}: {tail}" for topic in anew

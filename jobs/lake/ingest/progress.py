@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.lake.errors import DamageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.scanning import AnyOf
 
@@ -46,6 +47,17 @@ def progress(ledger: Ledger) -> Progress:
         offsets.setdefault(line["topic"], {})[line["partition"]] = line["offset_to"]
         ids[line["topic"]] = line["topic_id"]
     return Progress(complete, landed, offsets, ids)
+
+
+def sound_progress(ledger: Ledger) -> Progress:
+    """The state of ingest; DamageError where bronze lacks the newest batches of the books, or they would be buried."""
+    reached = progress(ledger)
+    if reached.landed < reached.complete:
+        raise DamageError(
+            f"{BRONZE} ends with batch {reached.landed}, and the books know of {reached.complete}: its newest commit "
+            f"is gone, or a repair of it was killed; run `reelhouse repair {BRONZE}` (docs/runbooks/lake.md)"
+        )
+    return reached
 
 
 def committed(ledger: Ledger, table: str) -> int:

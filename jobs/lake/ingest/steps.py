@@ -115,7 +115,7 @@ def close(
     reach("ingest.after_touched")
     write_watermarks(batch, said, at)
     reach("ingest.after_watermarks")
-    write_sequences(batch, at, is_any_refused=any(accounts.quarantined.values()))
+    write_sequences(batch, at, is_any_refused=accounts.is_any_refused)
     still_ours()
     reach("ingest.before_books")
     books = write_books(batch, accounts, at)

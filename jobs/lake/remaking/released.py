@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.lake.ailments import Ailment
 from jobs.lake.aside import Mended
+from jobs.lake.compacting import write_together
 from jobs.lake.contracts import contract
 from jobs.lake.errors import WriteError
 from jobs.lake.leases import Leases
@@ -15,7 +16,7 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.look_ups import writer_properties
 from jobs.lake.mending import paths, proven, taken_out
 from jobs.lake.publications import Release, releases
-from jobs.lake.release_notes import noted, of_rows
+from jobs.lake.release_notes import of_rows
 from jobs.lake.releasing import commit_staged, unfinished
 from jobs.lake.runner import Runner, lease_name, runner_of
 from jobs.lake.scanning import local_files
@@ -91,5 +92,5 @@ def of_upkeep(ledger: Ledger, table: str, told: list[Release]) -> bool:
     delta, looked_up_by = ledger.open(table), contract(table, ledger.settings.schemas_dir).looked_up_by
     note = of_rows(last.family, last.number, before.number, told[:-1])
     laid_out = writer_properties(looked_up_by, delta.count())
-    delta.optimize.compact(writer_properties=laid_out, commit_properties=noted(note))
+    write_together(table, delta, laid_out, note)
     return True

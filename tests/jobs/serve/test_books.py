@@ -200,6 +200,13 @@ def test_a_line_that_is_off_is_named_and_stands_alone(lake: Lake, bad: dict[str,
     assert "balanced: " not in said.output
 
 
+def test_what_is_erased_may_have_been_booked_as_something_else(lake: Lake) -> None:
+    """A conflict of a replay that was undone in a later batch, then erased: it goes as refused for being taken back."""
+    anew = line(0, 0, 1, (0, 0, 0), received=1, conflict=1, erased=1, reason_counts={"conflict": 1, "retracted": -1})
+    undone = line(1, 1, 1, (0, 0, 0), conflict=-1, reason_counts={"conflict": -1, "retracted": 1})
+    assert all(each["balanced"] for each in book_ranges(lake(anew, undone), Asked()))
+
+
 def test_a_topic_made_anew_begins_anew(lake: Lake) -> None:
     anew = line(1, 0, 3, (3, 0, 0), topic_id="v2")
     assert all(each["balanced"] for each in book_ranges(lake(line(0, 0, 10, (10, 0, 0)), anew), Asked()))
