@@ -25,7 +25,7 @@ def ingest(
     run_id: Annotated[str, typer.Option("--run-id", help="Name of the run in the ledger.")] = "",
     max_batches: Annotated[int | None, typer.Option("--max-batches", min=1, help="Stop after so many batches.")] = None,
     accept_loss: Annotated[
-        bool, typer.Option("--accept-loss", help="Book what retention took before it was read, and go on.")
+        bool, typer.Option("--accept-loss", help="Book once what retention took before it was read, and go on.")
     ] = False,
     accept_new_topic: Annotated[
         list[str] | None,

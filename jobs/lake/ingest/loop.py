@@ -41,7 +41,8 @@ INGEST_CONF = {
 class Ingest:
     """One run of ingest over one lake; Spark is opened with the first batch that needs it.
 
-    `accept_new` names topics that may be read on as new ones if they are no longer what was read, once.
+    `accept_new` names topics that may be read on as new ones if they are no longer what was read, once; `accept_loss`
+    lets what retention took be booked as lost, once.
     """
 
     settings: Settings

@@ -15,8 +15,10 @@ from jobs.lake.balance import judged
 from jobs.lake.doctor import Verdict
 from jobs.lake.errors import BrokerError, TopicError
 from jobs.lake.ingest.lives import id_of_life, is_same
+from jobs.lake.ingest.loop import Ingest
 from jobs.lake.ingest.planning import Plan, is_unread, plan
 from jobs.lake.ingest.progress import progress
+from jobs.lake.leases import Lease
 from jobs.lake.ledger import Ledger
 from jobs.lake.remaking.plans import booked
 from jobs.lake.settings import Settings
@@ -53,6 +55,12 @@ class Shop:
             for topic, parts in planned.ranges.items() for number, (start, end) in parts.items()
         ]  # fmt: skip
         self.ledger.append("ops.books", lines, app="ingest", version=planned.ingest_seq)
+
+    def land(self, planned: Plan) -> None:
+        """A batch in bronze."""
+        row = {"topic": "views", "topic_id": VIEWS, "partition": 0, "offset": planned.ingest_seq, "kafka_time": AT,
+               "ingest_seq": planned.ingest_seq, "received_date": AT.date()}  # fmt: skip
+        self.ledger.append("bronze.events", [row], app="ingest", version=planned.ingest_seq)
 
     def measure(self) -> list[dict[str, object]]:
         rows = measure_lag(self.ledger, self.settings, AT, "r")
@@ -126,6 +134,25 @@ def test_doctor_and_ingest_name_all_at_once_and_a_word_accepts_only_what_it_name
     anew = shop.plan("views", "likes", accept_loss=True)
     assert anew.lost == {("views", 1): 4}, "the head of the new topic"
     assert anew.ranges["views"] == {0: (0, 40), 1: (4, 9)}
+
+
+def test_a_loss_is_accepted_once_and_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service goes on for months with the word that it was begun with."""
+    run = Ingest(shop.settings, "test", lambda: AT, lambda _: None, accept_loss=True)
+
+    def begin(planned: Plan, _: Lease) -> None:
+        shop.book(planned)
+        shop.land(planned)
+
+    monkeypatch.setattr(run, "begin", begin)
+    shop.land(Plan(0, {}, shop.ids))
+    with run.leases.held("ingest", "test") as lease:
+        shop.begins["views"][1] = 9
+        run.once(lease)
+        assert run.notes == ["2 offsets of views/1 that nobody read are booked as lost"]
+        shop.begins["views"][0], shop.ends["views"][0] = 45, 50
+        with pytest.raises(TopicError, match="views/0: offsets 40 to 44 are gone"):
+            run.once(lease)
 
 
 def test_doctor_that_finds_no_broker_says_so(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
