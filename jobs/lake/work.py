@@ -185,7 +185,10 @@ def read_families(inputs: Sequence[str], settings: Settings) -> tuple[str, ...]:
 
 def complete_seq(ledger: Ledger) -> int:
     """The newest complete ingest batch; books are written last, so a batch in them is whole. -1 before the first."""
-    return max(ledger.read(BOOKS, ["ingest_seq"])["ingest_seq"].to_pylist(), default=-1)
+    import pyarrow.compute as pc
+
+    newest: int | None = pc.max(ledger.read(BOOKS, ["ingest_seq"])["ingest_seq"]).as_py()
+    return -1 if newest is None else newest
 
 
 def touched_days(ledger: Ledger, inputs: Sequence[str], seq_from: int, seq_to: int) -> tuple[set[date], int]:
