@@ -13,6 +13,7 @@ from rich.console import Console
 
 from jobs import commands
 from jobs.lake.errors import DiskError, ReelhouseError, UsageError
+from jobs.lake.kill_points import refuse_unknown
 from jobs.lake.lifeline import hold_on
 from jobs.lake.room import REMEDY, is_full
 from jobs.serve.printing import inert, plain_console
@@ -49,6 +50,7 @@ def main() -> None:
     """Run the command line; our own errors, and places that cannot be had, become one line and their exit code."""
     hold_on()
     try:
+        refuse_unknown()
         build_app()()
     except Exception as error:
         known = known_error(error)

@@ -12,8 +12,9 @@ PANEL = "Upkeep"
 LISTED = ("drill", "hazards", "story")
 BOOKED = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict", "lost", "balanced")
 RESULT = ("drill", "is_passed", "seconds", "done", "findings", "books", "kept")
-DRAWN = ("seed", "schedule", "family", "is_passed", "seconds", "sent", "lost", "doubled", "unaccounted", "faults",
-         "unmet", "smallest")  # fmt: skip
+DRAWN = ("seed", "schedule", "family", "code", "commit", "played_at", "is_passed", "is_judged", "seconds", "sent",
+         "lost", "doubled", "unaccounted", "drawn", "happened", "missed", "unmet", "smallest")  # fmt: skip
+FAULTS, MISSED = ("fault", "drawn", "happened"), ("fault", "missed", "happened")
 COMPARED = ("what", "contender", "sent", "lost", "doubled", "wrong", "unaccounted", "waiting", "stopped")
 app = typer.Typer(no_args_is_help=True, help="Faults on purpose on a scratch lake: what was expected, what was found.")
 
@@ -59,13 +60,15 @@ def run(
     if bool(names) == every:
         raise UsageError("name the drills to run, or write --all; `reelhouse drill list` has their names")
     told = (lambda words: typer.echo(words, err=True)) if format is Format.json else typer.echo
-    results = []
-    for result in play_all(chosen(names or []), Settings.from_env().home / "drills", told):
-        results.append(result)
-        if format is Format.table:
-            _close(result)
-    if format is Format.json:
-        print_rows(results, RESULT, format)
+    drills, results = chosen(names or []), []
+    try:
+        for result in play_all(drills, Settings.from_env().home / "drills", told):
+            results.append(result)
+            if format is Format.table:
+                _close(result)
+    finally:  # also of those that were played before something ended the run
+        if format is Format.json:
+            print_rows(results, RESULT, format)
     failed = [result["drill"] for result in results if not result["is_passed"]]
     if failed:
         typer.echo(f"failed: {', '.join(failed)}; see docs/reliability.md", err=True)
@@ -77,17 +80,24 @@ def play_random(
     seed: Annotated[int, typer.Option("--seed", min=0, help="The first seed.")] = 1,
     runs: Annotated[int, typer.Option("--runs", min=1, help="How many seeds, from the first on.")] = 10,
     steps: Annotated[str, typer.Option("--steps", metavar="STEPS", help="These steps in place of drawn ones.")] = "",
-    family: Annotated[str, typer.Option("--family", help="What `--steps` publish: sessions or funnels.")] = "sessions",
+    family: Annotated[
+        str, typer.Option("--family", help="What `--steps` publish: sessions, funnels or profiles.")
+    ] = "sessions",
+    of_any_code: Annotated[
+        bool, typer.Option("--of-any-code", help="Count what passed with other code, too, in place of playing it.")
+    ] = False,
     format: Rows = Format.table,
 ) -> None:
     """Play schedules of faults that are drawn from seeds; exit code 1 when one fails.
 
-    Seeds that passed before are not played again (REELHOUSE_HOME/drills/random.jsonl). A schedule that fails is
-    shrunk to the fewest steps that do, and the command that plays them is printed. One takes about a minute.
+    Seeds that passed before, with the code as it is now, are not played again (REELHOUSE_HOME/drills/random.jsonl).
+    A fault counts once it came to pass: points that no run passed are listed. Where something breaks before there is
+    a verdict, records are not counted. A schedule that fails is shrunk to the fewest steps that do, and the command
+    that plays them is printed. One takes some seconds to a minute, those of funnels and profiles longer.
 
     Example: reelhouse drill random --seed 1 --runs 20
     """
-    from jobs.drills.chance.campaign import added_up, play_seeds, play_steps
+    from jobs.drills.chance.campaign import play_seeds, play_steps
     from jobs.drills.chance.schedule import parse
     from jobs.serve.printing import print_rows
 
@@ -98,18 +108,18 @@ def play_random(
     if steps:
         results.append(play_steps(home, parse(steps, family), told))
     else:
-        for result in play_seeds(home, range(seed, seed + runs), told):
-            results.append(result)
-            told(f"seed {result['seed']}: {'passed' if result['is_passed'] else 'FAILED'} ({result['seconds']:.0f} s)")
+        results += play_seeds(home, range(seed, seed + runs), told, of_any_code=of_any_code)
     if format is Format.json:
         print_rows(results, DRAWN, format)
     else:
-        sums, faults = added_up(results)
-        print_rows(faults, ("fault", "times"), format)
-        print_rows([sums], tuple(sums), format)
-    failed = [result for result in results if not result["is_passed"]]
+        _add_up(results)
+    failed, judged = (
+        [each for each in results if not each["is_passed"]],
+        [each for each in results if each["is_judged"]],
+    )
     if failed:
-        typer.echo(f"failed: {len(failed)} of {len(results)} schedules; see docs/reliability.md", err=True)
+        off = f"{len(failed)} of {len(results)} schedules, {len(results) - len(judged)} of them not judged"
+        typer.echo(f"failed: {off}; see docs/reliability.md", err=True)
         raise typer.Exit(1)
 
 
@@ -136,6 +146,19 @@ def compare(
     if not are_ours_clean(rows):
         typer.echo("failed: our ingest is not clean; see docs/reliability.md", err=True)
         raise typer.Exit(1)
+
+
+def _add_up(results: list[dict[str, Any]]) -> None:
+    """The faults that happened, those that came to nothing, and the sums over all schedules."""
+    from jobs.drills.chance.sums import SUMS, added_up, faults, missed
+    from jobs.serve.printing import print_rows
+
+    print_rows(faults(results), FAULTS, "table")
+    nothing = missed(results)
+    if nothing:
+        typer.echo("came to nothing: no run passed the point, or nothing was there to hurt (happened: in other runs)")
+        print_rows(nothing, MISSED, "table")
+    print_rows([added_up(results)], SUMS, "table")
 
 
 def _close(result: dict[str, Any]) -> None:

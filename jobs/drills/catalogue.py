@@ -88,11 +88,11 @@ def play(drill: Drill, scratch: Scratch, told: Callable[[str], None]) -> dict[st
     """Play one drill; its lake stays for a look if anything was not as expected."""
     began, report = time.monotonic(), Report(drill.name, told)
     told(f"{drill.name}: {drill.story}")
-    with scratch.set_up():
-        try:
+    try:
+        with scratch.set_up():
             drill.play(scratch, report)
-        except Exception as error:  # noqa: BLE001  whatever breaks is what the drill has to tell
-            report.failed(error)
+    except Exception as error:  # noqa: BLE001  whatever breaks is what the drill has to tell, a broker that is not up too
+        report.failed(error)
     kept = "" if report.is_passed else str(scratch.folder)
     if report.is_passed:
         shutil.rmtree(scratch.folder, ignore_errors=True)

@@ -50,7 +50,7 @@ def ended(process: subprocess.Popen[str]) -> Ended:
     finally:
         process.kill()
     words = (said.strip() or printed.strip()).splitlines()
-    return Ended(process.returncode, " / ".join(words[-LAST_LINES:]))
+    return Ended(process.returncode, " / ".join(words[-LAST_LINES:]), printed)
 
 
 @dataclass

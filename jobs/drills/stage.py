@@ -14,10 +14,11 @@ KILLED = -9  # exit code of a process that SIGKILL ended
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: exit code and what it said."""
+    """How a command ended: exit code, what it said last, and all it printed on stdout."""
 
     code: int
     said: str
+    printed: str = ""
 
 
 class Stage(Protocol):

@@ -1,21 +1,21 @@
 """The drill of hurt files: a checkpoint and a newest commit that are torn."""
 
+import json
 from pathlib import Path
 
 from jobs.drills.arrivals import plays
 from jobs.drills.evidence import account, ended_well
 from jobs.drills.report import Report
-from jobs.drills.stage import Stage
-from jobs.lake.ailments import ailments
+from jobs.drills.scratch import Scratch
+from jobs.lake.doctor import Verdict
 from jobs.lake.ledger import Ledger
 from jobs.lake.mending import newest_of_log
-from jobs.lake.repairing import mend
 from jobs.lake.scanning import LOG
 
 HURT = ("silver.likes", "silver.views")
 
 
-def corrupt_log(stage: Stage, report: Report) -> None:
+def corrupt_log(stage: Scratch, report: Report) -> None:
     """The checkpoint of one table and the newest commit of another are torn off in the middle."""
     stage.put([*plays(stage.now, range(30)), *plays(stage.now, range(100, 120), "likes")])
     ended_well(report, stage.ingest())
@@ -23,24 +23,30 @@ def corrupt_log(stage: Stage, report: Report) -> None:
     tear(checkpoint_of(stage, "silver.views"))
     tear(newest_of_log(Ledger(stage.settings), "silver.likes"))
     report.did("silver.views: its checkpoint cut in half; silver.likes: the newest file of its log cut in half")
-    report.equal("tables that doctor finds hurt", sorted(HURT), hurt(stage))
+    examined(stage, report, 1, *HURT)
     for table in HURT:
-        done = mend(stage.settings, table, "drill")
-        report.equal(f"files of {table} set aside", True, done is not None and bool(done.set_aside))
+        done = stage.run("repair", table, "--format", "json")
         report.did(f"reelhouse repair {table}")
-    report.equal("tables that doctor finds hurt", [], hurt(stage))
+        report.equal("exit code of repair", 0, done.code)
+        set_aside = [file for row in json.loads(done.printed or "[]") for file in row["set_aside"]]
+        report.equal(f"files of {table} are set aside", True, bool(set_aside))
+    examined(stage, report, 0)
     stage.put(plays(stage.now, range(120, 130), "likes"))
     ended_well(report, stage.ingest())
     report.did("10 more likes sent; ingest")
     account(stage, report, compared=HURT, received=60, accepted=60, duplicate=0, quarantined=0)
 
 
-def hurt(stage: Stage) -> list[str]:
-    """The tables in which anything is wrong."""
-    return sorted({found.table for found in ailments(stage.settings)})
+def examined(stage: Scratch, report: Report, code: int, *hurt: str) -> None:
+    """Expect `reelhouse doctor --lake` to name these tables and no others, and to end with a code."""
+    done = stage.run("doctor", "--lake", "--format", "json")
+    found = {row["subject"] for row in json.loads(done.printed or "[]") if row["verdict"] == Verdict.blocks}
+    report.did("reelhouse doctor --lake")
+    report.equal("exit code of doctor", code, done.code)
+    report.equal("what doctor finds hurt", sorted(hurt), sorted(found))
 
 
-def checkpoint_of(stage: Stage, table: str) -> Path:
+def checkpoint_of(stage: Scratch, table: str) -> Path:
     """Make a checkpoint of a table, as its tenth commit would, and give its file."""
     from deltalake import DeltaTable
 

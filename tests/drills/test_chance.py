@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -17,17 +19,21 @@ from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
 from jobs.drills.chance import campaign
-from jobs.drills.chance.campaign import RESULTS, Campaign, added_up
+from jobs.drills.chance.campaign import RESULTS, Campaign
+from jobs.drills.chance.campaign import Played as Outcome
+from jobs.drills.chance.code import Code, code_of
 from jobs.drills.chance.fates import ACCEPTED, CONFLICT, DUPLICATE, Sent, fates, tally
 from jobs.drills.chance.playing import Play, changes
 from jobs.drills.chance.sandbox import Sandbox
 from jobs.drills.chance.schedule import FAMILIES, INGEST, PRODUCER, Schedule, draw, parse
 from jobs.drills.chance.shrinking import shrink
+from jobs.drills.chance.sums import added_up, faults, missed
 from jobs.drills.chance.verdict import Counts, compare, judge, settle_up
 from jobs.drills.report import Report
 from jobs.lake.errors import UsageError
 from jobs.lake.file_topics import Entry, FileTopics
 from jobs.lake.kill_points import reach
+from jobs.lake.settings import ROOT
 from jobs.lake.tables import Lake
 from tests.lake.logs import NOON
 
@@ -69,6 +75,7 @@ class Played:
 
     sandbox: Sandbox
     reports: dict[str, Report]
+    plays: dict[str, Play]
     counts: Counts
     truth: Report
     clean: Report
@@ -76,18 +83,19 @@ class Played:
 
 @pytest.fixture(scope="module")
 def played(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Played:
-    sandbox, reports = Sandbox(tmp_path_factory.mktemp("chance"), spark), {}
+    sandbox, reports, plays = Sandbox(tmp_path_factory.mktemp("chance"), spark), {}, {}
     truth, clean = Report("truth", print), Report("clean", print)
     for name, words in FIXED.items():
         reports[name] = Report(name, print)
         with pytest.MonkeyPatch.context() as patch:
             if name in AS_LARGE:
                 patch.setattr("jobs.lake.ingest.batch.SMALL", 0)
-            Play(sandbox, reports[name]).all(parse(words))
+            plays[name] = Play(sandbox, reports[name])
+            plays[name].all(parse(words))
     settle_up(sandbox)
     counts = judge(sandbox, truth)
     compare(sandbox, clean)
-    return Played(sandbox, reports, counts, truth, clean)
+    return Played(sandbox, reports, plays, counts, truth, clean)
 
 
 def unmet(report: Report) -> list[tuple[str, str]]:
@@ -107,6 +115,27 @@ def test_a_schedule_was_killed_where_it_says(played: Played, name: str) -> None:
     assert [
         said.removeprefix("killed at ") for said in played.reports[name].done if said.startswith("killed")
     ] == wanted
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_all_that_a_schedule_draws_happened(played: Played, name: str) -> None:
+    assert (played.plays[name].happened, dict(played.plays[name].missed)) == (Counter(parse(FIXED[name]).faults), {})
+
+
+def test_what_finds_nothing_to_hurt_came_to_nothing_and_did_not_happen(tmp_path: Path, spark: SparkSession) -> None:
+    """The lake is empty, or its only records are views, which nobody repeats, publishes, or takes in."""
+    words = (
+        "again=2 earlier=2 rollback unbooked no-books torn@silver.views upkeep silent=9~1 cleared full "
+        "starved@ingest.after_views publish@release.before zombie@check.done stalled@ingest.after_books "
+        "send=2~1 silent=9~1 ingest@ingest.after_likes silent=9~1 second@ingest.after_bronze gap=1 late=1"
+    )
+    report = Report("nothing", print)
+    play = Play(Sandbox(tmp_path, spark), report)
+    play.all(parse(words))
+    assert play.happened == {"gap": 1, "late": 1}
+    assert play.missed == Counter(parse(words).faults) - play.happened
+    assert report.done.count("which came to nothing") == play.missed.total() > 10
+    assert unmet(report) == []
 
 
 def test_the_engine_was_killed_in_the_middle_of_a_batch(played: Played) -> None:
@@ -167,7 +196,7 @@ def test_without_a_remedy_the_driver_is_red_and_finds_the_steps(
     write_under_fresh_names(monkeypatch)
     monkeypatch.setattr(campaign, "shrink", lambda failing, fails: shrink(failing, fails, tries=1))
     said: list[str] = []
-    row = Campaign(tmp_path, spark, said.append).one(parse("send=3~1 ingest@ingest.after_views again=2~1"))
+    row = Campaign(tmp_path, spark, said.append, Code("d")).one(parse("send=3~1 ingest@ingest.after_views again=2~1"))
     assert not row["is_passed"]
     assert row["smallest"] == "send=3~1 ingest@ingest.after_views"
     assert said[-1].endswith("random --family sessions --steps 'send=3~1 ingest@ingest.after_views'")
@@ -208,6 +237,30 @@ def test_a_seed_is_a_schedule_and_its_words_are_too() -> None:
 def test_a_word_that_is_no_step_is_named(words: str) -> None:
     with pytest.raises(UsageError, match=words):
         parse(f"send=1 {words}")
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("ingest@ingest.after_veiws", "write ingest@POINT with a point of ingest.before_bronze, "),
+        ("publish@release.nowhere", "write publish@POINT with a point of build.staged, .*, release.after_publications"),
+        ("twice@release.after_publications", "a point of .*, release.before_publications$"),
+        ("torn@gold.funnel_daily", "a point of silver.views, silver.quarantine, ops.books"),
+        ("stalled", "'stalled': write stalled@POINT"),
+        ("sigkill", "'sigkill': write sigkill@POINT"),
+        ("send=1@ingest.after_views", "send happens at no point"),
+        ("rollback@release.before", "rollback happens at no point"),
+    ],
+)
+def test_a_point_that_no_run_of_the_step_comes_by_is_refused(word: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        parse(f"send=1 {word}")
+
+
+def test_the_steps_that_the_documents_name_can_be_played() -> None:
+    pages = [*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"]
+    words = [each for page in pages for each in re.findall("--steps '([^'…]+)'", page.read_text(encoding="utf-8"))]
+    assert len([parse(each) for each in words]) > 1
 
 
 def test_a_family_that_drills_do_not_publish_is_named() -> None:
@@ -270,41 +323,162 @@ def seeds(tmp_path: Path, monkeypatch: Patch) -> Campaign:
     """A campaign in which only seed 2 fails, and nothing is really played."""
     bad = str(draw(2))
 
-    def played(self: Campaign, schedule: Schedule, told: Any) -> tuple[Report, Counts]:
-        report = Report("random", told)
+    def played(self: Campaign, schedule: Schedule, told: Any) -> Outcome:
+        report, drawn = Report("random", told), Counter(schedule.faults)
         report.equal("the seed", True, str(schedule) != bad)
-        return report, Counts(10, 0, 0, 0)
+        nothing = Counter(schedule.faults[:1])
+        return Outcome(report, Counts(10, 0, 0, 0), drawn - nothing, nothing)
 
     monkeypatch.setattr(Campaign, "played", played)
     monkeypatch.setattr(campaign, "warm", lambda home: None)
     monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
-    return Campaign(tmp_path / "drills", None, lambda words: None)  # type: ignore[arg-type]
+    home = tmp_path / "drills"
+    home.mkdir()
+    return Campaign(home, None, lambda words: None, Code("now", "c0ffee"))  # type: ignore[arg-type]
+
+
+def command(*words: str) -> Any:
+    return CliRunner().invoke(build_app(), ["drill", "random", *words])
 
 
 def test_the_command_adds_up_its_results_and_its_exit_code_tells(seeds: Campaign) -> None:
-    good = CliRunner().invoke(build_app(), ["drill", "random", "--seed", "3", "--runs", "2", "--format", "json"])
+    good = command("--seed", "3", "--runs", "2", "--format", "json")
     assert good.exit_code == 0, good.output
-    assert [(row["seed"], row["is_passed"], row["sent"]) for row in json.loads(good.stdout)] == [
-        (3, True, 10), (4, True, 10)]  # fmt: skip
-    bad = CliRunner().invoke(build_app(), ["drill", "random", "--seed", "1", "--runs", "4"])
+    rows = json.loads(good.stdout)
+    assert [(row["seed"], row["is_passed"], row["is_judged"], row["sent"]) for row in rows] == [
+        (3, True, True, 10), (4, True, True, 10)]  # fmt: skip
+    assert [Counter(row["drawn"]) for row in rows] == [
+        Counter(row["happened"]) + Counter(row["missed"]) for row in rows
+    ]
+    assert {(row["code"], row["family"]) for row in rows} == {(code_of().digest, "sessions")}
+    bad = command("--seed", "1", "--runs", "4")
     assert bad.exit_code == 1
     assert f"--steps '{draw(2)}'" in bad.stdout
-    assert "failed: 1 of 4" in bad.stderr
+    assert "came to nothing" in bad.stdout
+    assert "failed: 1 of 4 schedules, 0 of them not judged" in bad.stderr
+
+
+def test_a_schedule_that_breaks_is_not_judged_and_its_records_count_nowhere(
+    seeds: Campaign, monkeypatch: Patch
+) -> None:
+    def breaks(self: Play, schedule: Schedule) -> None:
+        self.happened["late"] += 1
+        raise KeyError("torn in the middle")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(Play, "all", breaks)
+    monkeypatch.setattr(campaign, "shrink", lambda failing, fails: failing)
+    row = seeds.one(draw(1))
+    assert (row["is_passed"], row["is_judged"], row["sent"], row["lost"]) == (False, False, None, None)
+    assert row["happened"] == {"late": 1}
+    assert "torn in the middle" in row["unmet"][0]["found"]
+    monkeypatch.setenv("REELHOUSE_HOME", str(seeds.home.parent))
+    monkeypatch.setattr(campaign, "warm", lambda home: None)
+    said = command("--runs", "1")
+    assert said.exit_code == 1
+    assert "seed 1: NOT JUDGED" in said.stdout
+    assert "failed: 1 of 1 schedules, 1 of them not judged" in said.stderr
+
+
+def test_what_breaks_after_the_records_were_counted_has_failed_and_they_count(
+    seeds: Campaign, monkeypatch: Patch
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(Play, "all", lambda self, schedule: None)
+    monkeypatch.setattr(campaign, "settle_up", lambda sandbox: None)
+    monkeypatch.setattr(campaign, "judge", lambda sandbox, report: Counts(7, 1, 0, 0))
+    monkeypatch.setattr(campaign, "compare", lambda sandbox, report: {}["gone"])
+    monkeypatch.setattr(campaign, "shrink", lambda failing, fails: failing)
+    row = seeds.one(draw(1))
+    assert (row["is_passed"], row["is_judged"], row["sent"], row["lost"]) == (False, True, 7, 1)
+
+
+def unplayed(patch: Patch) -> None:
+    patch.setattr(Campaign, "played", lambda self, schedule, told: pytest.fail(f"played {schedule}"))
 
 
 def test_seeds_that_passed_are_not_played_again_and_failed_ones_are(seeds: Campaign, monkeypatch: Patch) -> None:
-    seeds.home.mkdir()
     first = list(seeds.run(range(1, 4)))
-    monkeypatch.setattr(Campaign, "played", lambda self, schedule, told: pytest.fail(f"played {schedule}"))
+    unplayed(monkeypatch)
     assert list(seeds.run([1, 3])) == [first[0], first[2]]
     with pytest.raises(pytest.fail.Exception, match="played"):
         list(seeds.run([2]))
     assert len((seeds.home / RESULTS).read_text().splitlines()) == 3
 
 
-def test_a_campaign_is_added_up() -> None:
-    row = {"sent": 5, "lost": 0, "doubled": 1, "unaccounted": 0, "seconds": 1.4, "is_passed": False,
-           "faults": {"again": 2, "torn": 1}}  # fmt: skip
-    sums, faults = added_up([row, row | {"is_passed": True, "faults": {"torn": 1}}])
-    assert sums == {"runs": 2, "failed": 1, "sent": 10, "lost": 0, "doubled": 2, "unaccounted": 0, "seconds": 3}
-    assert faults == [{"fault": "again", "times": 2}, {"fault": "torn", "times": 2}]
+def test_results_of_other_code_count_only_for_who_says_so(seeds: Campaign, monkeypatch: Patch) -> None:
+    first, said = list(seeds.run([1, 3])), []
+    later = replace(seeds, code=Code("later"), told=said.append)
+    again = list(later.run([1]))
+    assert [(row["code"], row["commit"]) for row in (*first, *again)] == [("now", "c0ffee")] * 2 + [("later", "")]
+    assert "1 have results of other code, 1 of them are played again (--of-any-code)" in said
+    unplayed(monkeypatch)
+    assert list(later.run([1])) == again
+    with pytest.raises(pytest.fail.Exception, match="played"):
+        list(later.run([3]))
+    assert list(replace(later, is_of_any_code=True).run([1, 3])) == [again[0], first[1]]
+
+
+def test_results_of_another_family_or_another_schedule_or_of_unknown_code_do_not_count(
+    seeds: Campaign, monkeypatch: Patch
+) -> None:
+    (row,) = seeds.run([1])
+    nobodys = {name: value for name, value in row.items() if name not in ("code", "commit")}
+    unplayed(monkeypatch)
+    for other in (row | {"family": "funnels"}, row | {"schedule": "send=1"}, nobodys):
+        (seeds.home / RESULTS).write_text(json.dumps(other) + "\n")
+        with pytest.raises(pytest.fail.Exception, match="played"):
+            list(replace(seeds, is_of_any_code=True).run([1]))
+
+
+def test_code_is_what_its_sources_are_whatever_lies_beside_them(tmp_path: Path) -> None:
+    (tmp_path / "jobs" / "lake").mkdir(parents=True)
+    source, page = tmp_path / "jobs" / "lake" / "a.py", tmp_path / "README.md"
+    source.write_text("a = 1")
+    before = code_of(tmp_path)
+    assert before.commit == ""
+    page.write_text("of no consequence")
+    assert code_of(tmp_path) == before
+    source.write_text("a = 2")
+    assert code_of(tmp_path).digest != before.digest
+    source.rename(source.with_name("b.py")).write_text("a = 1")
+    assert code_of(tmp_path).digest != before.digest
+
+
+def test_code_names_its_commit_and_says_if_it_differs(tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-C", tmp_path, "-c", "user.name=n", "-c", "user.email=e", *words], check=True)
+
+    (tmp_path / "jobs").mkdir()
+    source = tmp_path / "jobs" / "a.py"
+    source.write_text("a = 1")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "one")
+    commit = code_of(tmp_path).commit
+    assert re.fullmatch("[0-9a-f]{12}", commit)
+    (tmp_path / "README.md").write_text("of no consequence")
+    assert code_of(tmp_path).commit == commit
+    source.write_text("a = 2")
+    assert code_of(tmp_path).commit == f"{commit}+"
+
+
+def test_a_campaign_is_added_up_and_what_was_not_judged_is_counted_apart() -> None:
+    row = {"sent": 5, "lost": 0, "doubled": 1, "unaccounted": 0, "seconds": 1.4, "is_passed": False, "is_judged": True,
+           "code": "a", "drawn": {"again": 2, "torn@ops.books": 1, "torn@silver.views": 1},
+           "happened": {"again": 2, "torn@ops.books": 1}, "missed": {"torn@silver.views": 1}}  # fmt: skip
+    broken = row | {"is_judged": False, "sent": None, "lost": None, "doubled": None, "unaccounted": None,
+                    "drawn": {"full": 1, "again": 1}, "happened": {}, "missed": {"again": 1}}  # fmt: skip
+    rows = [row, row | {"is_passed": True, "code": "b"}, broken]
+    assert added_up(rows) == {
+        "runs": 3, "passed": 1, "failed": 1, "not_judged": 1, "codes": 2, "sent": 10, "lost": 0, "doubled": 2,
+        "unaccounted": 0, "drawn": 10, "happened": 6, "seconds": 4}  # fmt: skip
+    assert faults(rows) == [
+        {"fault": "again", "drawn": 5, "happened": 4},
+        {"fault": "full", "drawn": 1, "happened": 0},
+        {"fault": "torn", "drawn": 4, "happened": 2},
+    ]
+    assert missed(rows) == [
+        {"fault": "torn@silver.views", "missed": 2, "happened": 0},
+        {"fault": "again", "missed": 1, "happened": 4},
+    ]

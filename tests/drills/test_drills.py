@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
 from jobs.drills import catalogue
+from jobs.drills.broker import Broker
 from jobs.drills.catalogue import DRILLS, chosen
 from jobs.drills.report import Report
 from jobs.lake import leases
@@ -103,6 +106,60 @@ def test_the_exit_code_tells_and_json_is_an_array(command: CliRunner) -> None:
     assert "FOUND     bad" in both.stdout
     assert "bad: FAILED; its lake stays at there" in both.stdout
     assert "failed: bad" in both.stderr
+
+
+def test_json_tells_of_the_drills_that_were_played_before_the_run_broke(command: CliRunner, monkeypatch: Patch) -> None:
+    def breaks(drills, home, told) -> Iterator[dict[str, object]]:
+        yield Report("good", told).row(1.0, "")
+        raise ServiceError("Spark is gone")
+
+    monkeypatch.setattr(catalogue, "play_all", breaks)
+    said = command.invoke(build_app(), ["drill", "run", "--all", "--format", "json"])
+    assert isinstance(said.exception, ServiceError)
+    assert [row["drill"] for row in json.loads(said.stdout)] == ["good"]
+
+
+@pytest.fixture
+def without_services(monkeypatch: Patch, tmp_path: Path) -> list[str]:
+    """No Spark, and a broker that starts for the first drill never and for the second at once; what it was told."""
+    told: list[str] = []
+
+    @contextmanager
+    def warm_spark(folder: Path) -> Iterator[object]:
+        yield type("Server", (), {"address": "sc://nowhere"})()
+
+    def up(self: Broker) -> None:
+        told.append(f"up {self.settings.home.name}")
+        if self.settings.home.name == "first":
+            raise ServiceError("kafka did not come up within 60 s")
+
+    monkeypatch.setattr(catalogue, "warm_spark", warm_spark)
+    monkeypatch.setattr(Broker, "up", up)
+    monkeypatch.setattr(Broker, "down", lambda self: told.append(f"down {self.settings.home.name}"))
+    drills = {
+        name: catalogue.Drill(name, "R1", lambda stage, report: report.equal("it", 1, 1))
+        for name in ("first", "second")
+    }
+    monkeypatch.setattr(catalogue, "DRILLS", drills)
+    monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
+    return told
+
+
+def test_a_broker_that_does_not_start_is_a_finding_of_its_drill_and_the_rest_is_played(
+    without_services: list[str],
+) -> None:
+    said = CliRunner().invoke(build_app(), ["drill", "run", "--all", "--format", "json"])
+    first, second = json.loads(said.stdout)
+    assert (first["drill"], first["is_passed"], second["drill"], second["is_passed"]) == (
+        "first",
+        False,
+        "second",
+        True,
+    )
+    assert [finding["found"] for finding in first["findings"]] == ["ServiceError: kafka did not come up within 60 s"]
+    assert without_services == ["up first", "down first", "up second", "down second"]
+    assert said.exit_code == 1
+    assert "failed: first" in said.stderr
 
 
 @pytest.mark.parametrize("words", [[], ["kill-after-write", "--all"]])

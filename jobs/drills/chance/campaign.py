@@ -8,77 +8,111 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
 
 from pyspark.sql import SparkSession
 
 from jobs.drills.catalogue import alone
+from jobs.drills.chance.code import Code, code_of
 from jobs.drills.chance.playing import Play
 from jobs.drills.chance.sandbox import Sandbox
 from jobs.drills.chance.schedule import Schedule, draw
 from jobs.drills.chance.shrinking import shrink
+from jobs.drills.chance.sums import COUNTED, Row
 from jobs.drills.chance.verdict import Counts, compare, judge, settle_up
 from jobs.drills.report import Report
+from jobs.lake.clock import now
 from jobs.lake.session import open_session
 from jobs.lake.settings import Settings
 
 RESULTS = "random.jsonl"
 MEMORY_MB = 3072
 Told = Callable[[str], None]
-Row = dict[str, Any]
-NOTHING = Counts(0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of a schedule: what was found, the counts if it went through to its verdict, and what happened."""
+
+    report: Report
+    counts: Counts | None
+    happened: Counter[str]
+    missed: Counter[str]
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """Schedules played under `home` on one warm Spark; results of earlier runs count, if the seed means the same."""
+    """Schedules played under `home` on one warm Spark; what passed before counts, if seed and code mean the same."""
 
     home: Path
     spark: SparkSession
     told: Told
+    code: Code
+    is_of_any_code: bool = False
 
     def run(self, seeds: Iterable[int]) -> Iterator[Row]:
         """Play the seeds that have not passed before; a row for each, the old ones too."""
-        known = {row["seed"]: row for row in self.results()}
-        for seed in seeds:
-            schedule = draw(seed)
-            before = known.get(seed)
-            if before and before["is_passed"] and before["schedule"] == str(schedule):
-                yield before
+        drawn = {seed: draw(seed) for seed in seeds}
+        known = self.known(drawn)
+        for seed, schedule in drawn.items():
+            if seed in known:
+                yield known[seed]
                 continue
-            yield self.kept(self.one(schedule) | {"seed": seed})
+            row = self.kept({"seed": seed} | self.one(schedule))
+            self.told(f"seed {seed}: {ending(row)} ({row['seconds']:.0f} s)")
+            yield row
+
+    def known(self, drawn: dict[int, Schedule]) -> dict[int, Row]:
+        """The results that need not be played again: the newest of a seed, if it passed, of this code or of any."""
+        asked = [row for row in self.results() if is_of(row, drawn.get(row["seed"]))]
+        ours = [row for row in asked if self.is_of_any_code or row.get("code") == self.code.digest]
+        # Before code was noted, what happened was not, either: such results say nothing of the faults.
+        known = {row["seed"]: row for row in ours if "code" in row}
+        known = {seed: row for seed, row in known.items() if row["is_passed"]}
+        earlier = {row["seed"] for row in asked if row.get("code") != self.code.digest}
+        if known:
+            self.told(f"{len(known)} of {len(drawn)} seeds passed before and are not played again: {RESULTS}")
+        if earlier:
+            again = len(earlier - known.keys())
+            self.told(f"{len(earlier)} have results of other code, {again} of them are played again (--of-any-code)")
+        return known
 
     def one(self, schedule: Schedule) -> Row:
         """Play a schedule and, if it fails, look for the fewest of its steps that do."""
-        began = time.monotonic()
+        began, at = time.monotonic(), now()
         self.told(f"family {schedule.family}: {schedule}")
-        report, counts = self.played(schedule, self.told)
-        smallest = None if report.is_passed else self.shrunk(schedule)
+        played = self.played(schedule, self.told)
+        smallest = None if played.report.is_passed else self.shrunk(schedule)
         return {
             "schedule": str(schedule),
             "family": schedule.family,
-            "is_passed": report.is_passed,
+            "code": self.code.digest,
+            "commit": self.code.commit,
+            "played_at": at.isoformat(timespec="seconds"),
+            "is_passed": played.report.is_passed,
+            "is_judged": played.counts is not None,
             "seconds": round(time.monotonic() - began, 1),
-            **asdict(counts),
-            "faults": dict(Counter(schedule.faults)),
-            "unmet": [asdict(finding) for finding in report.findings if not finding.is_met],
+            **(asdict(played.counts) if played.counts else dict.fromkeys(COUNTED)),
+            "drawn": dict(Counter(schedule.faults)),
+            "happened": dict(played.happened),
+            "missed": dict(played.missed),
+            "unmet": [asdict(finding) for finding in played.report.findings if not finding.is_met],
             "smallest": smallest and str(smallest),
         }
 
     def shrunk(self, failing: Schedule) -> Schedule:
         """The fewest steps that still fail, told with the command that plays them."""
         self.told("failed; looking for the fewest steps that do")
-        smallest = shrink(failing, lambda fewer: not self.played(fewer, lambda words: None)[0].is_passed)
+        smallest = shrink(failing, lambda fewer: not self.played(fewer, lambda words: None).report.is_passed)
         self.told(f"FAILED: reelhouse drill random --family {smallest.family} --steps '{smallest}'")
         return smallest
 
-    def played(self, schedule: Schedule, told: Told) -> tuple[Report, Counts]:
+    def played(self, schedule: Schedule, told: Told) -> Played:
         """Play a schedule on a new lake, which is thrown away afterwards."""
         # A folder of its own each time: Delta remembers what it read at a path.
-        report, folder = Report("random", told), Path(mkdtemp(prefix="random-", dir=self.home))
-        counts = rehearse(Sandbox(folder, self.spark, schedule.family), schedule, report)
+        folder = Path(mkdtemp(prefix="random-", dir=self.home))
+        played = rehearse(Sandbox(folder, self.spark, schedule.family), schedule, Report("random", told))
         shutil.rmtree(folder, ignore_errors=True)
-        return report, counts
+        return played
 
     def results(self) -> list[Row]:
         """The results of earlier runs, the newest of a seed last."""
@@ -93,29 +127,41 @@ class Campaign:
         return row
 
 
-def rehearse(sandbox: Sandbox, schedule: Schedule, report: Report) -> Counts:
-    """Play a schedule on a sandbox to its verdict; whatever breaks is in the report."""
+def rehearse(sandbox: Sandbox, schedule: Schedule, report: Report) -> Played:
+    """Play a schedule on a sandbox to its verdict; whatever breaks is in the report, and what broke is not judged."""
+    play, counts = Play(sandbox, report), None
     try:
-        Play(sandbox, report).all(schedule)
+        play.all(schedule)
         settle_up(sandbox)
         counts = judge(sandbox, report)
         compare(sandbox, report)
     except Exception as error:  # noqa: BLE001  whatever breaks is what the drill has to tell
         report.failed(error)
-        return NOTHING
-    return counts
+    return Played(report, counts, play.happened, play.missed)
 
 
-def play_seeds(home: Path, seeds: Iterable[int], told: Told) -> Iterator[Row]:
+def is_of(row: Row, schedule: Schedule | None) -> bool:
+    """Whether a result is of this schedule: how seeds are drawn changes with the code, and so may the family."""
+    return schedule is not None and (row["schedule"], row.get("family")) == (str(schedule), schedule.family)
+
+
+def ending(row: Row) -> str:
+    """What became of a schedule, in a word or two."""
+    if not row["is_judged"]:
+        return "NOT JUDGED"
+    return "passed" if row["is_passed"] else "FAILED"
+
+
+def play_seeds(home: Path, seeds: Iterable[int], told: Told, *, of_any_code: bool = False) -> Iterator[Row]:
     """Play seeds on a Spark of this process; a row for each."""
     with alone(home):
-        yield from Campaign(home, warm(home), told).run(seeds)
+        yield from Campaign(home, warm(home), told, code_of(), of_any_code).run(seeds)
 
 
 def play_steps(home: Path, schedule: Schedule, told: Told) -> Row:
     """Play one schedule; its row has no seed."""
     with alone(home):
-        return Campaign(home, warm(home), told).one(schedule) | {"seed": None}
+        return {"seed": None} | Campaign(home, warm(home), told, code_of()).one(schedule)
 
 
 def warm(home: Path) -> SparkSession:
@@ -123,16 +169,3 @@ def warm(home: Path) -> SparkSession:
     return open_session(
         Settings(home=home, spark_remote="", spark_master="local[2]", spark_memory_mb=MEMORY_MB), "reelhouse drill"
     )
-
-
-def added_up(rows: Iterable[Row]) -> tuple[Row, list[Row]]:
-    """The sums over all runs, and how often each fault was made."""
-    total: Counter[str] = Counter()
-    faults: Counter[str] = Counter()
-    for row in rows:
-        total.update({name: row[name] for name in ("sent", "lost", "doubled", "unaccounted", "seconds")})
-        total.update(runs=1, failed=int(not row["is_passed"]))
-        faults.update(row["faults"])
-    names = ("runs", "failed", "sent", "lost", "doubled", "unaccounted", "seconds")
-    sums = {name: round(total[name]) for name in names}
-    return sums, [{"fault": name, "times": times} for name, times in sorted(faults.items())]

@@ -1,8 +1,9 @@
-"""Playing a schedule: each step on the sandbox, with what must be true right after it."""
+"""Playing a schedule: each step on the sandbox, with what must be true right after it, and whether it came to pass."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from shutil import rmtree
 
 from jobs.drills.chance.sandbox import Sandbox
@@ -22,15 +23,18 @@ from jobs.lake.mending import newest_of_log
 from jobs.lake.publications import releases
 from jobs.lake.repairing import mend
 from jobs.lake.runner import lease_name
+from jobs.lake.topics import TOPICS
 
 
 @dataclass
 class Play:
-    """One schedule on one sandbox."""
+    """One schedule on one sandbox; of the faults drawn, those that happened and those that came to nothing."""
 
     sandbox: Sandbox
     report: Report
     last_run: str = ""
+    happened: Counter[str] = field(default_factory=Counter)  # as `Step.fault` names them
+    missed: Counter[str] = field(default_factory=Counter)  # a point that no run passed, or nothing there to hurt
 
     def all(self, schedule: Schedule) -> None:
         """Take every step in its turn."""
@@ -39,81 +43,91 @@ class Play:
             self.take(step)
 
     def take(self, step: Step) -> None:
-        """Take one step."""
-        act: Callable[[Step], None] | None = getattr(self, step.kind.replace("-", "_"), None)
-        (act or self.sandbox.producers.do)(step)
+        """Take one step; a fault among them is counted by whether it came to pass."""
+        act: Callable[[Step], bool] = getattr(self, step.kind.replace("-", "_"), self._sent)
+        came_to_pass = act(step)
+        if step.fault:
+            (self.happened if came_to_pass else self.missed)[step.fault] += 1
+        if step.fault and not came_to_pass:
+            self.report.did("which came to nothing")
 
-    def ingest(self, step: Step) -> None:
+    def ingest(self, step: Step) -> bool:
         """Take in all there is, or be killed at a point on the way."""
-        self._killed(step.at, self.sandbox.ingest)
+        return self._killed(step.at, self.sandbox.ingest)
 
-    def publish(self, step: Step) -> None:
+    def publish(self, step: Step) -> bool:
         """Build, check and release, or be killed on the way; readers see the old until the release is whole."""
         self.last_run = self.sandbox.run_id("publish")
-        self._killed(step.at, lambda: self.sandbox.publish(self.last_run), reading=True)
+        return self._killed(step.at, lambda: self.sandbox.publish(self.last_run), reading=True)
 
-    def cleared(self, step: Step) -> None:
-        """The same run once more, as a cleared task is."""
+    def cleared(self, step: Step) -> bool:
+        """The same run once more, as a cleared task is; without one it is the first."""
+        is_again = bool(self.last_run)
         self.sandbox.publish(self.last_run or self.sandbox.run_id("publish"))
+        return is_again
 
-    def full(self, step: Step) -> None:
+    def full(self, step: Step) -> bool:
         """Everything built anew from silver: what was published up to there does not change."""
         self.sandbox.publish()
         before = self.sandbox.seen()
         self.sandbox.publish(full=True)
         self.report.equal("what a full build changes of what was published", {}, changes(before, self.sandbox.seen()))
+        return any(before.values())
 
-    def rollback(self, step: Step) -> None:
+    def rollback(self, step: Step) -> bool:
         """The release before the newest is put back, and the newest after it; upkeep's are none of their own."""
         found = releases(self.sandbox.ledger, self.sandbox.family)
-        if len({(release.facts.run_id, release.facts.known_from) for release in found}) > 1:
-            self.sandbox.publish()
-            self.sandbox.runner().rollback("")
-            self.sandbox.retry()
+        if len({(release.facts.run_id, release.facts.known_from) for release in found}) < 2:
+            return False
+        self.sandbox.publish()
+        self.sandbox.runner().rollback("")
+        self.sandbox.retry()
+        return True
 
-    def upkeep(self, step: Step) -> None:
+    def upkeep(self, step: Step) -> bool:
         """Compaction of every table, or a kill on the way; readers see the same afterwards."""
-        before = self.sandbox.seen()
-        self._killed(step.at, self.sandbox.upkeep)
+        before, is_anything = self.sandbox.seen(), self.sandbox.ledger.exists(BRONZE)
+        was_killed = self._killed(step.at, self.sandbox.upkeep)
         self.report.equal("what upkeep changes for readers", {}, changes(before, self.sandbox.seen()))
+        return was_killed if step.at else is_anything
 
-    def second(self, step: Step) -> None:
+    def second(self, step: Step) -> bool:
         """A second ingest while one is at work: it is refused."""
-        self.sandbox.at(step.at, lambda: self._refused("a second ingest", self.sandbox.ingest), self.sandbox.ingest)
+        return self.sandbox.at(
+            step.at, lambda: self._refused("a second ingest", self.sandbox.ingest), self.sandbox.ingest
+        )
 
-    def twice(self, step: Step) -> None:
+    def twice(self, step: Step) -> bool:
         """A second build of the family while one is at work: it is refused, or finds nothing to do."""
 
         def build() -> None:
             self.sandbox.runner().build(now(), full=True)
 
-        self.sandbox.at(step.at, lambda: self._refused("a second build", build), self.sandbox.publish)
+        return self.sandbox.at(step.at, lambda: self._refused("a second build", build), self.sandbox.publish)
 
-    def stalled(self, step: Step) -> None:
+    def stalled(self, step: Step) -> bool:
         """An ingest stands still until its lease is gone and another has done all the work; then it goes on."""
+        return self._outlived(step.at, LEASE, self.sandbox.ingest, self.sandbox.ingest)
 
-        def another() -> None:
-            self.sandbox.expire(LEASE)
-            self.sandbox.ingest()
-
-        self._outlived(lambda: self.sandbox.at(step.at, another, self.sandbox.ingest))
-
-    def overtaken(self, step: Step) -> None:
+    def overtaken(self, step: Step) -> bool:
         """The same with a run of the family; what the other published stays."""
-        self._late(step.at, self.sandbox.publish, self.sandbox.publish)
+        return self._late(step.at, self.sandbox.publish, self.sandbox.publish)
 
-    def retried(self, step: Step) -> None:
+    def retried(self, step: Step) -> bool:
         """A task of Airflow's is killed, and tried again by itself: those of the run before it are done."""
+        was_killed = False
         for task in self._tasks():
             if self._killed(step.at, task, reading=True):
+                was_killed = True
                 task()
+        return was_killed
 
-    def zombie(self, step: Step) -> None:
+    def zombie(self, step: Step) -> bool:
         """Airflow takes a task that stands still for dead and tries it again, in the same run; then it goes on."""
-        for task in self._tasks():
-            self._late(step.at, task, task)
+        were_late = [self._late(step.at, task, task) for task in self._tasks()]  # all are done, whichever it was
+        return any(were_late)
 
-    def silent(self, step: Step) -> None:
+    def silent(self, step: Step) -> bool:
         """The broker falls silent before a run, or when it gave so many records; nothing of them is taken in."""
         topics, before = self.sandbox.producers.topics, self.sandbox.ledger.version(BRONZE)
         topics.fall_silent(step.count if step.pick % 3 else 0)
@@ -122,10 +136,12 @@ class Play:
         except BrokerError:
             self.report.did("ended: the broker is silent")
             self.report.equal(f"version of {BRONZE}", before, self.sandbox.ledger.version(BRONZE))
+            return True
         finally:
             topics.answer()
+        return False
 
-    def tidied(self, step: Step) -> None:
+    def tidied(self, step: Step) -> bool:
         """Upkeep while an ingest is at work: its tables, if any is made yet, are refused; the ledger's are tidied."""
 
         def tidy() -> None:
@@ -134,23 +150,26 @@ class Play:
             else:
                 self.sandbox.upkeep()
 
-        self.sandbox.at(step.at, tidy, self.sandbox.ingest)
+        return self.sandbox.at(step.at, tidy, self.sandbox.ingest)
 
-    def built(self, step: Step) -> None:
+    def built(self, step: Step) -> bool:
         """The family is published while an ingest is in the middle of a batch."""
-        self.sandbox.at(step.at, self.sandbox.publish, self.sandbox.ingest)
+        return self.sandbox.at(step.at, self.sandbox.publish, self.sandbox.ingest)
 
-    def starved(self, step: Step) -> None:
+    def starved(self, step: Step) -> bool:
         """The system ends the engine of small runs for want of memory; Spark does what that one was at."""
+        killed: list[str] = []
 
         def starve() -> None:
             if ENGINE.process:
                 ENGINE.process.kill()
+                killed.append(step.at)
                 self.report.did(f"the engine was killed at {step.at}")
 
         self.sandbox.at(step.at, starve, self.sandbox.ingest)
+        return bool(killed)
 
-    def orphan(self, step: Step) -> None:
+    def orphan(self, step: Step) -> bool:
         """The append of a killed run goes on in the server and comes before that of the next, which planned more."""
         from jobs.lake.ingest.landing import land
 
@@ -159,43 +178,57 @@ class Play:
         sandbox.producers.do(Step("send", step.count, step.pick))
         orphans = plan(sandbox.settings, progress(sandbox.ledger))
         sandbox.producers.do(Step("send", step.count, step.pick + 1))
-        sandbox.at("ingest.before_bronze", lambda: land(sandbox.new_ingest().lake(), orphans), sandbox.ingest)
+        return sandbox.at("ingest.before_bronze", lambda: land(sandbox.new_ingest().lake(), orphans), sandbox.ingest)
 
-    def unbooked(self, step: Step) -> None:
+    def unbooked(self, step: Step) -> bool:
         """The newest commit of the books is lost; where a checkpoint tells of it, nobody can write before a repair."""
-        if self.sandbox.ledger.version(BOOKS) > 0:
-            newest_of_log(self.sandbox.ledger, BOOKS).unlink()
-            mend(self.sandbox.settings, BOOKS, self.sandbox.run_id("repair"))
+        if self.sandbox.ledger.version(BOOKS) < 1:
+            return False
+        newest_of_log(self.sandbox.ledger, BOOKS).unlink()
+        mend(self.sandbox.settings, BOOKS, self.sandbox.run_id("repair"))
+        return True
 
-    def no_books(self, step: Step) -> None:
+    def no_books(self, step: Step) -> bool:
         """All books are lost, and written again before anything new comes; once logs are cut it takes a repair."""
+        were_there = self.sandbox.ledger.exists(BOOKS)
         rmtree(self.sandbox.ledger.path(BOOKS), ignore_errors=True)
         try:
             self.sandbox.ingest()
         except DamageError:
             mend(self.sandbox.settings, BOOKS, self.sandbox.run_id("repair"), lambda _: self.sandbox.spark.newSession())
             self.sandbox.ingest()
+        return were_there
 
-    def torn(self, step: Step) -> None:
+    def torn(self, step: Step) -> bool:
         """The newest commit of a table is cut in half; doctor and repair mend it, or say that it takes a copy."""
         if self.sandbox.ledger.version(step.at) < 1:
-            return
+            return False
         file = newest_of_log(self.sandbox.ledger, step.at)
         whole = file.read_bytes()
         tear(file)
+        was_refused, mended = False, None
         try:
             mended = mend(self.sandbox.settings, step.at, self.sandbox.run_id("repair"))
         except (UsageError, WriteError):
-            mended = None
+            was_refused = True
         if mended is None:  # hidden by a checkpoint, or older than what can be done again
             file.write_bytes(whole)
+        return was_refused or mended is not None
 
-    def sigkill(self, step: Step) -> None:
+    def sigkill(self, step: Step) -> bool:
         """A process of its own is ended by SIGKILL at a point; its lease stays behind."""
         command = "ingest" if step.at.startswith("ingest.") else step.at.split(".", 1)[0]
         words = (command,) if command == "ingest" else (command, self.sandbox.family)
         done = ended(begin(self.sandbox.settings, *words, **{VARIABLE: step.at}))
         self.report.equal(f"exit code of `reelhouse {' '.join(words)}`", KILLED, done.code)
+        return done.code == KILLED
+
+    def _sent(self, step: Step) -> bool:
+        """What producers do, and whether anything came of it; nothing is repeated where nothing was sent before."""
+        producers = self.sandbox.producers
+        before = producers.topics.ends(TOPICS)
+        producers.do(step)
+        return producers.topics.ends(TOPICS) != before
 
     def _tasks(self) -> tuple[Callable[[], object], ...]:
         self.last_run = self.sandbox.run_id("publish")
@@ -233,23 +266,34 @@ class Play:
         else:
             self.report.equal(f"{who} while another is at work", "refused", "done")
 
-    def _late(self, at: str, other: Callable[[], object], work: Callable[[], object]) -> None:
+    def _late(self, at: str, other: Callable[[], object], work: Callable[[], object]) -> bool:
         """Stand still in a run of the family while another does its work; go on, and change nothing for readers."""
         after: list[dict[str, list[str]]] = []
 
         def another() -> None:
-            self.sandbox.expire(lease_name(self.sandbox.family))
             other()
             after.append(self.sandbox.seen())
 
-        self._outlived(lambda: self.sandbox.at(at, another, work))
+        was_late = self._outlived(at, lease_name(self.sandbox.family), another, work)
         if after:
             self.report.equal("what the run that was late changes", {}, changes(after[0], self.sandbox.seen()))
+        return was_late
 
-    def _outlived(self, work: Callable[[], object]) -> None:
-        """A run that lost its lease may end, or stop and say that it was lost; it may not fail in another way."""
+    def _outlived(self, at: str, lease: str, other: Callable[[], object], work: Callable[[], object]) -> bool:
+        """Stand still at a point of some work until its lease is gone and another did its own; whether it came by.
+
+        A run that lost its lease may end, or stop and say that it was lost; it may not fail in another way.
+        """
+        stood_still: list[str] = []
+
+        def another() -> None:
+            self.sandbox.expire(lease)
+            other()
+            stood_still.append(at)
+
         with stopped_by_lease(self.report):
-            work()
+            self.sandbox.at(at, another, work)
+        return bool(stood_still)
 
 
 @contextmanager

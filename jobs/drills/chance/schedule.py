@@ -48,7 +48,9 @@ AT = {
     "torn": (1, TORN),
 }
 # A step that only somebody asks for: a process that is truly killed, a minute each.
-BY_HAND = ("sigkill",)
+BY_HAND = {"sigkill": (*INGEST, *GOLD, *UPKEEP)}
+POINTS = {kind: points for kind, (_, points) in AT.items()} | BY_HAND
+GOOD = ("send", "canary", "ingest", "publish")  # hurt nobody, where nothing happens in their middle
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,13 @@ class Step:
         pick = f"~{self.pick}" if self.pick else ""
         return f"{self.kind}{count}{pick}{f'@{self.at}' if self.at else ''}"
 
+    @property
+    def fault(self) -> str:
+        """What it does on purpose to hurt, and where; "" for a good step."""
+        if not self.at:
+            return "" if self.kind in GOOD else self.kind
+        return f"{self.kind}@{self.at}"
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -80,8 +89,8 @@ class Schedule:
 
     @property
     def faults(self) -> list[str]:
-        """What was done on purpose to hurt: every step but the good ones."""
-        return [step.kind for step in self.steps if step.at or step.kind not in ("send", "canary", "ingest", "publish")]
+        """What is drawn to hurt: every step but the good ones. What came of it is told by who plays it."""
+        return [step.fault for step in self.steps if step.fault]
 
 
 def draw(seed: int, length: tuple[int, int] = LENGTH) -> Schedule:
@@ -106,11 +115,24 @@ def parse(words: str, family: str = "sessions") -> Schedule:
 
 
 def _parsed(word: str) -> Step:
-    found = WORD.fullmatch(word)
-    if found is None or found[1] not in {*PRODUCER, *PLAIN, *MANY, *AT, *BY_HAND}:
-        known = ", ".join(sorted({*PRODUCER, *PLAIN, *MANY, *AT, *BY_HAND}))
+    found, kinds = WORD.fullmatch(word), {*PRODUCER, *PLAIN, *MANY, *POINTS}
+    if found is None or found[1] not in kinds:
+        known = ", ".join(sorted(kinds))
         raise UsageError(f"{word!r} is no step; write KIND[=COUNT][~PICK][@POINT] with a kind of {known}")
-    return Step(found[1], int(found[2] or 0), int(found[3] or 0), found[4] or "")
+    step = Step(found[1], int(found[2] or 0), int(found[3] or 0), found[4] or "")
+    _refuse_point(step)
+    return step
+
+
+def _refuse_point(step: Step) -> None:
+    """UsageError for a point that no run of such a step comes by: what was to happen there never would."""
+    points = POINTS.get(step.kind)
+    if points is None:
+        if step.at:
+            raise UsageError(f"{str(step)!r}: {step.kind} happens at no point; leave out @{step.at}")
+        return
+    if step.at not in points and (step.at or step.kind not in PLAIN):
+        raise UsageError(f"{str(step)!r}: write {step.kind}@POINT with a point of {', '.join(points)}")
 
 
 def _step(dice: np.random.Generator) -> Step:

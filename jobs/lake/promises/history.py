@@ -45,31 +45,31 @@ class Base:
 
 def base(root: Path, revision: str | None) -> Base:
     """The state to compare with: `revision`, or where this branch left main, or the commit before."""
-    if _git(root, "rev-parse", "--git-dir") is None:
+    if git(root, "rev-parse", "--git-dir") is None:
         return Base({}, "no git here: nothing was compared with an earlier version")
     found = revision or _default_revision(root)
     if found is None:
         return Base({}, "no earlier commit: nothing was compared with an earlier version")
-    listed = _git(root, "ls-tree", "-r", "--name-only", found, "--", "schemas")
+    listed = git(root, "ls-tree", "-r", "--name-only", found, "--", "schemas")
     if listed is None:
         raise UsageError(f"--base {found}: git knows no such commit; name a branch, a tag or a commit")
     files = {
-        name: _git(root, "show", f"{found}:{name}") or "" for name in listed.splitlines() if "/examples/" not in name
+        name: git(root, "show", f"{found}:{name}") or "" for name in listed.splitlines() if "/examples/" not in name
     }
     return Base(files)
 
 
 def _default_revision(root: Path) -> str | None:
     """Where HEAD left the main branch; on main itself, the commit before."""
-    head = (_git(root, "rev-parse", "HEAD") or "").strip()
+    head = (git(root, "rev-parse", "HEAD") or "").strip()
     for branch in ("origin/main", "main"):
-        left = (_git(root, "merge-base", branch, "HEAD") or "").strip()
+        left = (git(root, "merge-base", branch, "HEAD") or "").strip()
         if left and left != head:
             return left
-    return (_git(root, "rev-parse", "--verify", "--quiet", "HEAD~1") or "").strip() or None
+    return (git(root, "rev-parse", "--verify", "--quiet", "HEAD~1") or "").strip() or None
 
 
-def _git(root: Path, *words: str) -> str | None:
+def git(root: Path, *words: str) -> str | None:
     """What git answers, None when it refuses or is not there."""
     try:
         done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)
