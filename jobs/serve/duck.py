@@ -13,6 +13,7 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.scanning import dataset_of, is_local
 from jobs.lake.settings import Settings
 from jobs.serve.asked import quoted
+from jobs.serve.shown import shown_columns
 
 MEMORY_LIMIT = "2GB"
 OFFLINE: dict[str, str | bool | int | float | list[str]] = {
@@ -68,4 +69,5 @@ def _add_view(connection: duckdb.DuckDBPyConnection, settings: Settings, table: 
     else:
         connection.execute(f"ATTACH {quoted(path)} AS {source} (TYPE delta, VERSION {version}, PIN_SNAPSHOT)")
     connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{layer}"')
-    connection.execute(f'CREATE VIEW "{layer}"."{name}" AS SELECT * FROM {source}')  # noqa: S608 (names of contracts)
+    columns = shown_columns(connection, table, source)
+    connection.execute(f'CREATE VIEW "{layer}"."{name}" AS SELECT {columns} FROM {source}')  # noqa: S608 (names of contracts)

@@ -10,10 +10,11 @@ from deltalake import write_deltalake
 from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
+from jobs.definitions.shown import safe_source
 from jobs.lake.errors import UsageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import ROOT, Settings
-from jobs.serve.masking import LONGEST, masked, safe_reason, safe_source, words_of
+from jobs.serve.masking import LONGEST, masked, safe_reason, words_of
 from jobs.serve.quarantine import count, examples, overview
 
 AT = datetime(2026, 6, 8, 1, tzinfo=UTC)
