@@ -150,7 +150,7 @@ def _wanted(reason: str, topic: str) -> str:
 
 
 def _rows(settings: Settings, query: str) -> list[dict[str, Any]]:
-    found = answer(settings, query, {QUARANTINE: Ledger(settings).version(QUARANTINE)})
+    found = answer(settings, query, {QUARANTINE: Ledger(settings).version(QUARANTINE)}, as_it_came=True)
     return list(found.to_pylist(maps_as_pydicts="strict"))
 
 

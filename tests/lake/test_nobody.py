@@ -62,6 +62,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("sql", "SELECT * FROM silver.views", "--with-silver", "--format", "json"),
     ("sql", "SELECT * FROM ops.runs", "--format", "csv"),
     ("sql", "FROM ops.sequences", "--format", "json"),
+    ("sql", "FROM silver.quarantine", "--with-silver", "--format", "json"),
     ("sql", "SUMMARIZE ops.sequences", "--format", "csv"),
     ("sql", f"SELECT producer_id FROM ops.sequences WHERE producer_id LIKE '{SENDER[:4]}%'"),
     ("books", "--by-hour", "--format", "json"),
