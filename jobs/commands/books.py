@@ -9,15 +9,17 @@ from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
 if TYPE_CHECKING:
-    from jobs.serve.book_hours import ByHour
+    from jobs.serve.book_hours import ByHour, Happened
     from jobs.serve.books import Asked
 
 PANEL = "Events in"
-RANGES = ("topic", "part", "offsets", "received", "accepted", "duplicate", "quarantined", "erased", "canary")
-TOTALS = ("topic", "received", "accepted", "duplicate", "quarantined", "conflict", "erased", "canary", "lost", "ok")
+TERMS = ("accepted", "duplicate", "conflict", "refused", "erased", "canary")  # of which each record received has one
+RARE = TERMS[4:]  # a table in which no record has them leaves them out: with all of them it is wider than a terminal
+RANGES = ("topic", "part", "offsets", "received", *TERMS)
+TOTALS = ("topic", "received", *TERMS, "lost", "ok")
 AGAIN = ("topic", "part", "offsets", "quarantined", "replayed", "undone")
 REASONS = ("topic", "reason", "records")
-HOURS = ("topic", "part", "hour", "received", "accepted", "duplicate", "quarantined", "erased", "canary")
+HOURS = ("topic", "part", "hour", "received", *TERMS)
 RECONCILED = ("table", "what", "day", "in", "left out", "out", "ok")
 STREAMS = ("topic", "source", "complete until", "waits for", "topic until")
 BEATS = ("topic", "read until", "partitions")
@@ -38,18 +40,22 @@ def books(
     first: Annotated[str, typer.Option("--from", metavar="OFFSET|DAY", help="First offset, or day of booking.")] = "",
     last: Annotated[str, typer.Option("--to", metavar="OFFSET|DAY", help="End offset (exclusive), or last day.")] = "",
     by_hour: Annotated[bool, typer.Option("--by-hour", help="By the hour (UTC) in which events happened.")] = False,
+    since: Annotated[str, typer.Option("--event-from", metavar="DAY|HOUR", help="Of these: first day or hour.")] = "",
+    until: Annotated[str, typer.Option("--event-to", metavar="DAY|HOUR", help="Of these: last day or hour.")] = "",
     gold: Annotated[bool, typer.Option("--gold", help="Of the newest releases: bronze, silver, gold in turn.")] = False,
     format: Annotated[Format, typer.Option("--format", help="Tables, or one array of JSON objects.")] = Format.table,
 ) -> None:
-    """Print the books: received = accepted + duplicate + quarantined + erased + canary, per topic, partition and range.
+    """Print the books: received = accepted + duplicate + conflict + refused + erased + canary, by topic and range.
 
-    Conflicts are among the quarantined. So are, still, those that `reelhouse quarantine replay` has sent again
-    (`replayed`; of them `undone`: taken back): what was sent again is a record of its own, with a fate of its own.
+    Conflicts and refused are in quarantine (`quarantined` is both). So are, still, those that `reelhouse quarantine
+    replay` has sent again (`replayed`; of them `undone`: taken back): what was sent again is a record of its own, with
+    a fate of its own.
 
     Batches that touch the bounds are shown whole; a day is the UTC day on which a batch was booked. Exit code 3, with
     the line named, when anything does not add up or a range does not follow on. With --by-hour the batches so chosen
-    are told by event hour; records that tell no time stand under none. With --gold, instead: what each family's
-    newest release was made from, what was left out, and what its tables hold.
+    are told by event hour; records that tell no time stand under none. With --event-from and --event-to (2026-11-27 or
+    2026-11-27T13, UTC, both inclusive) only those hours. With --gold, instead: what each family's newest release was
+    made from, what was left out, and what its tables hold.
 
     Of all that was ever received it also says by producer and epoch which of its numbers came again and which are
     missing; they run over all topics, so not where a topic, a partition or bounds are asked for.
@@ -57,18 +63,21 @@ def books(
     Example: reelhouse books --topic views --from 2026-11-27
     """
     if gold:
-        _refuse_others(topic, partition, first, last)
+        _refuse_others(topic, partition, first, last, since, until, is_by_hour=by_hour)
         _gold(format)
         return
     from jobs.serve.asked import lake_settings
+    from jobs.serve.book_hours import Happened
     from jobs.serve.books import Asked, book_ranges, streams, totals
     from jobs.serve.heartbeats import heartbeats
 
     settings = lake_settings()
     asked = Asked(topic, partition, first, last)
     if by_hour:
-        _by_hour(settings, asked, format)
+        _by_hour(settings, asked, Happened(since, until), format)
         return
+    if since or until:
+        raise UsageError("--event-from and --event-to choose among hours; add --by-hour")
     ranges = book_ranges(settings, asked)
     sums, said, beats = totals(ranges), streams(settings, topic), heartbeats(settings, topic)
     if format is Format.json:
@@ -84,12 +93,10 @@ def books(
         raise BooksError(f"{len(off)} lines do not balance: {' | '.join(off)}; see docs/runbooks/books.md")
 
 
-def _refuse_others(topic: str, partition: int | None, first: str, last: str) -> None:
-    """UsageError for what only the ranges of offsets can be asked for."""
-    if topic or first or last or partition is not None:
-        raise UsageError(
-            "--gold is about releases, which have no offsets; leave --topic, --partition, --from, --to out"
-        )
+def _refuse_others(*asked: str | int | None, is_by_hour: bool) -> None:
+    """UsageError for what only the ranges of offsets, or their hours, can be asked for."""
+    if is_by_hour or any(each not in ("", None) for each in asked):
+        raise UsageError("--gold is about releases, which have no offsets and no hours; leave the other options out")
 
 
 def _gold(format: Format) -> None:
@@ -127,14 +134,14 @@ def _of_producers(settings: Settings, asked: "Asked") -> dict[str, Lines]:
     return {"sequence": sequences(settings), "unnumbered": unnumbered(settings)}
 
 
-def _by_hour(settings: Settings, asked: "Asked", format: Format) -> None:
+def _by_hour(settings: Settings, asked: "Asked", happened: "Happened", format: Format) -> None:
     """Print the hours and their sums; BooksError that names the lines of the books to which they do not add up."""
     from jobs.lake.balance import first_of
     from jobs.lake.hours import REMEDY
     from jobs.serve.book_hours import HOUR, book_hours
     from jobs.serve.printing import print_rows
 
-    told = book_hours(settings, asked)
+    told = book_hours(settings, asked, happened)
     if format is Format.json:
         rows = [{"part": "hour"} | hour for hour in told.hours] + [{"part": "total"} | sums for sums in told.totals()]
         columns = ("part", *HOUR)
@@ -230,7 +237,7 @@ def _print_reasons(sums: Lines) -> None:
         for line in sums
         for reason, n in sorted(line["reasons"].items(), key=lambda each: (-each[1], each[0]))
     ]
-    _titled("why quarantined (a record counts under each of its reasons)", reasons, REASONS)
+    _titled("why conflict or refused (a record counts under each of its reasons)", reasons, REASONS)
 
 
 def _titled(title: str, rows: Lines, columns: tuple[str, ...]) -> None:
@@ -239,7 +246,8 @@ def _titled(title: str, rows: Lines, columns: tuple[str, ...]) -> None:
 
     if rows:
         typer.echo(title)
-        print_rows(rows, columns, "table")
+        told = [name for name in columns if name not in RARE or any(row[name] for row in rows)]
+        print_rows(rows, told, "table")
 
 
 def _range(line: dict[str, Any]) -> dict[str, Any]:

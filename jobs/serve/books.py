@@ -22,12 +22,14 @@ from jobs.serve.asked import check_topic
 from jobs.serve.masking import safe_reason, words_of
 
 COUNTS = ("received", "accepted", "duplicate", "quarantined", "conflict", "erased", "canary")
+REFUSED = "refused"  # of the quarantined those that are no conflict, so that every record has one term
 # Of the quarantined: those sent again since, and of these those whose every replay was undone. They are no fate of a
 # record, and balance nothing: what was sent again is another record, with a fate of its own.
 SENT_AGAIN = ("replayed", "undone")
-RANGE = ("topic", "topic_id", "partition", "offset_from", "offset_to", *COUNTS, *SENT_AGAIN, "lost", "reasons",
-         "batches", "balanced", "problem")  # fmt: skip
-TOTAL = ("topic", *COUNTS, *SENT_AGAIN, "lost", "reasons", "balanced")
+SUMMED = (*COUNTS, REFUSED, *SENT_AGAIN, "lost")
+RANGE = ("topic", "topic_id", "partition", "offset_from", "offset_to", *SUMMED, "reasons", "batches", "balanced",
+         "problem")  # fmt: skip
+TOTAL = ("topic", *SUMMED, "reasons", "balanced")
 STREAM = ("topic", "source", "complete_until", "is_final", "waiting_until", "topic_complete_until")
 
 
@@ -117,7 +119,7 @@ def totals(ranges: Iterable[Line]) -> list[Line]:
     """The sums of each topic (TOTAL)."""
     found: dict[str, Line] = {}
     for each in ranges:
-        empty = dict.fromkeys((*COUNTS, *SENT_AGAIN, "lost"), 0) | {"reasons": {}, "balanced": True}
+        empty = dict.fromkeys(SUMMED, 0) | {"reasons": {}, "balanced": True}
         _sum(found.setdefault(each["topic"], {"topic": each["topic"]} | empty), each)
     return list(found.values())
 
@@ -150,7 +152,8 @@ def _told(lines: Iterable[Line], names: set[str]) -> Iterable[Line]:
         for reason, times in line["reasons"].items():
             reasons[safe_reason(reason, names)] += times
         batch = line["ingest_seq"]
-        yield line | {"reasons": dict(reasons), "batches": [batch, batch]}
+        refused = line["quarantined"] - line["conflict"]
+        yield line | {"reasons": dict(reasons), "batches": [batch, batch], REFUSED: refused}
 
 
 def _add(ranges: list[Line], line: Line) -> None:
@@ -166,7 +169,7 @@ def _add(ranges: list[Line], line: Line) -> None:
 
 def _sum(into: Line, line: Line) -> None:
     """Add the counts of a line, reason by reason."""
-    for name in (*COUNTS, *SENT_AGAIN, "lost"):
+    for name in SUMMED:
         into[name] += line[name]
     into["reasons"] = dict(Counter(into["reasons"]) + Counter(line["reasons"]))
     into["balanced"] = into["balanced"] and line["balanced"]

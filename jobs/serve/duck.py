@@ -13,6 +13,7 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.scanning import dataset_of, is_local
 from jobs.lake.settings import Settings
 from jobs.serve.asked import quoted
+from jobs.serve.shown import know_masks, raw, shown_columns
 
 MEMORY_LIMIT = "2GB"
 OFFLINE: dict[str, str | bool | int | float | list[str]] = {
@@ -22,12 +23,18 @@ OFFLINE: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
-def connect(settings: Settings, versions: Mapping[str, int]) -> duckdb.DuckDBPyConnection:
-    """A connection that sees exactly these tables at these versions (-1: an empty table), and locked settings."""
+def connect(settings: Settings, versions: Mapping[str, int], *, as_it_came: bool = False) -> duckdb.DuckDBPyConnection:
+    """A connection that sees exactly these tables at these versions (-1: an empty table), and locked settings.
+
+    `as_it_came`: text out of refused records is not masked, for whoever masks it before it is shown.
+    """
     connection = duckdb.connect(config=OFFLINE)
     connection.execute(f"LOAD '{extension()}'")
+    know_masks(connection)
     for table, version in sorted(versions.items()):
-        _add_view(connection, settings, table, version)
+        _add_rows(connection, settings, table, version)
+        columns = "*" if as_it_came else shown_columns(connection, table, versions)
+        _add_view(connection, table, columns)
     for statement in lockdown(settings, versions):
         connection.execute(statement)
     return connection
@@ -55,17 +62,21 @@ def lockdown(settings: Settings, versions: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _add_view(connection: duckdb.DuckDBPyConnection, settings: Settings, table: str, version: int) -> None:
-    """A view named as the table, on its pinned version."""
-    layer, name = table.split(".")
-    source, path = f'"{layer}__{name}"', settings.table_path(table)
+def _add_rows(connection: duckdb.DuckDBPyConnection, settings: Settings, table: str, version: int) -> None:
+    """The rows of a table at its pinned version, under a name of our own."""
+    source, path = raw(table), settings.table_path(table)
     if version < 0:
-        connection.register(f"{layer}__{name}", Ledger(settings).schema(table).empty_table())
+        connection.register(source.strip('"'), Ledger(settings).schema(table).empty_table())
     elif not is_local(path):  # DuckDB reads object stores by an extension that is not in the wheel
         from deltalake import DeltaTable
 
-        connection.register(f"{layer}__{name}", dataset_of(DeltaTable(path, version=version)))
+        connection.register(source.strip('"'), dataset_of(DeltaTable(path, version=version)))
     else:
         connection.execute(f"ATTACH {quoted(path)} AS {source} (TYPE delta, VERSION {version}, PIN_SNAPSHOT)")
+
+
+def _add_view(connection: duckdb.DuckDBPyConnection, table: str, columns: str) -> None:
+    """A view named as the table."""
+    layer, name = table.split(".")
     connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{layer}"')
-    connection.execute(f'CREATE VIEW "{layer}"."{name}" AS SELECT * FROM {source}')  # noqa: S608 (names of contracts)
+    connection.execute(f'CREATE VIEW "{layer}"."{name}" AS SELECT {columns} FROM {raw(table)}')  # noqa: S608 (names of contracts)

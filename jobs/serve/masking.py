@@ -2,15 +2,15 @@
 
 A broken record may hold a person's id anywhere: under a misspelt name, beside a lost quote, as a name itself. So
 nothing is searched for to be hidden; all is hidden but what the contract itself says: brackets, names of its fields,
-and values it lists for just that field. Of the rest a letter becomes x, a digit 9, a byte beyond ASCII ?, and control
-characters are spelled out.
+and values it lists for just that field. Of the rest only the form is shown (jobs/definitions/shown.py).
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jobs.definitions.shown import form_of
 from jobs.lake.event_contracts import EventField, event_contract, versions
 
 LONGEST = 400  # characters shown
@@ -18,10 +18,7 @@ TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[{}\[\],:]|\s+|[^{}\[\],:"\s]+', re.DO
 NAMES_WHAT_FOLLOWS = re.compile(rb"\s*:")
 LITERALS = (b"true", b"false", b"null", b"NaN", b"Infinity", b"-Infinity")
 MARK = b"\xef\xbb\xbf"  # of byte order
-KEPT = b'"\\{}[],:-+._ '
 FREE_NAMED = "duplicate_field:"  # the one reason that quotes a name out of the body
-SOURCE = re.compile(r"app:[a-z][a-z_]{0,15}|replay:[a-z]{2,12}\d{0,2}(:\d{1,6})?")
-LONGEST_SOURCE = 40  # characters shown of one that is masked
 UNKNOWN_FIELD = FREE_NAMED + "(unknown field)"
 
 
@@ -63,18 +60,6 @@ def masked(value: bytes, words: Words) -> str:
     return shown
 
 
-def safe_source(source: str | None) -> str | None:
-    """A source as its header has it, if it is an app of a plain name, or a log; else only its form."""
-    if source is None or SOURCE.fullmatch(source):
-        return source
-    return _hidden(source.encode())[:LONGEST_SOURCE]
-
-
-def safe_producer(name: str | None, good: Collection[str]) -> str | None:
-    """A producer's name as it is, if a good record bears it; else only its form."""
-    return name if name is None or name in good else _hidden(name.encode())[:LONGEST_SOURCE]
-
-
 def safe_reason(reason: str, names: set[str]) -> str:
     """A reason as it was recorded, unless it quotes a name of the body that no contract knows."""
     told = reason.removeprefix(FREE_NAMED)
@@ -89,23 +74,8 @@ def _parts(value: bytes, words: Words) -> Iterator[str]:
         text = token[1:-1].decode("ascii", "replace") if len(token) > 1 and token.endswith(b'"') else None
         if text is not None and NAMES_WHAT_FOLLOWS.match(value, found.end()):
             name = text if text in words.names else ""
-            yield token.decode() if name else _hidden(token)
+            yield token.decode() if name else form_of(token[: LONGEST + 1])
         elif token in LITERALS or (text is not None and text in words.values.get(name, ())):
             yield token.decode()
         else:
-            yield _hidden(token)
-
-
-def _hidden(token: bytes) -> str:
-    """A token's form: no letter and no digit of it."""
-    return "".join(_form(byte) for byte in token[: LONGEST + 1])
-
-
-def _form(byte: int) -> str:
-    if byte < 0x20 or byte == 0x7F:
-        return {0x09: r"\t", 0x0A: r"\n", 0x0D: r"\r"}.get(byte, f"\\x{byte:02x}")
-    if byte >= 0x80:
-        return "?"
-    if byte in KEPT:
-        return chr(byte)
-    return "9" if chr(byte).isdigit() else "x"
+            yield form_of(token[: LONGEST + 1])

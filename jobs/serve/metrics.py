@@ -43,6 +43,7 @@ class Platform:
         yield from of_records(self.settings)
         yield from of_lag(measured)
         yield from of_rates(measured)
+        yield from of_numbers(measured)
         yield from of_tables(ledger, measured)
         yield from of_promises(measured)
         yield from of_costs(ledger)
@@ -119,6 +120,19 @@ def of_rates(measured: Measured) -> Iterator["Metric"]:
     samples = (((row["topic"], fate), row[f"{fate}_per_second"]) for row in measured.rates for fate in fates)
     words = "Records a second since `alerts --record` last measured, or within the last day."
     yield _gauge("records_per_second", words, ("topic", "fate"), samples)
+
+
+def of_numbers(measured: Measured) -> Iterator["Metric"]:
+    """Producers' numbers of the last day, told of no producer by name: there may be as many as devices."""
+    told = measured.numbers
+    for name, count, words in (
+        ("producer_numbers_lost", told.lost, "Numbers that are missing before records of the last 24 hours."),
+        ("producer_numbers_repeated", told.repeated, "Records of the last 24 hours whose number another had before."),
+        ("producer_epochs_with_loss", told.epochs, "Epochs of producers of which those numbers are missing."),
+    ):
+        yield _gauge(name, words, (), [((), float(count))])
+    bare = (((topic,), float(count)) for topic, count in sorted(told.bare.items()))
+    yield _gauge("records_unnumbered", "Records of the last 24 hours that bear no number.", ("topic",), bare)
 
 
 def of_tables(ledger: Ledger, measured: Measured) -> Iterator["Metric"]:

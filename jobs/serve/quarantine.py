@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from jobs.definitions.shown import safe_producer, safe_source
 from jobs.lake.errors import UsageError
 from jobs.lake.event_contracts import all_topics
 from jobs.lake.ingest.progress import BRONZE, QUARANTINE
@@ -11,7 +12,7 @@ from jobs.lake.ledger import Ledger
 from jobs.lake.reasons import reasons, remedy_of
 from jobs.lake.settings import Settings
 from jobs.serve.asked import check_topic, quoted
-from jobs.serve.masking import FREE_NAMED, UNKNOWN_FIELD, masked, safe_producer, safe_source, words_of
+from jobs.serve.masking import FREE_NAMED, UNKNOWN_FIELD, masked, words_of
 from jobs.serve.query import answer
 from jobs.serve.sequences import good_producers
 
@@ -149,7 +150,7 @@ def _wanted(reason: str, topic: str) -> str:
 
 
 def _rows(settings: Settings, query: str) -> list[dict[str, Any]]:
-    found = answer(settings, query, {QUARANTINE: Ledger(settings).version(QUARANTINE)})
+    found = answer(settings, query, {QUARANTINE: Ledger(settings).version(QUARANTINE)}, as_it_came=True)
     return list(found.to_pylist(maps_as_pydicts="strict"))
 
 

@@ -29,19 +29,22 @@ NO_TABLE = "Catalog Error: Table with name"
 EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?\b", re.IGNORECASE)
 
 
-def answer(settings: Settings, text: str, versions: Mapping[str, int]) -> "pa.Table":
-    """All rows of one reading statement; QueryError, in one line, for anything else."""
-    return reader(settings, versions)(text)
+def answer(settings: Settings, text: str, versions: Mapping[str, int], *, as_it_came: bool = False) -> "pa.Table":
+    """All rows of one reading statement; QueryError, in one line, for anything else.
+
+    `as_it_came`: text out of refused records too, for whoever masks it.
+    """
+    return reader(settings, versions, as_it_came=as_it_came)(text)
 
 
-def reader(settings: Settings, versions: Mapping[str, int]) -> "Callable[[str], pa.Table]":
+def reader(settings: Settings, versions: Mapping[str, int], *, as_it_came: bool = False) -> "Callable[[str], pa.Table]":
     """A function that answers one statement after the other, as `answer` does, over tables that are opened once."""
     import duckdb
 
     from jobs.serve.duck import connect
 
     with _refused_in_one_line():
-        connection = connect(settings, versions)
+        connection = connect(settings, versions, as_it_came=as_it_came)
 
     def read(text: str) -> "pa.Table":
         with _refused_in_one_line():

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jobs.definitions.shown import safe_producer, safe_source
 from jobs.lake.ingest.progress import SEQUENCES
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
-from jobs.serve.masking import safe_producer, safe_source
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.definitions.events.numbered import SENDER, numbered
+from jobs.definitions.shown import safe_source
 from jobs.lake.event_contracts import producer_field
 from jobs.lake.ingest.progress import APP, QUARANTINE, SEQUENCES, of_batch
 from jobs.lake.ingest.retracting import CONFLICT
@@ -66,7 +67,7 @@ def bodies(ledger: Ledger, ingest_seq: int, topics: Collection[str]) -> Iterator
 
 
 def numbers_of(some: Iterable[pa.RecordBatch], producer: "EventField") -> tuple[pa.Table, Unnumbered]:
-    """NUMBERS of each record that bears one; how many bear none, by topic and by what their header says of a source."""
+    """NUMBERS of each record that bears one; how many bear none, by topic and by what may be shown of their source."""
     parts, bare = [NUMBERS.empty_table()], Counter[tuple[str, str | None]]()
     for batch in some:
         found = numbered(batch["value"], producer)
@@ -81,10 +82,13 @@ def numbers_of(some: Iterable[pa.RecordBatch], producer: "EventField") -> tuple[
 
 
 def source_of(headers: "list[dict[str, Any]] | None") -> str | None:
-    """The first source among a record's headers; None for none, or one that is no text."""
+    """The first source among a record's headers, of one that we do not know the form; None for none, or no text.
+
+    What bears no number is refused, or a tombstone: anybody's id may stand there, and nothing needs it as it came.
+    """
     told = next((each["value"] for each in headers or () if each["key"] == SOURCE_HEADER), None)
     try:
-        return told.decode() if told else None
+        return safe_source(told.decode()) if told else None
     except UnicodeDecodeError:
         return None
 

@@ -1,15 +1,16 @@
-"""What the promises are measured by: waiting for latency, refused records and held days for completeness, checks.
+"""What the promises are measured by: waiting for latency, refused records, lost numbers and held days for completeness.
 
 docs/watching.md says it in words.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.lake.balance import first_of, judged
 from jobs.lake.holds import CHECKS, owed
-from jobs.lake.ingest.progress import BOOKS
+from jobs.lake.ingest.progress import BOOKS, SEQUENCES
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import families, inputs_of
 from jobs.lake.settings import Settings
@@ -17,6 +18,7 @@ from jobs.lake.topics import TOPICS
 from jobs.lake.work import touched_days
 from jobs.ops.canaries import State
 from jobs.ops.lag import broken
+from jobs.ops.missing import Numbers
 from jobs.ops.promises import AVAILABILITY, COMPLETENESS, LATENCY, QUALITY, Key, Measure
 
 Rows = Iterable[Mapping[str, Any]]
@@ -29,6 +31,7 @@ PAGES = {  # what helps when a promise is broken
     QUALITY: "red-check.md",
     AVAILABILITY: "broker.md",
     (BOOKS, QUALITY): "books.md",
+    (SEQUENCES, COMPLETENESS): "books.md",
     (LAG, AVAILABILITY): "broker.md",
 }
 STREAM_PAGES = {
@@ -39,7 +42,12 @@ STREAM_PAGES = {
 
 
 def measures(
-    ledger: Ledger, settings: Settings, freshness: Rows, lag: Sequence[Mapping[str, Any]], at: datetime
+    ledger: Ledger,
+    settings: Settings,
+    freshness: Rows,
+    lag: Sequence[Mapping[str, Any]],
+    numbers: Numbers,
+    at: datetime,
 ) -> dict[Key, Measure]:
     """Everything that could be measured; what nobody asked to be promised is measured all the same.
 
@@ -51,6 +59,7 @@ def measures(
     found |= {(row["table"], LATENCY): waited(row) for row in freshness}
     lines = ledger.read(BOOKS, filter=pc.field("recorded_at") > at - COUNTED).to_pylist(maps_as_pydicts="strict")
     found[BOOKS, QUALITY] = balanced(lines)
+    found[SEQUENCES, COMPLETENESS] = numbered(numbers, lines)
     found |= {(f"silver.{topic}", COMPLETENESS): accepted(lines, topic) for topic in TOPICS}
     found |= {(f"silver.{topic}", AVAILABILITY): told for topic in TOPICS if (told := answering(lag, topic))}
     for family in families(settings.schemas_dir):
@@ -107,6 +116,18 @@ def accepted(lines: Iterable[Mapping[str, Any]], topic: str) -> Measure:
     )
     received -= canaries
     return Measure(share(received - refused, received), f"{refused} of {received} records refused in 24 h")
+
+
+def numbered(numbers: Numbers, lines: Iterable[Mapping[str, Any]]) -> Measure:
+    """The share of producers' numbers that were received; as many lost ones pass as refused records that bear none."""
+    refused = Counter[str]()
+    for line in lines:
+        refused[line["topic"]] += line["quarantined"]
+    nameless = sum(min(bare, max(refused[topic], 0)) for topic, bare in numbers.bare.items())
+    perhaps = min(numbers.lost, nameless)
+    words = f"{numbers.lost} numbers of {numbers.epochs} epochs lost, {numbers.repeated} came again in 24 h"
+    words += f"; up to {perhaps} of the lost may be among refused records without a number" if perhaps else ""
+    return Measure(share(numbers.received, numbers.received + numbers.lost - perhaps), words)
 
 
 def of_family(ledger: Ledger, settings: Settings, family: str) -> dict[Key, Measure]:

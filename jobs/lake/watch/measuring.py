@@ -15,21 +15,24 @@ from jobs.lake.topics import Offsets
 from jobs.lake.watch.counting import measure_rates
 from jobs.lake.watch.hearing import hear
 from jobs.lake.watch.judging import measures, runbooks
+from jobs.lake.watch.numbering import measure_numbers
 from jobs.lake.watch.seeing import seen
 from jobs.ops import freshness, lag, promises
+from jobs.ops.missing import Numbers
 
 Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What one measuring found: rows of ops.lag, ops.rates, ops.freshness and ops.promises."""
+    """What one measuring found: rows of ops.lag, ops.rates, ops.freshness and ops.promises; producers' numbers."""
 
     at: datetime
     lag: Rows
     rates: Rows
     freshness: Rows
     promises: Rows
+    numbers: Numbers
 
     @property
     def broken(self) -> Rows:
@@ -42,9 +45,10 @@ def measure(settings: Settings, at: datetime, run_id: str) -> Measured:
     ledger = Ledger(settings)
     behind = measure_lag(ledger, settings, at, run_id)
     fresh = freshness.build(seen(ledger, settings, behind), at=at, run_id=run_id)
-    found = measures(ledger, settings, fresh, behind, at)
+    numbers = measure_numbers(ledger, at)
+    found = measures(ledger, settings, fresh, behind, numbers, at)
     kept = promises.build(levels(settings.schemas_dir), found, runbooks(found, settings), at=at, run_id=run_id)
-    return Measured(at, behind, measure_rates(ledger, at, run_id), fresh, kept)
+    return Measured(at, behind, measure_rates(ledger, at, run_id), fresh, kept, numbers)
 
 
 def record(ledger: Ledger, measured: Measured) -> None:

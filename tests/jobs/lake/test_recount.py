@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jobs.drills.records import Record, body_of, record
+from jobs.drills.records import Record, body_of, headers_of, record
 from jobs.lake.ingest.batch import Batch
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import SEQUENCES, uncounted
@@ -116,3 +116,15 @@ def test_a_torn_newest_commit_is_set_aside_and_its_batch_counted_again(old: Ledg
     log[-1].write_text(json.dumps({"add": {}})[:-3])
     assert len(mended(old).set_aside) == 1
     assert told(old) == ALL
+
+
+def test_of_a_source_that_we_do_not_know_only_the_form_is_kept(old: Ledger) -> None:
+    bodies = [body_of("likes", 7, producer=None), body_of("likes", 8, producer=None)]
+    sources = ["app:u-Canary", "app:u-Unhero"]  # one form, so one row
+    some = [
+        record("likes", body, headers=headers_of("likes", str(body["event_id"]), source))
+        for body, source in zip(bodies, sources, strict=True)
+    ]
+    old.append("bronze.events", [of_bronze(each, 50 + n, 3) for n, each in enumerate(some)])
+    (row,) = counted(old, 3, {"likes"}, AT, is_any_refused=False).to_pylist()
+    assert (row["source_uri"], row["record_count"]) == ("xxx:x-xxxxxx", 2)

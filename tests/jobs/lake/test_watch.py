@@ -204,6 +204,48 @@ def test_books_that_are_off_break_the_promise_of_the_books(shop: Shop) -> None:
     assert shop.found("ops.books", "quality") == (50.0, False)
 
 
+def numbers(seq: int, at: datetime, first: int, last: int, by: str = "u-Canary") -> Row:
+    """A run of numbers that a batch received."""
+    return {"ingest_seq": seq, "producer_id": by, "producer_epoch": 1, "first_seq": first, "last_seq": last,
+            "record_count": last - first + 1, "recorded_at": at}  # fmt: skip
+
+
+def test_numbers_that_are_lost_break_a_promise_for_a_day_or_until_they_come(shop: Shop) -> None:
+    key = ("ops.sequences", "completeness")
+    assert shop.found(*key) == (100.0, True)
+    shop.put("ops.sequences", numbers(0, AT - 26 * HOUR, 0, 9), numbers(1, AT - HOUR, 20, 29))
+    assert shop.found(*key) == (50.0, False)
+    (row,) = shop.measured().broken
+    assert row["detail"] == "10 numbers of 1 epochs lost, 0 came again in 24 h"
+    assert row["runbook"] == "docs/runbooks/books.md"
+    assert "Canary" not in str(row)
+    assert shop.found(*key, AT + 25 * HOUR)[1], "it was told for a day"
+    shop.put("ops.sequences", numbers(2, AT - HOUR / 2, 10, 19))
+    assert shop.found(*key) == (100.0, True)
+
+
+def test_an_old_number_that_comes_again_does_not_make_what_history_has_a_loss(shop: Shop) -> None:
+    shop.put("ops.sequences", numbers(0, AT - 100 * HOUR, 0, 99), numbers(1, AT - HOUR, 7, 7), numbers(2, AT, 100, 101))
+    assert shop.found("ops.sequences", "completeness") == (100.0, True)
+    assert shop.measured().numbers.repeated == 1
+    shop.put("ops.sequences", numbers(3, AT, 103, 103))
+    assert shop.measured().numbers.lost == 1
+
+
+def test_as_many_lost_numbers_pass_as_refused_records_bear_none(shop: Shop) -> None:
+    bare = {"ingest_seq": 1, "topic": "views", "record_count": 9, "recorded_at": AT}
+    shop.batch(1, AT, received=10, accepted=8, quarantined=2)
+    shop.put(
+        "ops.sequences", numbers(0, AT, 0, 9), numbers(1, AT, 12, 19), bare | {"producer_id": None, "first_seq": None}
+    )
+    assert shop.found("ops.sequences", "completeness") == (100.0, True)
+    shop.put("ops.sequences", numbers(2, AT, 21, 21))
+    value, is_kept = shop.found("ops.sequences", "completeness")
+    assert (round(value, 1), is_kept) == (95.0, False)
+    (row,) = (row for row in shop.measured().promises if row["table"] == "ops.sequences")
+    assert row["detail"].endswith("; up to 2 of the lost may be among refused records without a number")
+
+
 def test_what_is_measured_is_noted_as_the_contracts_say(shop: Shop) -> None:
     shop.batch(0, AT - HOUR, MONDAY)
     measured = shop.measured()

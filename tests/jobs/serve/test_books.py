@@ -15,6 +15,7 @@ from jobs.lake.balance import refuse_difference
 from jobs.lake.errors import BooksError, UsageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
+from jobs.serve.book_hours import Happened, book_hours
 from jobs.serve.books import Asked, book_ranges, streams, totals
 from jobs.serve.heartbeats import heartbeats
 
@@ -321,6 +322,84 @@ def test_the_hours_of_batches_are_told_with_their_sums(lake: Lake) -> None:
     rows = json.loads(CliRunner().invoke(build_app(), asked).output)
     assert [(row["part"], row["event_hour"], row["accepted"]) for row in rows] == [
         ("hour", None, -1), ("hour", rows[1]["event_hour"], 6), ("total", None, 5)]  # fmt: skip
+
+
+def terms(printed: str) -> list[list[int]]:
+    """Of each line of the tables that tell what was received: that, and its terms."""
+    found, after, others = [], 0, 0
+    for words in map(str.split, printed.splitlines()):
+        if not words or "received" in words:  # a table is between empty lines
+            after = len(words) - words.index("received") if words else 0
+            others = len({"lost", "ok"}.intersection(words))
+        elif after and words[0] in ("views", "likes"):
+            found.append([int(word) for word in words[-after : len(words) - others]])
+    return found
+
+
+def test_what_was_received_is_the_sum_of_the_terms_of_each_printed_line(lake: Lake) -> None:
+    """A conflict is a term of its own, of ranges, topics and hours; JSON has it beside both of them together."""
+    bare = lake(*GOOD)
+    printed = CliRunner().invoke(build_app(), ["books"])
+    assert [sum(each) for _, *each in terms(printed.output)] == [4, 29, 5, 4, 34]
+    assert "conflict" in printed.output
+    assert "erased" not in printed.output, "it is nobody's fate"
+    settings = lake(line(4, 40, 46, (1, 1, 3), conflict=2, erased=1, received=6))
+    assert settings == bare
+    Ledger(settings).append("ops.book_hours", (*TOLD, hour(4, AT, (1, 1, 3), conflict=2, erased=1, received=6)))
+    for words, lines in (([], 5), (["--by-hour"], 4)):
+        printed = CliRunner().invoke(build_app(), ["books", *words])
+        found = terms(printed.output)
+        assert len(found) == lines, printed.output
+        assert [received for received, *_ in found] == [sum(each) for _, *each in found]
+    rows = rows_of_all() + json.loads(
+        CliRunner().invoke(build_app(), ["books", "--by-hour", "--format", "json"]).output
+    )
+    told = [row for row in rows if row["part"] in ("range", "total", "hour")]
+    assert sum(row["conflict"] for row in told) == 2 * 3 + 2 * 2
+    assert all(row["quarantined"] == row["conflict"] + row["refused"] for row in told)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "accepted"),
+    [
+        ("2026-06-08", "", [5, 16]),
+        ("", "2026-06-08", [5, 16]),
+        ("2026-06-08T01", "2026-06-08T01", [16]),
+        ("", "2026-06-08T00:00Z", [5]),
+        ("2026-06-08T09:00+08:00", "", [16]),
+        ("2026-06-09", "", []),
+    ],
+)
+def test_hours_are_chosen_by_when_events_happened(lake: Lake, first: str, last: str, accepted: list[int]) -> None:
+    """A bound leaves out what tells no time; whether all hours add up is judged all the same."""
+    settings = lake(*GOOD)
+    Ledger(settings).append("ops.book_hours", TOLD)
+    told = book_hours(settings, Asked("views"), Happened(first, last))
+    assert [each["accepted"] for each in told.hours] == accepted
+    assert told.off == []
+    asked = ["books", "--by-hour", "--event-from", first, "--event-to", last, "--format", "json"]
+    rows = json.loads(CliRunner().invoke(build_app(), asked).output)
+    assert [row["accepted"] for row in rows if row["part"] == "hour"] == accepted
+    assert sum(row["accepted"] for row in rows if row["part"] == "total") == sum(accepted)
+
+
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [
+        (["--by-hour", "--event-from", "monday"], "--event-from 'monday' is neither a day nor a full hour"),
+        (["--by-hour", "--event-to", "2026-06-08T01:30"], "neither a day nor a full hour; write 2026-11-27"),
+        (["--by-hour", "--event-from", "2026-06-09", "--event-to", "2026-06-08T23"], "exchange them"),
+        (["--event-from", "2026-06-09"], "choose among hours; add --by-hour"),
+        (["--gold", "--event-from", "2026-06-09"], "leave the other options out"),
+        (["--gold", "--by-hour"], "leave the other options out"),
+        (["--gold", "--partition", "0"], "leave the other options out"),
+    ],
+)
+def test_bounds_of_events_that_cannot_be_meant_are_refused(lake: Lake, words: list[str], refused: str) -> None:
+    lake(*GOOD)
+    told = CliRunner().invoke(build_app(), ["books", *words]).exception
+    assert isinstance(told, UsageError)
+    assert refused in str(told)
 
 
 @pytest.fixture

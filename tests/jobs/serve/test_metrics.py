@@ -44,6 +44,10 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for seq, milliseconds in enumerate((1500, 500)):
         put("ops.costs", {"work": "batch", "ingest_seq": seq, "milliseconds": milliseconds, "rows": 5, "files": 2,
                           "bytes": 10})  # fmt: skip
+    at = datetime.now(UTC)
+    runs = [{"producer_id": "u-Canary", "producer_epoch": 1, "first_seq": n, "last_seq": n + 4} for n in (0, 4, 12)]
+    for row in (*runs, {"topic": "users", "producer_id": None, "first_seq": None}):
+        put("ops.sequences", {"record_count": 5, "recorded_at": at} | row)
     put("ops.publications", {"release_id": "funnels-000001", "family": "funnels", "table": "gold.funnel_daily",
                              "rows": 42, "known_from": AT})  # fmt: skip
     return made
@@ -72,6 +76,11 @@ def test_prometheus_reads_what_the_ledger_and_the_broker_say(settings: Settings)
         ("promise_kept", {"table": "silver.views", "property": "latency"}, 0),
         ("promise_kept", {"table": "ops.lag", "property": "availability"}, 1),
         ("promise_promised", {"table": "silver.views", "property": "latency"}, 900),
+        ("producer_numbers_lost", {}, 3),
+        ("producer_numbers_repeated", {}, 1),
+        ("producer_epochs_with_loss", {}, 1),
+        ("records_unnumbered", {"topic": "users"}, 5),
+        ("promise_kept", {"table": "ops.sequences", "property": "completeness"}, 0),
         ("work_total", {"work": "batch", "family": "silver"}, 2),
         ("work_seconds_total", {"work": "batch", "family": "silver"}, 2),
         ("work_files_total", {"work": "batch", "family": "silver"}, 4),

@@ -10,11 +10,14 @@ from deltalake import write_deltalake
 from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
+from jobs.definitions.shown import safe_source
 from jobs.lake.errors import UsageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import ROOT, Settings
-from jobs.serve.masking import LONGEST, masked, safe_reason, safe_source, words_of
+from jobs.serve.masking import LONGEST, masked, safe_reason, words_of
 from jobs.serve.quarantine import count, examples, overview
+from jobs.serve.query import answer
+from jobs.serve.tables import readable
 
 AT = datetime(2026, 6, 8, 1, tzinfo=UTC)
 RAW = "u-Canary-7351"
@@ -88,8 +91,27 @@ def test_a_lake_from_before_producers_were_stored_has_none(settings: Settings, t
     write_deltalake(Ledger(older).path("silver.quarantine"), rows)
     assert {row["producer"] for row in overview(older)} == {None}
     assert count(older) == len(RECORDS)
+    assert RAW not in str(asked(older, "source_uri"))
     Ledger(older).widen("silver.quarantine")  # as ingest does before it adds to them
     assert {row["producer"] for row in overview(older)} == {None}
+
+
+def asked(settings: Settings, columns: str) -> list[tuple[Any, ...]]:
+    """What `reelhouse sql --with-silver` shows of them."""
+    query = f"SELECT DISTINCT {columns} FROM silver.quarantine ORDER BY ALL"
+    found = answer(settings, query, readable(settings, with_silver=True)).to_pylist()
+    return [tuple(row.values()) for row in found]
+
+
+def test_a_query_sees_of_who_sent_them_what_the_desk_does(settings: Settings) -> None:
+    form = "xxx:x-xxxxxx-9999"
+    assert asked(settings, "source_uri, producer_id") == [
+        ("app:ios", "x-xxxxxx-9999"), ("app:ios", None), (form, "ios-1a2b"), (form, "x-xxxxxx-9999"), (form, None),
+    ]  # fmt: skip
+    alone = answer(
+        settings, "FROM silver.quarantine SELECT DISTINCT producer_id ORDER BY ALL", {"silver.quarantine": 1}
+    )
+    assert alone["producer_id"].to_pylist() == ["x-xxxxxx-9999", "xxx-9x9x", None]
 
 
 def test_records_count_under_each_reason_and_once_in_all(settings: Settings) -> None:

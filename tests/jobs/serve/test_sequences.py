@@ -11,7 +11,9 @@ import pytest
 from jobs.lake.ingest.progress import uncounted
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
+from jobs.serve.query import answer
 from jobs.serve.sequences import sequences, unnumbered
+from jobs.serve.tables import readable
 
 AT = datetime(2026, 6, 8, 1, tzinfo=UTC)
 Lake = Callable[..., Settings]
@@ -87,6 +89,22 @@ def test_what_bears_no_number_is_never_lost(lake: Lake) -> None:
         {"topic": "likes", "source": "app:old", "received": 10},
         {"topic": "likes", "source": "x-xxxxxx", "received": 5},
     ]
+
+
+def test_a_query_sees_names_of_ours_and_the_form_of_others_also_in_rows_of_before_sources_were_masked(
+    lake: Lake,
+) -> None:
+    bare = {"producer_id": None, "producer_epoch": None, "first_seq": None, "last_seq": None, "topic": "likes"}
+    refused = [run(0, 0, 4, by=name, refused_count=5) for name in ("u-Canary-7351", "ios")]
+    sources = [run(2, 0, 4) | bare | {"source_uri": source} for source in ("app:old", "app:u-Canary", None)]
+    settings = lake(*refused, run(1, 5, 9, refused_count=1), *sources)
+    query = "SELECT producer_id, source_uri, record_count FROM ops.sequences ORDER BY ALL"
+    assert [tuple(row.values()) for row in answer(settings, query, readable(settings)).to_pylist()] == [
+        ("ios", None, 5), ("ios", None, 5), ("x-xxxxxx-9999", None, 5),
+        (None, "app:old", 5), (None, "xxx:x-xxxxxx", 5), (None, None, 5),
+    ]  # fmt: skip
+    by_name = "SELECT count(*) AS n FROM ops.sequences WHERE producer_id = 'u-Canary-7351'"
+    assert answer(settings, by_name, readable(settings)).to_pylist() == [{"n": 0}]
 
 
 def test_batches_booked_before_numbers_were_counted_are_named(lake: Lake) -> None:
