@@ -74,7 +74,7 @@ def watch() -> None:
         task_id="canary",
         arguments=["canary", "--send"],
         pool="lake_watch",
-        doc_md="A canary to each partition of each topic. Red: docs/runbooks/broker.md",
+        doc_md="A canary to each partition of each topic. Red: docs/runbooks/canaries.md",
     )
     alerts = ReelhouseOperator(
         task_id="alerts",

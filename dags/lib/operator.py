@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -16,6 +17,7 @@ from dags.lib.failures import LEASE_HELD, failure_of
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = os.environ.get("REELHOUSE_COMMAND", str(ROOT / ".venv" / "bin" / "reelhouse"))
+PAGE = re.compile(r"docs/runbooks/[\w-]+\.md")
 SECONDS_TO_END = 15
 LIFELINE = "REELHOUSE_LIFELINE"  # jobs/lake/lifeline.py reads it
 
@@ -94,7 +96,7 @@ class ReelhouseOperator(BaseOperator):
             os.close(lifeline)
 
     def _judge(self, code: int, result: dict[str, Any]) -> None:
-        message = str(result.get("message") or f"{' '.join(self.arguments)} ended with code {code}; its log is above")
+        message = self._told(code, result)
         if code == LEASE_HELD:
             raise AirflowSkipException(f"another run is at work: {message}")
         if code:
@@ -103,6 +105,12 @@ class ReelhouseOperator(BaseOperator):
             raise AirflowSkipException(f"nothing waits for release: {message}")
         if not self.skip_unless_unreleased and result.get("outcome") == "nothing_to_do":
             raise AirflowSkipException(message)
+
+    def _told(self, code: int, result: dict[str, Any]) -> str:
+        """How the command says that it ended; a failure that names no page has that of the task."""
+        message = str(result.get("message") or f"{' '.join(self.arguments)} ended with code {code}; its log is above")
+        page = PAGE.search(self.doc_md or "")
+        return f"{message}; see {page[0]}" if code and page and not PAGE.search(message) else message
 
     def _announce(self, context: Any, result: dict[str, Any]) -> None:
         by_table = {entry["table"]: entry for entry in result.get("tables", [])}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.lake.errors import PromiseError, ReelhouseError
+from jobs.lake.errors import PromiseError
 from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
@@ -36,6 +36,7 @@ def alerts(
     Example: reelhouse alerts --format json
     """
     from jobs.lake.clock import instant, now
+    from jobs.lake.failures import failed
     from jobs.lake.runs import write_result
     from jobs.lake.watch.measuring import measure
     from jobs.serve.asked import lake_settings
@@ -50,8 +51,8 @@ def alerts(
             _record(settings, measured)
         _print(measured, format)
         _refuse_broken(measured)
-    except ReelhouseError as error:
-        write_result(result, {**facts, "outcome": "failed", "message": error.told, "error": type(error).__name__})
+    except Exception as error:
+        write_result(result, {**facts, **failed(error, "alerts")})
         raise
     write_result(result, {**facts, "outcome": "done", "message": _count(measured), "tables": []})
 

@@ -136,9 +136,11 @@ def _left(found: "Pending") -> dict[str, Any]:
 
 def _step(name: str, target: str, run_id: str, result: Path | None, work: "Callable[[Runner], Outcome]") -> None:
     """Run one step of a family, report it, and say in one line how it ended."""
+    from jobs.lake.failures import named_page
     from jobs.lake.runner import runner_of
 
-    runner = runner_of(Settings.from_env(), target, run_id)
+    with named_page(name):
+        runner = runner_of(Settings.from_env(), target, run_id)
     _report(name, runner.family, runner, result, lambda: work(runner))
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.lake.errors import PromiseError, ReelhouseError
+from jobs.lake.errors import PromiseError
 from jobs.lake.settings import Settings
 from jobs.serve.printing import Format
 
@@ -37,6 +37,7 @@ def canary(
     Example: reelhouse canary --send
     """
     from jobs.lake.clock import instant, now
+    from jobs.lake.failures import failed
     from jobs.lake.runs import write_result
 
     instant(at)
@@ -45,8 +46,8 @@ def canary(
     facts = {"command": "canary", "target": "topics", "run_id": run_id}
     try:
         message = _send(run_id, format) if send else _show(run_id, format)
-    except ReelhouseError as error:
-        write_result(result, {**facts, "outcome": "failed", "message": error.told, "error": type(error).__name__})
+    except Exception as error:
+        write_result(result, {**facts, **failed(error, "canary")})
         raise
     write_result(result, {**facts, "outcome": "done", "message": message, "tables": []})
 

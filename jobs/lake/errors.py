@@ -45,6 +45,12 @@ class SliceError(UsageError):
     """A slice is not a day, or not one the table has."""
 
 
+class BackfillError(UsageError):
+    """A backfill stands otherwise than the call takes for granted, or its family is not ready for it."""
+
+    runbook = "backfill.md"
+
+
 class QueryError(UsageError):
     """A query is misspelt, or asks for what readers may not see or change."""
 

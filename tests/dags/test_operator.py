@@ -54,6 +54,20 @@ def test_the_exit_code_tells_the_kind_of_failure(run, code, failure):
     assert type(raised.value) is failure
 
 
+def test_a_failure_names_the_page_of_its_result_else_that_of_its_task(run):
+    page = "Build it. Red: docs/runbooks/build.md"
+    for told, message in {
+        "ValueError at x.py:1; see docs/runbooks/lake.md": "ValueError at x.py:1; see docs/runbooks/lake.md",
+        "--slice 'x' is no day": "--slice 'x' is no day; see docs/runbooks/build.md",
+        "": "build funnels ended with code 1; its log is above; see docs/runbooks/build.md",
+    }.items():
+        with pytest.raises(JobFailed) as raised:
+            run(1, {"message": told}, doc_md=page)
+        assert str(raised.value) == message
+    with pytest.raises(JobFailed, match=r"its log is above$"):
+        run(1)
+
+
 def test_a_held_lease_is_somebody_else_at_work(run):
     with pytest.raises(AirflowSkipException, match="another run"):
         run(4, {"message": "held by 17"})

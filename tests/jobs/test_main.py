@@ -1,5 +1,6 @@
 """The command line ends in one line and an exit code that says whose mistake it was; every command has an example."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from errno import EDQUOT, ENOSPC
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,11 +18,16 @@ from deltalake.exceptions import DeltaError
 from typer.testing import CliRunner
 
 from jobs.__main__ import build_app, known_error, main
+from jobs.lake import runner
 from jobs.lake.damage import damage_told
-from jobs.lake.errors import DiskError
+from jobs.lake.errors import ContractError, DiskError
+from jobs.lake.failures import PAGES
 from jobs.lake.ledger import Ledger
+from jobs.lake.runner import Runner
 from jobs.lake.settings import Settings
-from jobs.produce import lines
+from jobs.lake.watch import measuring
+from jobs.produce import canaries, lines
+from jobs.serve import tables
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -117,6 +124,65 @@ def test_a_table_nobody_promised_is_refused_before_anything_is_mended(
     monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
     assert ended(monkeypatch, "repair", "silver.views", name) == 2
     assert f"no table '{name}' is promised; use one of bronze.events, " in capfd.readouterr().err
+
+
+def test_what_nobody_foresaw_keeps_its_traceback_and_the_last_line_names_the_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def check(_: Runner) -> None:
+        raise ValueError("seventeen")
+
+    monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
+    monkeypatch.setattr(Runner, "check", check)
+    assert ended(monkeypatch, "check", "funnels", "--result", str(tmp_path / "result.json")) == 1
+    told = capfd.readouterr().err.splitlines()
+    assert "Traceback" in told[0]
+    assert "ValueError: seventeen" in told
+    assert told[-1] == json.loads((tmp_path / "result.json").read_text())["message"]
+    assert re.fullmatch(
+        r"ValueError at jobs/commands/build\.py:\d+ \(<lambda>\), which .*; see docs/runbooks/red-check\.md", told[-1]
+    )
+
+
+def test_what_nobody_foresaw_outside_a_run_leads_to_all_pages(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def doctor(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
+    monkeypatch.setattr(tables, "list_tables", doctor)
+    assert ended(monkeypatch, "tables") == 1
+    told = capfd.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(r"ZeroDivisionError at jobs/commands/serve\.py:\d+ .*; see docs/runbooks/README\.md", told)
+
+
+@pytest.mark.parametrize(("words", "module"), [("alerts --record", measuring), ("canary --send", canaries)])
+def test_what_nobody_foresaw_in_a_watch_is_in_its_result(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str, module: ModuleType
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("u-Canary")
+
+    monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
+    monkeypatch.setattr(module, "measure" if module is measuring else "send", broken)
+    assert ended(monkeypatch, *words.split(), "--result", str(tmp_path / "result.json")) == 1
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["outcome"], result["error"]) == ("failed", "ValueError")
+    assert result["message"].endswith(f"; see docs/runbooks/{PAGES[words.split(maxsplit=1)[0]]}")
+    assert "Canary" not in result["message"]
+
+
+def test_a_contract_that_keeps_a_run_from_beginning_leads_to_the_page_of_its_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def runner_of(*_: object) -> None:
+        raise ContractError("schemas/gold/funnel_daily.yaml: id: is 'x'")
+
+    monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
+    monkeypatch.setattr(runner, "runner_of", runner_of)
+    assert ended(monkeypatch, "build", "funnels") == 2
+    assert capfd.readouterr().err.endswith("id: is 'x'; see docs/runbooks/build.md\n")
 
 
 READING = (

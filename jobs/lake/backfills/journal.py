@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from jobs.lake.backfills.request import Request
 from jobs.lake.contracts import contract
-from jobs.lake.errors import UsageError
+from jobs.lake.errors import BackfillError
 from jobs.lake.ledger import Ledger
 
 TABLE = "ops.backfills"
@@ -60,14 +60,14 @@ class Journal:
         return mine[-1] if mine else None
 
     def open(self, request: Request, where: str, at: datetime) -> Standing:
-        """The backfill of this request that is not over, or a new one; UsageError when its file changed meanwhile."""
+        """The backfill of this request that is not over, or a new one; BackfillError where its file changed since."""
         last = self.newest(request.name)
         if last is None or last.is_over:
             number = 1 if last is None else int(last.backfill_id.rsplit("-", 1)[1]) + 1
             self.write(request, f"{request.name}-{number:06d}", "begun", at, basis=request.fingerprint)
             last = self.newest(request.name)
         if last is None or last.fingerprint != request.fingerprint:
-            raise UsageError(
+            raise BackfillError(
                 f"{where}: was changed since {last.backfill_id if last else 'it'} began; put it back, or "
                 f"`reelhouse backfill cancel {where}` first"
             )

@@ -21,7 +21,7 @@ from jobs.lake.backfills.planning import facts_of
 from jobs.lake.backfills.request import Request
 from jobs.lake.clock import now
 from jobs.lake.erasures import newest_seq
-from jobs.lake.errors import LeaseError, QualityError, StoppedError, UsageError, WriteError
+from jobs.lake.errors import BackfillError, LeaseError, QualityError, StoppedError, WriteError
 from jobs.lake.filling import fill
 from jobs.lake.kill_points import reach
 from jobs.lake.leases import Lease
@@ -76,18 +76,18 @@ class Backfill:
                 return Outcome.nothing(str(stopped))
 
     def pause(self) -> str:
-        """Let it end before its next slice; what is built stays. UsageError when there is none at work or waiting."""
+        """Let it end before its next slice; what is built stays. BackfillError when none is at work or waiting."""
         standing = self._open_one("open")
         self.journal.write(self.request, standing.backfill_id, "paused", now())
         return f"{standing.backfill_id} ends before its next slice; `reelhouse backfill resume {self.where}` goes on"
 
     def resume(self, at: datetime) -> Outcome:
-        """Go on with one that was paused; UsageError when none was."""
+        """Go on with one that was paused; BackfillError when none was."""
         self.journal.write(self.request, self._open_one("paused").backfill_id, "resumed", now())
         return self.run(at)
 
     def cancel(self) -> str:
-        """Give it up: the public tables stay as they are. UsageError when there is none at work or waiting."""
+        """Give it up: the public tables stay as they are. BackfillError when there is none at work or waiting."""
         standing = self._open_one("open", "paused")
         self.journal.write(self.request, standing.backfill_id, "cancelled", now())
         try:
@@ -101,7 +101,7 @@ class Backfill:
         found = self.journal.newest(self.request.name)
         if found is None or found.state not in states:
             is_now = f"{found.backfill_id} is {found.state}" if found else "it was never run"
-            raise UsageError(f"{self.where}: {is_now}, not {' or '.join(states)}; see `reelhouse backfill status`")
+            raise BackfillError(f"{self.where}: {is_now}, not {' or '.join(states)}; see `reelhouse backfill status`")
         return found
 
     def _go_on(self, standing: Standing, lease: Lease, at: datetime) -> Outcome:
@@ -227,7 +227,7 @@ def refuse_unready(left: Pending, where: str) -> None:
     """An error while the family has nothing published to put slices into, or is held."""
     if left.last is None or "contract" in left.reasons:
         why = "was never released" if left.last is None else "has a new contract"
-        raise UsageError(
+        raise BackfillError(
             f"{where}: {left.family} {why}: its next run builds everything anew; `reelhouse build {left.family}` first"
         )
     if left.is_held:
