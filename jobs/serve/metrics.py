@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 PREFIX = "reelhouse"
-FATES = ("received", "accepted", "duplicate", "quarantined", "conflict", "erased", "canary", "lost")
+FATES = ("accepted", "duplicate", "quarantined", "conflict", "erased", "canary", "lost")
 Sample = tuple[tuple[str, ...], float]
 
 
@@ -86,14 +86,19 @@ def registry(settings: Settings) -> "CollectorRegistry":
 
 
 def of_records(settings: Settings) -> Iterator["Metric"]:
-    """What became of every record, since the lake began; their rates are Prometheus's to work out."""
+    """What became of every record, since the lake began; the rate of those received is Prometheus's to work out.
+
+    What they are now is no counter: an erasure, an undoing or an earlier arrival makes something else of a record.
+    """
     ranges = book_ranges(settings, Asked())
     sums = totals(ranges)
-    yield _counter(
-        "records", "Records by topic and fate, by the books.", ("topic", "fate"),
+    received = (((line["topic"],), line["received"]) for line in sums)
+    yield _counter("records_received", "Records received, by the books.", ("topic",), received)
+    yield _gauge(
+        "records", "Records by topic and what they are now, by the books.", ("topic", "fate"),
         (((line["topic"], fate), line[fate]) for line in sums for fate in FATES),
     )  # fmt: skip
-    yield _counter(
+    yield _gauge(
         "records_refused", "Refused records by reason; a record counts under each of its reasons.", ("topic", "reason"),
         (((line["topic"], reason), times) for line in sums for reason, times in sorted(line["reasons"].items())),
     )  # fmt: skip

@@ -201,6 +201,14 @@ def test_a_line_that_is_off_is_named_and_stands_alone(lake: Lake, bad: dict[str,
     assert "balanced: " not in said.output
 
 
+def test_reasons_below_zero_are_made_up_for_by_lines_that_come_later(lake: Lake) -> None:
+    """An undoing comes before what it took back, where the topic was made anew under an id that sorts later."""
+    undone = line(1, 4, 4, (0, 0, 0), topic_id="v0", conflict=-1, reason_counts={"conflict": -1, "retracted": 1})
+    first = line(0, 0, 4, (3, 0, 1), conflict=1, reason_counts={"conflict": 1})
+    (sums,) = totals(book_ranges(lake(first, undone), Asked()))
+    assert (sums["conflict"], sums["quarantined"], sums["reasons"]) == (0, 1, {"retracted": 1})
+
+
 def test_what_is_erased_may_have_been_booked_as_something_else(lake: Lake) -> None:
     """A conflict of a replay that was undone in a later batch, then erased: it goes as refused for being taken back."""
     anew = line(0, 0, 1, (0, 0, 0), received=1, conflict=1, erased=1, reason_counts={"conflict": 1, "retracted": -1})

@@ -65,9 +65,9 @@ def test_prometheus_reads_what_the_ledger_and_the_broker_say(settings: Settings)
     text = exposition(settings)
     found = figures(text)
     for name, labels, value in (
-        ("records_total", {"topic": "views", "fate": "received"}, 10),
-        ("records_total", {"topic": "views", "fate": "quarantined"}, 2),
-        ("records_refused_total", {"topic": "views", "reason": "missing:scene"}, 1),
+        ("records_received_total", {"topic": "views"}, 10),
+        ("records", {"topic": "views", "fate": "quarantined"}, 2),
+        ("records_refused", {"topic": "views", "reason": "missing:scene"}, 1),
         ("books_unbalanced_ranges", {}, 0),
         ("lag_records", {"topic": "views", "partition": "0"}, 3),
         ("records_per_second", {"topic": "likes", "fate": "received"}, 0),
@@ -104,7 +104,7 @@ def test_a_scrape_is_answered_on_loopback_until_it_is_ended_and_a_taken_port_is_
             serve(there)
     stop: Callable[[], None] = serve(there)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-        assert "reelhouse_records_total" in answer.read().decode()
+        assert "reelhouse_records_received_total" in answer.read().decode()
     stop()
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics")
