@@ -67,6 +67,7 @@ class FileTopics:
 
     def fall_silent(self, after: int) -> None:
         """Answer no more, as a broker that is gone: with this many records still, then with nothing."""
+        self.folder.mkdir(parents=True, exist_ok=True)  # nothing may have been sent yet
         self._silence.write_text(str(after), encoding="utf-8")
 
     def answer(self) -> None:

@@ -281,6 +281,20 @@ def test_shrinking_keeps_only_what_fails_and_is_bounded() -> None:
     assert len(tried) == 2
 
 
+def test_steps_that_only_break_without_the_others_are_not_taken_for_the_failure(
+    tmp_path: Path, monkeypatch: Patch
+) -> None:
+    def played(self: Campaign, schedule: Schedule, told: Any) -> Outcome:
+        report = Report("random", told)
+        report.equal("what is found", "good", "bad")
+        is_judged = schedule.steps[-1].kind == "upkeep"
+        return Outcome(report, Counts(1, 0, 0, 0) if is_judged else None, Counter(), Counter())
+
+    monkeypatch.setattr(Campaign, "played", played)
+    row = Campaign(tmp_path, None, lambda words: None, Code("d")).one(parse("send=1 ingest upkeep"))  # type: ignore[arg-type]
+    assert (row["is_judged"], row["smallest"]) == (True, "upkeep")
+
+
 def sent(offset: int, event: str, says: str, minute: int = 0, partition: int = 0, **more: Any) -> Sent:
     return Sent(("views", partition, offset), NOON + timedelta(minutes=minute), event, says, **more)
 

@@ -38,6 +38,10 @@ class Played:
     happened: Counter[str]
     missed: Counter[str]
 
+    def fails_like(self, other: "Played") -> bool:
+        """Whether it fails too, at the verdict or before one: what only breaks for want of steps is another failure."""
+        return not self.report.is_passed and (self.counts is None) == (other.counts is None)
+
 
 @dataclass(frozen=True)
 class Campaign:
@@ -81,7 +85,7 @@ class Campaign:
         began, at = time.monotonic(), now()
         self.told(f"family {schedule.family}: {schedule}")
         played = self.played(schedule, self.told)
-        smallest = None if played.report.is_passed else self.shrunk(schedule)
+        smallest = None if played.report.is_passed else self.shrunk(schedule, played)
         return {
             "schedule": str(schedule),
             "family": schedule.family,
@@ -99,10 +103,10 @@ class Campaign:
             "smallest": smallest and str(smallest),
         }
 
-    def shrunk(self, failing: Schedule) -> Schedule:
-        """The fewest steps that still fail, told with the command that plays them."""
+    def shrunk(self, failing: Schedule, played: Played) -> Schedule:
+        """The fewest steps that still fail as these do, told with the command that plays them."""
         self.told("failed; looking for the fewest steps that do")
-        smallest = shrink(failing, lambda fewer: not self.played(fewer, lambda words: None).report.is_passed)
+        smallest = shrink(failing, lambda fewer: self.played(fewer, lambda words: None).fails_like(played))
         self.told(f"FAILED: reelhouse drill random --family {smallest.family} --steps '{smallest}'")
         return smallest
 
