@@ -39,7 +39,7 @@ def check(
     """
     from jobs.lake.contracts import all_tables
     from jobs.lake.event_contracts import all_topics
-    from jobs.lake.promises import backfills, events, history, layout, tables
+    from jobs.lake.promises import backfills, events, history, layout, patches, tables
 
     schemas_dir = Settings.from_env().schemas_dir
     before = history.base(schemas_dir.parent, base)
@@ -48,6 +48,7 @@ def check(
         *events.check_events(schemas_dir),
         *layout.check_layout(schemas_dir),
         *backfills.check_backfills(schemas_dir),
+        *patches.check_patches(schemas_dir),
         *history.check_history(schemas_dir, before),
     ]
     if before.note:

@@ -1,5 +1,6 @@
 """`reelhouse quarantine [show|replay|undo]`: what was refused, why, since when; examples that show nobody; mending."""
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -120,7 +121,7 @@ def replay(
         raise UsageError("--numbers tells what a replay would change; write it with --dry-run")
     settings = Settings.from_env()
     refuse_unknown_reason(settings, reason)
-    found = tried(settings, read_patch(patch), reason)
+    found = tried(settings, read_patch(patch, settings.schemas_dir), reason)
     moves = _moves(settings, found) if numbers else None
     sent = 0 if dry_run else _told(settings, of_replay(found.patch.topic), "quarantine replay", found.replay_id,
                                    lambda: send_again(settings, found, now()))  # fmt: skip
@@ -139,6 +140,8 @@ def replay(
     _print_facts(row, REPLAYED_SHOWN)
     if moves is not None:
         _print_moves(moves)
+    elif dry_run and found.passing:
+        typer.echo(inert(f"which published numbers would change, and by how much: {_with_numbers(reason, patch)}"))
 
 
 @app.command()
@@ -194,6 +197,12 @@ def _moves(settings: Settings, found: "Replay") -> list[dict[str, Any]]:
     with Console(stderr=True).status("beginning") as status:
         moves = foretold(settings, found, now(), open_session, lambda step: status.update(f"on a copy: {step}"))
     return [{name: getattr(move, name) for name in MOVES} for move in moves]
+
+
+def _with_numbers(reason: str, patch: str) -> str:
+    """The dry run that tells which numbers would change, as a shell takes it."""
+    words = ["reelhouse", "quarantine", "replay", "--reason", reason, "--with", patch, "--dry-run", "--numbers"]
+    return f"`{shlex.join(words)}`"
 
 
 def _print_facts(row: dict[str, Any], names: Sequence[str]) -> None:

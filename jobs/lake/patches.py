@@ -1,13 +1,16 @@
 """Patches: how refused records are put right, as reviewed data under infra/patches."""
 
-import json
 from functools import reduce
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from jobs.definitions.funnel.vocabulary import did_you_mean
 from jobs.lake.errors import UsageError
+from jobs.lake.event_contracts import all_topics, event_contract, versions
+from jobs.lake.mended_json import Repair, mended, strict
 from jobs.lake.reviewed import read_reviewed
 from jobs.lake.settings import ROOT
 
@@ -27,9 +30,13 @@ class Step(BaseModel):
 
 
 class MendJson(Step):
-    """Drop a byte order mark and what follows the first JSON object; done while the text is read."""
+    """Drop a byte order mark and what follows the first JSON object, and mend what is named; done as the text is read.
+
+    `also`: NaN becomes null, a comma before a closing bracket goes, strings in single quotes get double ones.
+    """
 
     do: Literal["mend_json"]
+    also: tuple[Repair, ...] = ()
 
 
 class Rename(Step):
@@ -96,22 +103,17 @@ class Patch(BaseModel):
         return next((step.to for step in reversed(self.steps) if isinstance(step, Version)), None)
 
     def read(self, value: bytes) -> Body | None:
-        """The body of a refused record after every step; None for what still is no JSON object."""
-        is_mended = any(isinstance(step, MendJson) for step in self.steps)
+        """The body of a refused record after every step; None for what still is no JSON object with each field once."""
+        repairs = [step.also for step in self.steps if isinstance(step, MendJson)]
         try:
-            body = mended(value) if is_mended else json.loads(value)
+            body = mended(value, list(chain(*repairs))) if repairs else strict(value.decode())
         except (ValueError, RecursionError):
             return None
         return reduce(lambda made, step: step.on(made), self.steps, body) if isinstance(body, dict) else None
 
 
-def mended(value: bytes) -> Any:
-    """The first JSON document of a text, a byte order mark before it left out; ValueError when there is none."""
-    return json.JSONDecoder().raw_decode(value.decode("utf-8-sig").lstrip())[0]
-
-
-def read_patch(name: str, folder: Path = FOLDER) -> Patch:
-    """The patch of that name; UsageError names the file, the place in it, and what there is."""
+def read_patch(name: str, schemas_dir: Path, folder: Path = FOLDER) -> Patch:
+    """The patch of that name that can be applied; UsageError names the file, the place in it, and what there is."""
     file = folder / f"{name}.yaml"
     known = sorted(each.stem for each in folder.glob("*.yaml"))
     if name not in known:
@@ -119,4 +121,27 @@ def read_patch(name: str, folder: Path = FOLDER) -> Patch:
     patch = read_reviewed(Patch, file, "see infra/patches/README.md")
     if patch.name != name:
         raise UsageError(f"{file}: name is {patch.name!r}; call it {name!r}, as its file")
+    refuse_idle(patch, str(file), schemas_dir)
     return patch
+
+
+def refuse_idle(patch: Patch, where: str, schemas_dir: Path) -> None:
+    """UsageError for a topic, a version or a field that no contract knows: such a patch would mend nothing."""
+    topics = all_topics(schemas_dir)
+    if patch.topic not in topics:
+        raise UsageError(f"{where}: topic: {patch.topic!r} is none; {did_you_mean(patch.topic, topics)}")
+    there = versions(patch.topic, schemas_dir)
+    fields = {each.name for n in there for each in event_contract(patch.topic, n, schemas_dir).fields}
+    renamed = {step.old for step in patch.steps if isinstance(step, Rename)}
+    for number, step in enumerate(patch.steps):
+        place = f"{where}: steps.{number}"
+        if isinstance(step, Version) and step.to not in there:
+            raise UsageError(
+                f"{place}.to: {patch.topic} has no version {step.to}; there are {', '.join(map(str, there))}"
+            )
+        if isinstance(step, Rename) and step.to not in fields:
+            raise UsageError(f"{place}.to: {step.to!r} is no field of {patch.topic}; {did_you_mean(step.to, fields)}")
+        if isinstance(step, MapValue) and step.field not in fields | renamed:
+            raise UsageError(
+                f"{place}.field: {step.field!r} is no field of {patch.topic}; {did_you_mean(step.field, fields)}"
+            )

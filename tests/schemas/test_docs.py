@@ -69,6 +69,15 @@ def test_a_bad_contract_ends_with_two_and_one_line_each(reelhouse, edit):
     assert "note: no git here" in err
 
 
+def test_a_patch_of_no_topic_ends_with_two(reelhouse, schemas):
+    (schemas.parent / "infra" / "patches").mkdir(parents=True)
+    patch = schemas.parent / "infra" / "patches" / "shares.yaml"
+    patch.write_text("name: shares\nversion: 1\nowner: o\nwhy: w\ntopic: liks\n", encoding="utf-8")
+    code, _, err = reelhouse("contracts", "check")
+    assert code == 2
+    assert "ContractError: infra/patches/shares.yaml: topic: 'liks' is none; did you mean 'likes'?" in err
+
+
 def test_problems_come_as_json_alone_on_stdout(reelhouse, edit):
     edit("silver/likes.yaml", "version: 1.1.0", "version: one")
     code, out, _ = reelhouse("contracts", "check", "--format", "json")

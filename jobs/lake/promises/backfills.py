@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jobs.lake.backfills.request import read_request
 from jobs.lake.errors import UsageError
-from jobs.lake.promises.problem import Problem
+from jobs.lake.promises.problem import Problem, problem_of
 
 
 def check_backfills(schemas_dir: Path) -> Iterator[Problem]:
@@ -15,5 +15,4 @@ def check_backfills(schemas_dir: Path) -> Iterator[Problem]:
         try:
             read_request(path, schemas_dir)
         except UsageError as bad:
-            message, _, remedy = str(bad).removeprefix(str(path)).lstrip(": ").rpartition("; ")
-            yield Problem(str(path.relative_to(root)), "", message, remedy)
+            yield problem_of(path, root, bad)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,12 @@ class Problem:
     def __str__(self) -> str:
         place = f" {self.place}:" if self.place else ""
         return f"{self.file}:{place} {self.message}; {self.remedy}"
+
+
+def problem_of(path: Path, root: Path, bad: Exception) -> Problem:
+    """What is wrong with a reviewed file, of whose error the words begin with its path and end in a remedy."""
+    message, _, remedy = str(bad).removeprefix(str(path)).lstrip(": ").rpartition("; ")
+    return Problem(str(path.relative_to(root)), "", message, remedy)
 
 
 def repeated(names: Iterable[str]) -> list[str]:

@@ -15,12 +15,15 @@ from jobs.drills.records import NOON, body_of, micros
 from jobs.drills.versions import write_second_version
 from jobs.lake.errors import ContractError, UsageError
 from jobs.lake.ledger import Ledger
-from jobs.lake.patches import Patch, read_patch
+from jobs.lake.patches import FOLDER, Patch, read_patch
+from jobs.lake.promises.patches import check_patches
 from jobs.lake.settings import ROOT, Settings
 from jobs.produce import again, foretelling
 from jobs.produce.again import send_again, tried
 from jobs.produce.foretelling import CHANGED, NEW, Move
 
+SCHEMAS = ROOT / "schemas"
+HEAD = "name: p\nversion: 1\nowner: o\nwhy: w\n"
 RENAMED = body_of("views", 1, watch_ms=None, watched_ms=5000)
 SKEWED = body_of("views", 2, watch_ms=None, watched_ms=5000, event_time=micros(NOON) - 7_200_000_000,
                  sent_time=micros(NOON) - 3_600_000_000)  # fmt: skip
@@ -190,6 +193,15 @@ def test_what_came_from_an_old_log_keeps_its_time_and_is_sent_as_such(
         ({"do": "shift_clock", "seconds": -2}, b'{"event_time":"x"}', {"event_time": "x"}),
         ({"do": "mend_json"}, b"no JSON", None),
         ({"do": "mend_json"}, b"[1]", None),
+        ({"do": "mend_json"}, b'{"a":1,}', None),
+        ({"do": "mend_json", "also": ["trailing_commas"]}, b'{"a":[1,], }', {"a": [1]}),
+        ({"do": "shift_clock", "seconds": 0}, b'{"a":1}', {"a": 1}),
+        ({"do": "shift_clock", "seconds": 0}, b'{"a":1,"a":1}', None),
+        ({"do": "shift_clock", "seconds": 0}, b'{"b":{"a":1,"a":2}}', None),
+        ({"do": "shift_clock", "seconds": 0}, b'{"a":NaN}', None),
+        ({"do": "shift_clock", "seconds": 0}, b'\xef\xbb\xbf{"a":1}', None),
+        ({"do": "shift_clock", "seconds": 0}, '{"a":1}'.encode("utf-16"), None),
+        ({"do": "mend_json"}, b'{"a":1,"a":2}', None),
     ],
 )
 def test_a_step_does(step: dict[str, Any], value: bytes, body: dict[str, Any] | None) -> None:
@@ -205,19 +217,50 @@ def test_a_step_does(step: dict[str, Any], value: bytes, body: dict[str, Any] | 
         ("name: q\nversion: 1\nowner: o\nwhy: w\ntopic: views", "name is 'q'; call it 'p'"),
         ("name: p\nversion: 1\nowner: o\nwhy: w\ntopic: views\nsteps: [{do: dance}]", "steps.0: Input tag 'dance'"),
         ("name: p\nversion: 0\nowner: o\nwhy: w\ntopic: views", "version: Input should be greater"),
+        (f"{HEAD}topic: veiws", "topic: 'veiws' is none; did you mean 'views'"),
+        (f"{HEAD}topic: envelope", "topic: 'envelope' is none; known are control, likes, "),
+        (f"{HEAD}topic: views\nsteps: [{{do: version, to: 9}}]", "steps.0.to: views has no version 9; there are 1"),
+        (
+            f"{HEAD}topic: views\nsteps: [{{do: mend_json}}, {{do: rename, from: a, to: watch_mss}}]",
+            "steps.1.to: 'watch_mss' is no field of views; did you mean 'watch_ms'",
+        ),
+        (
+            f"{HEAD}topic: views\nsteps: [{{do: map_value, field: scne, values: {{a: b}}}}]",
+            "steps.0.field: 'scne' is no field of views; did you mean 'scene'",
+        ),
+        (
+            f"{HEAD}topic: views\nsteps: [{{do: mend_json, also: [comments]}}]",
+            "steps.0.mend_json.also.0: Input should be",
+        ),
     ],
 )
 def test_a_bad_file_is_refused_with_its_place(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "p.yaml").write_text(text)
     with pytest.raises(UsageError, match=words):
-        read_patch("p", tmp_path)
+        read_patch("p", SCHEMAS, tmp_path)
+
+
+def test_a_value_may_be_mapped_before_its_field_gets_its_promised_name(tmp_path: Path) -> None:
+    steps = "[{do: map_value, field: seen_at, values: {a: b}}, {do: rename, from: seen_at, to: scene}]"
+    (tmp_path / "p.yaml").write_text(f"{HEAD}topic: views\nsteps: {steps}")
+    assert read_patch("p", SCHEMAS, tmp_path).read(b'{"seen_at": "a"}') == {"scene": "b"}
+
+
+def test_make_check_reads_every_patch_we_ship(tmp_path: Path) -> None:
+    assert list(FOLDER.glob("*.yaml"))
+    assert [str(problem) for problem in check_patches(SCHEMAS)] == []
+    (tmp_path / "schemas").symlink_to(SCHEMAS)
+    (tmp_path / "infra" / "patches").mkdir(parents=True)
+    (tmp_path / "infra" / "patches" / "p.yaml").write_text(f"{HEAD}topic: veiws")
+    (line,) = (str(problem) for problem in check_patches(tmp_path / "schemas"))
+    assert line == "infra/patches/p.yaml: topic: 'veiws' is none; did you mean 'views'?"
 
 
 def test_a_misspelt_patch_lists_those_there_are() -> None:
     with pytest.raises(UsageError, match="no patch 'watch'; .* has .*watched_ms"):
-        read_patch("watch")
-    assert read_patch("watched_ms").steps
-    assert read_patch("views_as_they_are").steps == ()
+        read_patch("watch", SCHEMAS)
+    assert read_patch("watched_ms", SCHEMAS).steps
+    assert read_patch("views_as_they_are", SCHEMAS).steps == ()
 
 
 @pytest.mark.parametrize("reason", ["conflict", "tombstone", "retracted"])
@@ -257,6 +300,20 @@ def test_the_command_tells_what_would_pass_and_which_numbers_would_change(
         assert "10 published numbers of 10 rows would change; 2 more rows" in done.stdout
         assert "rows that would be new: 1\n" in done.stdout
         assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(("reason", "told"), [("missing", True), ("not_allowed", False)])
+def test_a_dry_run_ends_with_the_command_that_tells_the_numbers_where_any_could_change(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, reason: str, told: bool
+) -> None:
+    monkeypatch.setenv("REELHOUSE_HOME", str(settings.home))
+    words = ["quarantine", "replay", "--reason", reason, "--with", "watched_ms", "--dry-run"]
+    done = CliRunner().invoke(build_app(), words)
+    assert done.exit_code == 0, done.output
+    hint = f"by how much: `reelhouse {' '.join(words)} --numbers`"
+    assert (hint in done.stdout.splitlines()[-1]) == told
+    (row,) = json.loads(CliRunner().invoke(build_app(), [*words, "--format", "json"]).stdout)
+    assert "moves" not in row
 
 
 def test_numbers_are_only_told_of_a_dry_run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ def test_an_undone_replay_leaves_its_records_to_be_tried_again(settings: Setting
          "ingest_seq": 0, "received_date": (NOON + timedelta(days=number)).date()}
         for number in range(3)
     ])  # fmt: skip
-    patch = read_patch("watched_ms")
+    patch = read_patch("watched_ms", settings.schemas_dir)
     assert tried(settings, patch, "missing").sent_before == 3
     retract(settings, sent_by(settings, REPLAY), "why", NOON)
     found = tried(settings, patch, "missing")
