@@ -74,4 +74,5 @@ def reached(lasts: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.i
     By ranks, for a number may have 53 bits, and a group's own beside them would have no room.
     """
     ends, ranks = np.unique(lasts, return_inverse=True)
-    return ends[np.maximum.accumulate(groups * len(ends) + ranks) % len(ends)]
+    reach: NDArray[np.int64] = ends[np.maximum.accumulate(groups * len(ends) + ranks) % len(ends)]
+    return reach

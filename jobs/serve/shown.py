@@ -29,7 +29,7 @@ def raw(table: str) -> str:
 def know_masks(connection: "duckdb.DuckDBPyConnection") -> None:
     """Make the functions known that the views of masked tables call."""
     for name, function in (("shown_source", safe_source), ("shown_name", safe_name)):
-        connection.create_function(name, function, ["VARCHAR"], "VARCHAR")  # type: ignore[list-item, arg-type]
+        connection.create_function(name, function, ["VARCHAR"], "VARCHAR")
 
 
 def shown_columns(connection: "duckdb.DuckDBPyConnection", table: str, tables: Collection[str]) -> str:
