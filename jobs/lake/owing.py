@@ -40,8 +40,9 @@ class Owed:
 
     @cached_property
     def complete(self) -> int:
-        """The newest batch in the books."""
-        return NOTHING if not self.books.num_rows else int(pc.max(self.books["ingest_seq"]).as_py())
+        """The newest batch that ingest has put in the books."""
+        newest = pc.max(self.books["ingest_seq"]).as_py() if self.books.num_rows else NOTHING
+        return min(int(newest), committed(self.ledger, BOOKS))  # there may be younger ones by now
 
     @cached_property
     def touched(self) -> "pa.Table":
@@ -72,7 +73,7 @@ class Owed:
 
     def lacking(self, table: str) -> int:
         """How many rows less than that it has; more do not count, nor what is not known while ingest goes on."""
-        said = self.rows(table)
+        said = self.rows(table) if self.complete > NOTHING else None
         if not said:
             return 0
         try:
