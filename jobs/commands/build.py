@@ -25,7 +25,7 @@ SHOWN = ("family", "is_waiting", "reasons", "days", "held", "watermark", "last_r
 Target = Annotated[str, typer.Argument(metavar="FAMILY_OR_TABLE", help="`funnels`, or any table of it.")]
 Slices = Annotated[list[str] | None, typer.Option("--slice", metavar="DAY", help="This day, touched or not.")]
 Full = Annotated[bool, typer.Option("--full", help="Everything anew, from silver.")]
-Anew = Annotated[bool, typer.Option("--anew", help="The same, not looking at what is published: its files are hurt.")]
+Anew = Annotated[bool, typer.Option("--anew", help="The same, not looking at what is published: it is hurt or gone.")]
 RunId = Annotated[str, typer.Option("--run-id", help="Name of the run in the ledger.")]
 At = Annotated[str, typer.Option("--at", metavar="ISO", help="The run's time; default: now.")]
 Result = Annotated[Path | None, typer.Option("--result", metavar="FILE", help="Write how it ended as JSON.")]

@@ -29,9 +29,9 @@ def repair(
 ) -> None:
     """Set aside hurt files, put back what they held, and prove that the table is what it was.
 
-    Rows of silver and the ledger are made again from bronze, those of bronze from the topics. Nothing is deleted: what
-    was bad lies in REELHOUSE_HOME/aside. A table that lacks its newest batch then waits for `reelhouse ingest`. Exit
-    code 2 for what it cannot mend, 3 for what is lost (docs/runbooks/lake.md).
+    Rows of silver and the ledger, be it a whole table, are made again from bronze, those of bronze from the topics.
+    Nothing is deleted: what was bad lies in REELHOUSE_HOME/aside. A table that lacks its newest batch then waits for
+    `reelhouse ingest`. Exit code 2 for what it cannot mend, 3 for what is lost (docs/runbooks/lake.md).
 
     Example: reelhouse repair silver.views
     """

@@ -25,14 +25,16 @@ def doctor(
 ) -> None:
     """Say what this machine lacks, or what is wrong with the lake, and what to do; exit code 1 when something blocks.
 
-    `--lake` reads every file of every table: torn logs, garbled checkpoints, data files that are gone or changed; and
-    asks the broker for topics that were made anew and records that retention took.
+    `--lake` reads every file of every table: torn logs, garbled checkpoints, data files that are gone or changed; looks
+    for tables, commits and rows that the books and the publications tell of and that are not there; and asks the broker
+    for topics that were made anew and records that retention took.
 
     Example: reelhouse doctor --lake --format json
     """
     from jobs.lake.doctor import Verdict, examine, examine_lake
+    from jobs.serve.asked import lake_settings
 
-    findings = (examine_lake if lake else examine)(Settings.from_env())
+    findings = examine_lake(lake_settings()) if lake else examine(Settings.from_env())
     _print([finding.row() for finding in findings], format)
     if any(finding.verdict is Verdict.blocks for finding in findings):
         raise typer.Exit(1)

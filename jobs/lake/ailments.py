@@ -21,7 +21,7 @@ from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.progress import BOOKS, BRONZE, HOURS, QUARANTINE, SEQUENCES, TOUCHED
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import TABLE as PUBLICATIONS
-from jobs.lake.scanning import LOG, folder_of, is_local
+from jobs.lake.scanning import LOG, folder_of, is_local, is_table
 from jobs.lake.settings import Settings
 from jobs.lake.topics import CONTROL, ENTITIES, FACTS
 
@@ -49,6 +49,8 @@ class Kind(StrEnum):
     lost_commit = "lost commit"  # the newest, of which a checkpoint tells
     commit = "commit"
     data = "data file"
+    gone = "gone"  # the whole table, or its whole log
+    rows = "rows"  # fewer than other tables tell of, in files that are whole
 
 
 UNDONE = (Kind.newest_commit, Kind.lost_commit)  # mended, the table goes back by one commit
@@ -69,8 +71,9 @@ class Ailment:
         """What to do about it, in one line."""
         if self.is_mendable:
             return f"run `reelhouse repair {self.table}`"
-        if self.family and self.kind is Kind.data:
-            return f"run `reelhouse build {self.family} --anew`, `check` and `release`"
+        if self.family and self.kind in (Kind.data, Kind.gone):
+            anew = f"run `reelhouse build {self.family} --anew`, `check` and `release`"
+            return anew if self.table != HISTORY else f"put it back from a copy; without what was known before, {anew}"
         return "put the file back from a copy; see docs/runbooks/lake.md"
 
     @property
@@ -78,6 +81,8 @@ class Ailment:
         """Whether a repair may mend the table: the file is a copy, or what it held comes from elsewhere."""
         if self.table in (PUBLICATIONS, DIGESTS):
             return True
+        if self.kind in (Kind.gone, Kind.rows):
+            return self.table in BY_BATCH
         if self.kind is Kind.data:
             return self.table in (*BY_BATCH, HOURS, LANDED, LANDINGS, SEQUENCES, HISTORY)
         is_known = self.table in (*BY_BATCH, HOURS, LANDED, LANDINGS, SEQUENCES) or bool(self.family)
@@ -101,7 +106,7 @@ def ailments_of(settings: Settings, table: str, known: Known | None = None) -> l
     if not is_local(settings.lake_root):
         return []
     log = folder_of(settings.table_path(table)) / LOG
-    if not log.is_dir():
+    if not log.is_dir() or not is_table(settings.table_path(table)):
         return []
     family = contract(table, settings.schemas_dir).family or ""
     found = [*hints(table, log), *checkpoints(table, log), *commits(table, log, family)]

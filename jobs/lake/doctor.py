@@ -11,15 +11,18 @@ from pathlib import Path
 import psutil
 
 from jobs.lake.ailments import ailments, known_files
+from jobs.lake.contracts import all_tables
 from jobs.lake.errors import BrokerError, SettingsError
 from jobs.lake.file_digests import TABLE as DIGESTS
 from jobs.lake.file_digests import unnoted
+from jobs.lake.hours import untold
 from jobs.lake.ingest.planning import changed
-from jobs.lake.ingest.progress import BOOKS, SEQUENCES, progress, uncounted
+from jobs.lake.ingest.progress import BOOKS, HOURS, SEQUENCES, progress, uncounted
 from jobs.lake.jars import allowed_jars, wrong_jars
 from jobs.lake.java import GOOD_MAJORS, REMEDY, complaint, find_java
 from jobs.lake.ledger import Ledger
 from jobs.lake.lost_commits import lost_commits
+from jobs.lake.scanning import is_local
 from jobs.lake.services import process, services
 from jobs.lake.services.service import Service, answers
 from jobs.lake.settings import ROOT, Settings
@@ -53,6 +56,12 @@ class Finding:
         return asdict(self)
 
 
+OUT_OF_SIGHT = Finding(
+    "tables", Verdict.warning, "not looked at: the lake lies in an object store, which keeps checksums of its own",
+    "`reelhouse books` says what became of every record; see docs/runbooks/lake.md",
+)  # fmt: skip
+
+
 def examine(settings: Settings) -> list[Finding]:
     """Look at everything; never raises for what it finds."""
     return [
@@ -68,24 +77,40 @@ def examine(settings: Settings) -> list[Finding]:
 
 def examine_lake(settings: Settings) -> list[Finding]:
     """Look at every file of every table, and at the topics; never raises for what it finds."""
+    if not is_local(settings.lake_root):
+        return [OUT_OF_SIGHT, *numbers_counted(settings), *topics_read(settings)]
     hurt = [Finding(one.table, Verdict.blocks, f"{one.kind}: {one.file} {one.found}", one.remedy)
             for one in ailments(settings) or lost_commits(settings)]  # fmt: skip
     is_unknown = any(one.subject == BOOKS for one in hurt)
     is_told = not any(one.subject in (BOOKS, SEQUENCES) for one in hurt)
     unread = Finding("topics", Verdict.warning, "not looked at: the books cannot be read", f"mend {BOOKS} first")
-    numbers = numbers_counted(settings) if is_told else []
+    is_by_hour = not any(one.subject in (BOOKS, HOURS) for one in hurt)
+    numbers = [*(hours_counted(settings) if is_by_hour else []), *(numbers_counted(settings) if is_told else [])]
     return [*(hurt or [whole(settings)]), *numbers, *([unread] if is_unknown else topics_read(settings))]
 
 
 def whole(settings: Settings) -> Finding:
-    """What to say of tables of which nothing is wrong."""
-    return Finding("tables", Verdict.ok, f"every file of {settings.lake_root} can be read{files_noted(settings)}")
+    """What to say of tables of which nothing is wrong; of none that nothing was looked at."""
+    if any(map(Ledger(settings).exists, all_tables(settings.schemas_dir))):
+        said = f"every file of {settings.lake_root} can be read, and no row is missing{files_noted(settings)}"
+        return Finding("tables", Verdict.ok, said)
+    said = f"not looked at: no table was made in {settings.lake_root}"
+    return Finding("tables", Verdict.warning, said, "is REELHOUSE_LAKE_URI, or REELHOUSE_HOME, that of your lake?")
 
 
 def files_noted(settings: Settings) -> str:
     """In words of how many files it is not noted what they were: a bit that is flipped in them may not be seen."""
     new = unnoted(Ledger(settings), known_files(settings))
     return f"; {new} are not noted yet in {DIGESTS}, `reelhouse upkeep` does" if new else ""
+
+
+def hours_counted(settings: Settings) -> list[Finding]:
+    """Batches that are not told by hour: of an older lake, or lost."""
+    batches = untold(Ledger(settings))
+    if not batches:
+        return []
+    said = f"{len(batches)} batches ({batches[0]}–{batches[-1]}) are not told whole by hour"
+    return [Finding(HOURS, Verdict.warning, said, f"run `reelhouse repair {HOURS}`")]
 
 
 def numbers_counted(settings: Settings) -> list[Finding]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from jobs.lake.ingest.progress import HOURS
+from jobs.lake.ingest.progress import BOOKS, HOURS
 from jobs.lake.ledger import Ledger
 
 COUNTS = ("received", "accepted", "duplicate", "conflict", "quarantined", "erased", "canary")
@@ -35,6 +35,23 @@ def told_since(ledger: Ledger) -> int | None:
         return None
     files = pa.table(ledger.open(HOURS).get_add_actions(flatten=True)).to_pylist()
     return min((int(file["min.ingest_seq"]) for file in files if file["num_records"]), default=None)
+
+
+def untold(ledger: Ledger) -> list[int]:
+    """The booked batches, in order, of whose records not as many are told by hour as were received.
+
+    All of them where no hour is told: in a lake from before there were hours, or where they are lost.
+    """
+    since = told_since(ledger) or 0
+    booked, told = (_received(ledger, table) for table in (BOOKS, HOURS))
+    return sorted(batch for batch, records in booked.items() if batch >= since and told.get(batch, 0) != records)
+
+
+def _received(ledger: Ledger, table: str) -> dict[int, int]:
+    """By batch, how many records a table says were received."""
+    lines = ledger.read(table, ["ingest_seq", "received"])
+    sums = lines.group_by("ingest_seq").aggregate([("received", "sum")]).to_pydict()
+    return dict(zip(sums["ingest_seq"], sums["received_sum"], strict=True))
 
 
 def summed(hours: Iterable[Line]) -> dict[Part, Sums]:

@@ -10,17 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from jobs.lake.ailments import BY_BATCH, HINT, UNDONE, Ailment, Kind
+import pyarrow.compute as pc
+
+from jobs.lake.ailments import HINT, UNDONE, Ailment, Kind
 from jobs.lake.aside import Mended, Move, set_aside
-from jobs.lake.erasures import erasures
 from jobs.lake.errors import UsageError, WriteError
 from jobs.lake.ingest.progress import BOOKS, QUARANTINE, TOUCHED, committed, progress
 from jobs.lake.leases import TABLE as LEASES
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
+from jobs.lake.owing import Owed, owed
 from jobs.lake.scanning import LOG
 from jobs.lake.settings import Settings
-from jobs.lake.topics import CONTROL
+from jobs.lake.topics import ENTITIES
 from jobs.lake.work import DISPLACED, RETRACTED
 
 
@@ -114,14 +116,10 @@ def lacks_newest_batch(ledger: Ledger, table: str) -> bool:
     """Whether the table lacks its rows of the newest batch; WriteError if it lacks those of an older one."""
     if table == BOOKS:
         return False  # it tells itself how far it is
-    fate, topic = BY_BATCH[table]
-    lines = ledger.read(BOOKS, ["ingest_seq", "topic", fate]).to_pylist()
-    ours = [line for line in lines if topic in ("", line["topic"]) and (table, line["topic"]) != (TOUCHED, CONTROL)]
-    reached = progress(ledger)
-    changed = {line["ingest_seq"] for line in ours if line[fate]} | took_rows(ledger, table)
-    if table == QUARANTINE:
-        changed |= judged_anew(ledger) & {reached.complete}  # done again for nothing at worst
-    lacking = {number for number in changed if number > committed(ledger, table)}
+    told, reached, there = owed(ledger), progress(ledger), committed(ledger, table)
+    lacking = told.missing(table)
+    if reached.complete > there and reached.complete in perhaps_changing(told, table):
+        lacking.add(reached.complete)
     if lacking and (lacking != {reached.complete} or reached.is_unfinished):
         raise WriteError(
             f"{table}: the torn commit is of batch {min(lacking)}, and batch {reached.landed} has begun; nothing was "
@@ -130,15 +128,12 @@ def lacks_newest_batch(ledger: Ledger, table: str) -> bool:
     return bool(lacking)
 
 
-def took_rows(ledger: Ledger, table: str) -> set[int]:
-    """The batches that changed a table though they may have brought it no row: displaced, taken back, or erased."""
-    touched = ledger.read(TOUCHED, ["ingest_seq", "table", "rows"]).to_pylist()
-    changed = {line["ingest_seq"] for line in touched if line["table"] == table and line["rows"]}
-    for number, erasure in erasures(ledger).items():
-        hit = set(erasure.rows)
-        if table in hit or (table == TOUCHED and hit - {QUARANTINE}):
-            changed.add(number)
-    return changed
+def perhaps_changing(told: Owed, table: str) -> set[int]:
+    """Batches that may have changed a table though that is not sure; one that is done again for it changes nothing."""
+    if table == QUARANTINE:
+        return judged_anew(told.ledger)
+    is_change = pc.field("topic").isin([*ENTITIES]) & (pc.field("accepted") != 0)
+    return set(told.books.filter(is_change)["ingest_seq"].to_pylist()) if table == TOUCHED else set()
 
 
 def judged_anew(ledger: Ledger) -> set[int]:

@@ -76,21 +76,6 @@ def _recounted(ledger: Ledger, topics: Sequence[str], since: int) -> list[Line]:
     return lines
 
 
-def missing_rows(ledger: Ledger, table: str) -> int:
-    """How many rows a table of silver lacks by the books; 0 for one that lacks none, or is no topic's."""
-    topic = table.removeprefix("silver.")
-    if topic not in (*FACTS, *ENTITIES) or not ledger.exists(table):
-        return 0
-    books = ledger.read(BOOKS, ["ingest_seq", "topic", "accepted"])
-    complete = pc.max(books["ingest_seq"]).as_py() if books.num_rows else -1
-    try:
-        delta = as_booked(ledger, table, complete)
-    except OvertakenError:
-        return 0
-    said: int = pc.sum(books.filter(pc.field("topic") == topic)["accepted"]).as_py() or 0
-    return max(0, said - (delta.count() if delta else 0))
-
-
 def _bronze(ledger: Ledger, new: Sequence[dict[str, Any]], topics: Sequence[str], since: int, complete: int) -> Line:
     """The records of the new batches: received, and there; of topics that the family is made from.
 

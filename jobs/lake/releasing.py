@@ -123,7 +123,7 @@ def refuse_strangers(ledger: Ledger, ticket: Ticket) -> None:
 def open_ticket(ledger: Ledger, staging: Staging, manifest: Manifest, last: Release | None) -> Ticket:
     """Give the staging a number no release, killed or not, has had; every table starts from what is published."""
     tables = families(ledger.settings.schemas_dir)[manifest.family]
-    settle(ledger, tables, last)
+    settle(ledger, tables, last, is_anew=True)  # where one was begun again no other build has staged anything since
     number = next_number(ledger, staging, last)
     if last is None:
         begin(ledger, manifest.family, number)

@@ -8,11 +8,9 @@ from jobs.lake.aside import Mended
 from jobs.lake.file_digests import TABLE as DIGESTS
 from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.progress import BOOKS, HOURS, SEQUENCES
-from jobs.lake.ledger import Ledger
-from jobs.lake.lost_commits import lost_commit_of
+from jobs.lake.lost_commits import is_made_of_bronze, lacks_rows, lost_commit_of
 from jobs.lake.mending import mend_log, refuse_the_rest
 from jobs.lake.publications import TABLE as PUBLICATIONS
-from jobs.lake.recounting import missing_rows
 from jobs.lake.remaking.from_files import note_again
 from jobs.lake.remaking.from_releases import tell_again
 from jobs.lake.settings import Settings
@@ -35,13 +33,14 @@ def mend(
     if table in (SEQUENCES, HOURS):
         refuse_the_rest(hurt)
         return count_again(settings, table, hurt, run_id, opener, accept_loss=accept_loss)
-    found = hurt or lost_commit_of(settings, table)
-    if not found:
+    is_of_bronze = not hurt and is_made_of_bronze(settings, table)
+    found = hurt or ([] if is_of_bronze else lost_commit_of(settings, table))
+    if not (found or is_of_bronze):
         return mend_unseen(settings, table, run_id, opener, accept_loss=accept_loss)
     refuse_the_rest(found)
     if table in (PUBLICATIONS, DIGESTS):
         return make_anew(settings, table, run_id, accept_loss=accept_loss)
-    if all(each.kind is Kind.data for each in found):
+    if all(each.kind is Kind.data for each in found):  # none of what is made of bronze
         return mend_data(settings, table, run_id, opener, accept_loss=accept_loss)
     return mend_commits(settings, table, found, run_id, opener)
 
@@ -74,7 +73,7 @@ def count_again(
 
 def mend_unseen(settings: Settings, table: str, run_id: str, open_spark: Opener, *, accept_loss: bool) -> Mended | None:
     """Mend what no file of the table tells: rows that the books miss, a publication that a killed repair left."""
-    if missing_rows(Ledger(settings), table):
+    if lacks_rows(settings, table):
         return mend_data(settings, table, run_id, open_spark, accept_loss=accept_loss)
     return mend_publication(settings, run_id) if table == HISTORY else None
 

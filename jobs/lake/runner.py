@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
 from jobs.lake.balance import refuse_difference
+from jobs.lake.begun_again import begin_again
 from jobs.lake.clock import now
 from jobs.lake.contracts import contract
 from jobs.lake.costs import note_build, stopwatch
@@ -190,7 +191,9 @@ class Runner:
         last = latest(self.ledger, self.family)
         refuse_forgotten(self.ledger, self._tables, last)
         self.staging.clear()  # first: a release that was killed must not go on after its commits were undone
-        settle(self.ledger, self._tables, last)
+        if work.is_anew and last:
+            begin_again(self.ledger, self.family, last.versions)
+        settle(self.ledger, self._tables, last, is_anew=work.is_anew)
         is_for_few = not done and is_small(work, self.settings)
         tables = self.on_engine(is_for_few, lambda lake: self._filled(lake, work, done), lease)
         manifest = manifest_of(work, tables, last.facts.run_id if last else "", is_progress=is_progress)

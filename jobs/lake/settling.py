@@ -3,19 +3,26 @@
 Readers never saw those commits (they read published versions), but the next build reads the newest version of a table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from jobs.lake.begun_again import is_gone
 from jobs.lake.errors import DamageError
 from jobs.lake.ledger import Ledger
-from jobs.lake.publications import TABLE, Release, family_of
+from jobs.lake.publications import TABLE, Release, family_of, name_of
 from jobs.lake.release_notes import is_forgotten, noted
 
 
-def settle(ledger: Ledger, tables: tuple[str, ...], last: Release | None) -> list[str]:
-    """Undo what is not published, and name the tables where there was something; the family's lease must be held."""
+def settle(ledger: Ledger, tables: tuple[str, ...], last: Release | None, *, is_anew: bool = False) -> list[str]:
+    """Undo what is not published, and name the tables where there was something; the family's lease must be held.
+
+    DamageError where a table is gone, but for those that were begun again where the family is made `is_anew`.
+    """
     refuse_forgotten(ledger, tables, last)
     versions = last.versions if last else {}
     wanted = {table: versions.get(table, 0) for table in tables}
+    gone = [table for table, version in wanted.items() if is_gone(ledger, table, version)]
+    refuse_gone([table for table in gone if not is_anew or not ledger.exists(table)], last)
+    wanted = {table: version for table, version in wanted.items() if table not in gone}
     behind = astray(ledger, wanted)
     restore(ledger, {table: wanted[table] for table in behind})
     return behind
@@ -28,6 +35,15 @@ def refuse_forgotten(ledger: Ledger, tables: tuple[str, ...], last: Release | No
         raise DamageError(
             f"{TABLE} has no release of {family}, though its tables have rows, or their commits tell of some; they "
             f"would be emptied, so nothing was built. Run `reelhouse repair {TABLE}` (docs/runbooks/lake.md)"
+        )
+
+
+def refuse_gone(tables: Sequence[str], last: Release | None) -> None:
+    """DamageError for published tables that are not there: a build would take them for empty ones."""
+    if tables and last:
+        raise DamageError(
+            f"{', '.join(tables)}: what {name_of(last)} published is not there any more; run `reelhouse build "
+            f"{last.family} --anew`, `check` and `release` (docs/runbooks/lake.md)"
         )
 
 

@@ -46,7 +46,7 @@ def book(ledger: Ledger, batch: int, quarantined: int) -> None:
     event = {"topic": "views", "topic_id": "t", "partition": 0, "offset": 3 * batch, "kafka_time": NOON,
              "ingest_seq": batch, "received_date": NOON.date()}  # fmt: skip
     ledger.append("bronze.events", [event], app="ingest", version=batch)
-    counts = {"received": 3, "accepted": 3 - quarantined, "duplicate": 0, "conflict": 0, "quarantined": quarantined}
+    counts = {"received": 3, "accepted": 0, "duplicate": 3 - quarantined, "conflict": 0, "quarantined": quarantined}
     place = {"topic": "views", "topic_id": "t", "partition": 0, "offset_from": 3 * batch, "offset_to": 3 * batch + 3}
     line = {"ingest_seq": batch, "run_id": "r", **place, **counts, "balanced": True, "recorded_at": NOON}
     ledger.append("ops.books", [line], app="ingest", version=batch)

@@ -16,9 +16,10 @@ from pyspark.sql import SparkSession
 from jobs.drills.records import NOON, body_of, record
 from jobs.lake.errors import BooksError, QualityError
 from jobs.lake.ledger import Ledger
+from jobs.lake.owing import owed
 from jobs.lake.publications import latest
 from jobs.lake.reconciling import reconciled
-from jobs.lake.recounting import missing_rows, recounted
+from jobs.lake.recounting import recounted
 from jobs.lake.repairing import mend
 from jobs.lake.runner import Runner, family_module
 from jobs.lake.settings import Settings
@@ -205,7 +206,7 @@ def test_a_silver_row_removed_behind_our_back_stops_the_release_until_it_is_back
     with pytest.raises(BooksError, match=words):
         approved(runner).release()
     runner.staging.put(Verdict(fingerprint="none", verdict="passed"))
-    assert missing_rows(ledger, "silver.views") == 1
+    assert owed(ledger).lacking("silver.views") == 1
     assert mend(mine, "silver.views", "repair", lambda _: spark) is not None
     assert sorted(ledger.read("silver.views").to_pylist(), key=repr) == before
     assert mend(mine, "silver.views", "repair", lambda _: spark) is None

@@ -15,12 +15,14 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from jobs.drills.storage import tear
+from jobs.lake import kill_points
 from jobs.lake.ailments import ailments
 from jobs.lake.aside import Mended
 from jobs.lake.balance import refuse_difference
 from jobs.lake.clock import now
 from jobs.lake.contracts import all_tables
 from jobs.lake.errors import BooksError, KeyFileError, TopicError, UsageError, WriteError
+from jobs.lake.hours import untold
 from jobs.lake.identity import ensure_key_file, pseudonym_of
 from jobs.lake.ingest.erasing import Asked, erase
 from jobs.lake.ingest.loop import Ingest
@@ -459,3 +461,91 @@ def test_a_torn_commit_of_bronze_whose_records_are_gone_stays(shop: Shop, by: st
     with pytest.raises(TopicError, match="the topics hold no more views/0 offsets"):
         shop.mend(BRONZE)
     assert torn.exists()
+
+
+def lost(shop: Shop) -> list[tuple[str, str, str]]:
+    """What doctor finds that no file tells."""
+    return [(one.table, one.kind.value, one.remedy) for one in ailments(shop.settings) or lost_commits(shop.settings)]
+
+
+@pytest.mark.parametrize("table", ["silver.views", "silver.users", "silver.quarantine", "ops.watermarks"])
+def test_a_table_that_is_gone_is_named_and_made_again_as_it_was(erased: Shop, tmp_path: Path, table: str) -> None:
+    """With all that was displaced, taken back or erased in it; and ingest goes on as where nothing was lost."""
+    shop, whole = erased.copy(tmp_path / "home"), erased.copy(tmp_path / "whole")
+    before = shop.rows(table)
+    assert (lost(shop), bool(before)) == ([], True)
+    shutil.rmtree(shop.ledger.path(table))
+    assert lost(shop) == [(table, "gone", f"run `reelhouse repair {table}`")]
+    done = shop.mend(table)
+    assert (done.rows, done.next_step, done.note) == (len(before), "", "")
+    assert shop.rows(table) == before
+    assert lost(shop) == []
+    assert mend(shop.settings, table, "again", lambda _: shop.spark) is None
+    for each in (shop, whole):
+        each.log.put([viewed(21, 9, 5000), viewed(22, 11, 5000), moved(5, 1)])
+        assert each.ingest() == 1
+    for name in (table, BOOKS):
+        assert unsigned(shop.rows(name)) == unsigned(whole.rows(name))
+    assert lost(shop) == []
+
+
+def test_the_days_of_who_was_erased_are_told_by_nothing_else(shop: Shop, erased: Shop, tmp_path: Path) -> None:
+    before, other = shop.rows("ops.touched"), erased.copy(tmp_path / "other")
+    for each in (shop, other):
+        shutil.rmtree(each.ledger.path("ops.touched"))
+        assert lost(each) == [("ops.touched", "gone", "run `reelhouse repair ops.touched`")]
+    shop.mend("ops.touched")
+    assert shop.rows("ops.touched") == before
+    with pytest.raises(WriteError, match="ops.touched: somebody was erased, and nothing else tells of whom"):
+        other.mend("ops.touched")
+
+
+def test_files_without_a_log_are_set_aside_and_a_commit_of_an_older_batch_is_made_again(shop: Shop) -> None:
+    """That an older batch made it no batch brings back that is only done again."""
+    later = NOON + timedelta(minutes=9)
+    for each in (record("orders", body_of("orders", 90, user_id="u1"), at=later), viewed(40, 10, 5000)):
+        shop.log.put([each])
+        assert shop.ingest() == 1
+    before = {table: shop.rows(table) for table in ("silver.users", "silver.orders")}
+    shutil.rmtree(Path(shop.ledger.path("silver.users")) / "_delta_log")
+    newest_of_log(shop.ledger, "silver.orders").unlink()
+    assert sorted(each[:2] for each in lost(shop)) == [("silver.orders", "lost commit"), ("silver.users", "gone")]
+    done = [shop.mend(table) for table in before]
+    assert [Path(file).name.endswith("-users") for file in done[0].set_aside] == [True]
+    assert list(Path(done[0].set_aside[0]).rglob("*.parquet"))
+    assert {table: shop.rows(table) for table in before} == before
+    assert lost(shop) == []
+
+
+def test_books_that_bronze_does_not_give_are_not_made_to_fit(shop: Shop) -> None:
+    lines = shop.ledger.read(BOOKS).to_pylist(maps_as_pydicts="strict")
+    odd = next(line for line in lines if line["topic"] == "views" and line["accepted"] > 1)
+    odd |= {"accepted": odd["accepted"] - 1, "duplicate": odd["duplicate"] + 1}
+    shop.ledger.replace(BOOKS, lines, on_version=shop.ledger.version(BOOKS))
+    shutil.rmtree(shop.ledger.path("silver.views"))
+    with pytest.raises(WriteError, match=f"silver.views: of views {BOOKS} says .* and {BRONZE} gives .* nothing was"):
+        shop.mend("silver.views")
+    assert not shop.ledger.exists("silver.views")
+
+
+@pytest.mark.parametrize("point", ["after_bronze", "after_views", "after_users", "after_touched", "after_book_hours"])
+def test_nothing_is_missed_in_the_middle_of_a_batch(shop: Shop, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That takes the place of an earlier row, and changes a user."""
+    early = replace(viewed(20, 8, 6000), at=NOON)
+    shop.log.put([early, viewed(41, 9, 5000), moved(6, 2)])
+    monkeypatch.setenv(kill_points.VARIABLE, f"raise:ingest.{point}")
+    with pytest.raises(kill_points.Killed):
+        shop.ingest()
+    assert (lost(shop), untold(shop.ledger)) == ([], [])
+    monkeypatch.delenv(kill_points.VARIABLE)
+    shop.ledger.open("ops.leases").delete()
+    assert shop.ingest() == 1
+    assert (lost(shop), untold(shop.ledger)) == ([], [])
+
+
+@pytest.mark.parametrize("point", ["after_bronze", "after_silver.users", "after_touched", "after_book_hours"])
+def test_nothing_is_missed_in_the_middle_of_an_erasure(shop: Shop, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(kill_points.VARIABLE, f"raise:erase.{point}")
+    with pytest.raises(kill_points.Killed):
+        shop.erase(GONE)
+    assert (lost(shop), untold(shop.ledger)) == ([], [])

@@ -51,6 +51,7 @@ def erase(ingest: "Ingest", asked: Asked) -> tuple[Found, Done | None]:
     from jobs.lake.ingest.loop import LEASE
 
     with ingest.leases.held(LEASE, ingest.run_id) as lease:
+        ingest.refuse_gone()  # what it had of the person would not be found
         while True:
             while sound_progress(ingest.ledger).is_unfinished:
                 ingest.once(lease)

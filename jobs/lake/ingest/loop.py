@@ -65,6 +65,7 @@ class Ingest:
         """Do batches until there is nothing new, or so many."""
         done: list[Done] = []
         with self.leases.held(LEASE, self.run_id) as lease:
+            self.refuse_gone()
             while max_batches is None or len(done) < max_batches:
                 batch = self.once(lease)
                 if batch is None:
@@ -75,6 +76,7 @@ class Ingest:
     def forever(self, told: Callable[[Done], None]) -> None:
         """Do batches as they come, looking once a second, until `stop` is set; a batch begun is ended."""
         with self.leases.held(LEASE, self.run_id) as lease:
+            self.refuse_gone()
             while not self.stop.is_set():
                 batch = self.once(lease)
                 if batch is None:
@@ -82,6 +84,12 @@ class Ingest:
                 else:
                     told(batch)
                 self.between()
+
+    def refuse_gone(self) -> None:
+        """DamageError, before anything is read, where a table of silver is not there any more."""
+        from jobs.lake.owing import refuse_gone
+
+        refuse_gone(self.ledger)
 
     def once(self, lease: Lease) -> Done | None:
         """End the batch that was begun, or do the next, and note what it cost; null when there is nothing."""

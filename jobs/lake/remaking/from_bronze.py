@@ -1,6 +1,6 @@
 """Tables that ingest writes: the rows of hurt files are those that bronze gives and the whole files have not.
 
-So are rows that are missing by the books though no file is hurt (jobs/lake/recounting.py).
+So are rows that are missing by the books though no file is hurt, and all of a table that is gone (jobs/lake/owing.py).
 
 Proven before anything is touched: every row that stands is one that bronze gives, and what they lack is as many rows
 as the hurt files held.
@@ -12,6 +12,7 @@ from functools import reduce
 from operator import and_
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
 from jobs.definitions.events.numbered import SENDER
@@ -20,13 +21,13 @@ from jobs.lake.aside import Mended
 from jobs.lake.digest import digest
 from jobs.lake.errors import UsageError, WriteError
 from jobs.lake.ingest.loop import LEASE
-from jobs.lake.ingest.progress import BOOKS, BRONZE, committed
+from jobs.lake.ingest.progress import APP, BOOKS, BRONZE, TOUCHED, committed
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
-from jobs.lake.recounting import missing_rows
+from jobs.lake.owing import Owed, owed
 from jobs.lake.remaking.keys import are_known
 from jobs.lake.remaking.plans import remembered
-from jobs.lake.remaking.shadow import Shadow
+from jobs.lake.remaking.shadow import Shadow, topics_of
 from jobs.lake.remaking.wounds import Wound, heal, proven, standing, wound_of
 from jobs.lake.settings import Settings
 from jobs.lake.tables import Lake
@@ -52,16 +53,18 @@ def remake(
         refuse_unready(ledger, table)
         ledger.widen(table)
         wound = wound_of(settings, table)
-        if not wound.files:  # what is missing was taken out of whole files
-            wound = replace(wound, lost=missing_rows(ledger, table))
+        told = None if wound.files else owed(ledger)  # what ails the table may ail the books, too
+        refuse_untold(told, table)
         shadow = Shadow(settings, table, run_id, open_spark)
         lake = Lake(settings, shadow.lake.spark)
         shadow.do_again(remembered(lake), committed(ledger, BOOKS), lambda: Leases(ledger).check(lease))
+        if told:  # what is missing was taken out of whole files, or went with them
+            wound = replace(wound, lost=lost_by_books(told, shadow, wound))
         rows, note = lacking(lake, wound, shadow.lake.read(table))
         if note and not accept_loss:
             raise WriteError(f"{table}: {note}; nothing was changed. {REMEDY.format(table)}")
         Leases(ledger).check(lease)
-        moved = heal(lake, wound, rows, run_id)
+        moved = heal(lake, wound, rows, run_id, mark_of(told, shadow) if told else None)
         return proven(ledger, table, wound.standing + wound.lost, moved, note)
 
 
@@ -76,6 +79,48 @@ def refuse_unready(ledger: Ledger, table: str) -> None:
         )
 
 
+def refuse_untold(told: Owed | None, table: str) -> None:
+    """WriteError where all of `ops.touched`, or its newest commit, is gone, and somebody was erased.
+
+    The days of who was erased are told by nothing else.
+    """
+    if told and table == TOUCHED and told.missing(table) & told.erased.keys():
+        raise WriteError(f"{table}: somebody was erased, and nothing else tells of whom; put it back from a copy")
+
+
+def lost_by_books(told: Owed, shadow: Shadow, wound: Wound) -> int:
+    """How many rows a table of whole files lacks; WriteError where bronze gives other books than those that stand.
+
+    Of the ledger the books do not say how many rows it has: there it is as many as are made.
+    """
+    if told.missing(wound.table):
+        refuse_other_books(told, shadow)
+    if told.rows(wound.table) is not None:
+        return told.lacking(wound.table)
+    return max(0, shadow.ledger.open(wound.table).count() - wound.standing)
+
+
+def refuse_other_books(told: Owed, shadow: Shadow) -> None:
+    """WriteError unless the batches that were done again have brought as many rows, and refused as many records."""
+    again = owed(shadow.ledger)
+    for topic in sorted(topics_of(shadow.table)):
+        said, made = (
+            each.books.filter(pc.field("topic") == topic).select(["accepted", "quarantined"]) for each in (told, again)
+        )
+        counts = [{name: pc.sum(each[name]).as_py() or 0 for name in each.column_names} for each in (said, made)]
+        if counts[0] != counts[1]:
+            raise WriteError(
+                f"{shadow.table}: of {topic} {BOOKS} says {counts[0]}, and {BRONZE} gives {counts[1]}; nothing was "
+                "changed. Put the table back from a copy"
+            )
+
+
+def mark_of(told: Owed, shadow: Shadow) -> tuple[str, int] | None:
+    """What the commit of the rows stands for where commits of batches are gone; None where none is."""
+    missing = told.missing(shadow.table)
+    return (APP, max(committed(shadow.ledger, shadow.table), *missing)) if missing else None
+
+
 def lacking(lake: Lake, wound: Wound, made: "DataFrame") -> "tuple[DataFrame | None, str]":
     """The rows that are made and do not stand (None when all do), and a note on those that do.
 
@@ -86,8 +131,9 @@ def lacking(lake: Lake, wound: Wound, made: "DataFrame") -> "tuple[DataFrame | N
     missing = lost.count()
     if strange or missing != wound.lost:
         raise WriteError(
-            f"{wound.table}: the hurt files held {wound.lost} rows, {BRONZE} gives {missing} that are not there, and "
-            f"{strange} are there that it does not give; nothing was changed. Put the files back from a copy"
+            f"{wound.table}: {'the hurt files held' if wound.files else 'it lacks'} {wound.lost} rows, {BRONZE} gives "
+            f"{missing} that are not there, and {strange} are there that it does not give; nothing was changed. Put "
+            "the files back from a copy"
         )
     is_same = digest(there, NEWER) == digest(_joined(made, there, keys, "left_semi"), NEWER)
     is_proven = is_same and are_known(lake, wound)

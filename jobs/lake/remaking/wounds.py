@@ -16,7 +16,7 @@ from jobs.lake.aside import Mended, set_aside
 from jobs.lake.errors import WriteError
 from jobs.lake.ledger import Ledger
 from jobs.lake.plain_scan import PlainScan
-from jobs.lake.scanning import folder_of
+from jobs.lake.scanning import folder_of, is_table
 from jobs.lake.settings import Settings
 from jobs.lake.small_commits import note_of, retrying
 from jobs.lake.tables import Lake
@@ -48,6 +48,8 @@ def wound_of(settings: Settings, table: str) -> Wound:
     from deltalake import DeltaTable
 
     folder = folder_of(settings.table_path(table))
+    if not is_table(settings.table_path(table)):
+        return Wound(table, folder, frozenset(), 0, 0)
     delta = DeltaTable(folder)
     lines = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
     rows = {unquote(line["path"]): int(line["num_records"]) for line in lines}
@@ -67,23 +69,35 @@ def is_of_repair(commit: Mapping[str, Any]) -> bool:
 
 
 def standing(lake: Lake, table: str, wound: Wound | None = None) -> "DataFrame":
-    """The rows of the files that are whole; without a `wound` those are looked for."""
+    """The rows of the files that are whole; without a `wound` those are looked for. None of a table that is gone."""
     from deltalake import DeltaTable
 
-    lake.ensure(table)
+    if not lake.exists(table):
+        return lake.nothing(table)
     hurt = wound or wound_of(lake.settings, table)
     return PlainScan(str(hurt.folder), DeltaTable(hurt.folder), hurt.files).frame(lake.spark)
 
 
-def heal(lake: Lake, wound: Wound, rows: "DataFrame | None", run_id: str) -> list[str]:
-    """Put rows in place of the hurt files, which are set aside; where they lie then. None: no row is lost."""
+def heal(
+    lake: Lake, wound: Wound, rows: "DataFrame | None", run_id: str, mark: tuple[str, int] | None = None
+) -> list[str]:
+    """Put rows in place of the hurt files, which are set aside; where they lie then. None: no row is lost.
+
+    `mark`: the application and version that the commit is to carry, as where it stands for those of batches. Of a table
+    that has no log any more all that lies there is set aside.
+    """
     hurt = [wound.folder / name for name in sorted(wound.files)]
+    if not lake.exists(wound.table):
+        hurt = [wound.folder]
     moved = [set_aside(lake.settings, wound.table, file) for file in hurt if file.exists()]
-    if rows is not None:
+    if rows is not None or mark:
         note = json.dumps({NOTE: sorted(wound.files), "run_id": run_id})
-        version = lake.version(wound.table)  # no repair has that of another, or Delta would skip the second in silence
-        lake.append(wound.table, rows, app=APP, version=version, metadata=note)
-    forget(wound)
+        # No repair has the version of another, or Delta would skip the second in silence.
+        app, version = mark or (APP, lake.version(wound.table))
+        put = lake.append if rows is not None else lake.append_few
+        put(wound.table, lake.nothing(wound.table) if rows is None else rows, app=app, version=version, metadata=note)
+    if wound.files:
+        forget(wound)
     return [str(aside) for _, aside in moved]
 
 
