@@ -37,6 +37,7 @@ class Owed:
 
     ledger: Ledger
     books: "pa.Table"
+    since: int = NOTHING  # of younger batches only
 
     @cached_property
     def complete(self) -> int:
@@ -47,7 +48,8 @@ class Owed:
     @cached_property
     def touched(self) -> "pa.Table":
         """The lines of `ops.touched` that tell of rows."""
-        return self.ledger.read(TOUCHED, ["ingest_seq", "table"], pc.field("rows") > 0)
+        is_of_rows = (pc.field("rows") > 0) & (pc.field("ingest_seq") > self.since)
+        return self.ledger.read(TOUCHED, ["ingest_seq", "table"], is_of_rows)
 
     @cached_property
     def erased(self) -> dict[int, Erasure]:
@@ -57,7 +59,7 @@ class Owed:
     def batches(self, table: str, since: int) -> set[int]:
         """The booked batches after `since` that have changed the table for sure."""
         found = took_rows(self, table) | {line["ingest_seq"] for line in self._changing(table, since)}
-        return {number for number in found if since < number <= self.complete}
+        return {number for number in found if max(since, self.since) < number <= self.complete}
 
     def missing(self, table: str) -> set[int]:
         """Those of which the table has no commit, nor of a later one."""
@@ -98,15 +100,16 @@ class Owed:
             yield from lines.filter((pc.field("topic") == topic) & (pc.field("accepted") != 0)).to_pylist()
 
 
-def owed(ledger: Ledger) -> Owed:
-    """What is owed, by the books as they are now."""
-    return Owed(ledger, ledger.read(BOOKS, list(COLUMNS)))
+def owed(ledger: Ledger, since: int = NOTHING) -> Owed:
+    """What is owed, by the books as they are now, of batches after `since`."""
+    return Owed(ledger, ledger.read(BOOKS, list(COLUMNS), pc.field("ingest_seq") > since), since)
 
 
 def refuse_gone(ledger: Ledger) -> None:
-    """DamageError for tables of silver that had rows and are not there: what comes would be judged without those.
+    """DamageError for tables that had rows and are not there, or that lack the newest batch of the books.
 
-    Costs a look at each log; the books are read only where a table has no commit of ingest.
+    What comes would be judged without those, and once another batch is there nobody would find them missing. Costs a
+    look at each log; all of the books are read only where a table has no commit of ingest.
     """
     bare = [table for table in BY_BATCH if table.startswith("silver.") and committed(ledger, table) == NOTHING]
     told = owed(ledger) if bare else None
@@ -115,6 +118,13 @@ def refuse_gone(ledger: Ledger) -> None:
         raise DamageError(
             f"{', '.join(gone)}: is not there any more, and what comes would be judged without its rows; nothing was "
             f"taken in. Run `reelhouse repair {' '.join(gone)}` (docs/runbooks/lake.md)"
+        )
+    newest = owed(ledger, committed(ledger, BOOKS) - 1)
+    lacking = [table for table in BY_BATCH if newest.missing(table)]
+    if lacking:
+        raise DamageError(
+            f"{', '.join(lacking)}: lacks batch {newest.complete}, of which the books tell; nothing was taken in, or it "
+            f"would be buried. Run `reelhouse repair {' '.join(lacking)}` (docs/runbooks/lake.md)"
         )
 
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
 from jobs.drills.storage import tear
+from jobs.lake import mending
 from jobs.lake.ailments import Kind, ailments
 from jobs.lake.doctor import examine_lake
 from jobs.lake.errors import DamageError, WriteError
@@ -156,6 +157,33 @@ def test_ingest_does_not_bury_a_batch_that_bronze_has_lost(ledger: Ledger) -> No
         DamageError, match=r"ends with batch 1, and the books know of 2.*reelhouse repair bronze.events"
     ):
         run.until_caught_up()
+
+
+def test_ingest_does_not_bury_a_batch_that_a_table_has_lost(ledger: Ledger) -> None:
+    """As where a repair was killed after it had set the torn commit aside: the books still say that all is there."""
+    ledger.append(TABLE, [refused(3, 0)], app="ingest", version=3)
+    book(ledger, 3, quarantined=1)
+    newest_of_log(ledger, TABLE).unlink()
+    run = Ingest(ledger.settings, "test", lambda: NOON, lambda _: None)
+    with pytest.raises(DamageError, match=f"{TABLE}: lacks batch 3.*reelhouse repair {TABLE}"):
+        run.until_caught_up()
+    assert mend(ledger.settings, TABLE, "test") is not None
+    assert progress(ledger).is_unfinished
+
+
+def test_a_repair_that_is_interrupted_puts_the_commit_back(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.append(TABLE, [refused(3, 0)], app="ingest", version=3)
+    book(ledger, 3, quarantined=1)
+    torn = newest_of_log(ledger, TABLE)
+    tear(torn)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mending, "proven", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        mend(ledger.settings, TABLE, "test")
+    assert torn.exists()
 
 
 @pytest.mark.parametrize("why", ["displaced", "erased"])
