@@ -44,6 +44,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for seq, milliseconds in enumerate((1500, 500)):
         put("ops.costs", {"work": "batch", "ingest_seq": seq, "milliseconds": milliseconds, "rows": 5, "files": 2,
                           "bytes": 10})  # fmt: skip
+    for why in (None, "overtaken by batches"):
+        put("ops.reconciliations", {"table": "silver.views", "not_compared": why})
     put("ops.publications", {"release_id": "funnels-000001", "family": "funnels", "table": "gold.funnel_daily",
                              "rows": 42, "known_from": AT})  # fmt: skip
     return made
@@ -65,6 +67,7 @@ def test_prometheus_reads_what_the_ledger_and_the_broker_say(settings: Settings)
         ("records_total", {"topic": "views", "fate": "quarantined"}, 2),
         ("records_refused_total", {"topic": "views", "reason": "missing:scene"}, 1),
         ("books_unbalanced_ranges", {}, 0),
+        ("lines_not_compared_total", {"table": "silver.views"}, 1),
         ("lag_records", {"topic": "views", "partition": "0"}, 3),
         ("records_per_second", {"topic": "likes", "fate": "received"}, 0),
         ("table_changed_timestamp_seconds", {"table": "silver.views"}, AT.timestamp()),
