@@ -55,7 +55,7 @@ def books(
     the line named, when anything does not add up or a range does not follow on. With --by-hour the batches so chosen
     are told by event hour; records that tell no time stand under none. With --event-from and --event-to (2026-11-27 or
     2026-11-27T13, UTC, both inclusive) only those hours. With --gold, instead: what each family's newest release was
-    made from, what was left out, and what its tables hold.
+    made from, what was left out, and what its tables hold, or why that was not compared.
 
     Of all that was ever received it also says by producer and epoch which of its numbers came again and which are
     missing; they run over all topics, so not where a topic, a partition or bounds are asked for.
@@ -113,7 +113,7 @@ def _gold(format: Format) -> None:
     else:
         for release in dict.fromkeys(row["release_id"] for row in rows):
             _titled(release, [_reconciled(row) for row in rows if row["release_id"] == release], RECONCILED)
-    off = [f"{row['release_id']} {row['table']} {row['day'] or ''}" for row in rows if not row["adds_up"]]
+    off = [f"{row['release_id']} {row['table']} {row['day'] or ''}" for row in rows if row["adds_up"] is False]
     if off:
         raise BooksError(f"{len(off)} lines do not add up: {' | '.join(off)}; see docs/runbooks/books.md")
 
@@ -121,8 +121,9 @@ def _gold(format: Format) -> None:
 def _reconciled(row: dict[str, Any]) -> dict[str, Any]:
     """A line that fits on a terminal."""
     why = ", ".join(f"{rows} {reason}" for reason, rows in sorted(row["left_out"].items()))
+    told = {True: "yes", False: "NO", None: f"not compared: {row['not_compared']}"}[row["adds_up"]]
     return row | {"what": row["equation"], "in": row["rows_in"], "left out": why, "out": row["rows_out"],
-                  "ok": "yes" if row["adds_up"] else "NO", "day": row["day"] or ""}  # fmt: skip
+                  "ok": told, "day": row["day"] or ""}  # fmt: skip
 
 
 def _of_producers(settings: Settings, asked: "Asked") -> dict[str, Lines]:

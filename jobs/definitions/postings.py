@@ -40,6 +40,11 @@ def posted(
     return each.select("slice", "part", *words, number).where("rows <> 0").select(*POSTING)
 
 
+def no_day() -> Column:
+    """The slice of what is counted of a whole table."""
+    return F.lit(None).cast("date")
+
+
 def is_among(column: Column, days: Sequence[date] | None) -> Column:
     """The day is one of those asked for; all are where none are named."""
     return F.lit(True) if days is None else column.isin(*days)

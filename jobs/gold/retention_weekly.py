@@ -4,12 +4,14 @@ Grain: cohort_week x counting x week_number. `calendar` counts weeks from Monday
 days from each person's own first day. Weeks without anybody have rows of zeros.
 """
 
+from collections.abc import Iterator
 from datetime import date
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.definitions.people import is_flagged
+from jobs.definitions.postings import IN, OUT, no_day, posted
 
 COUNTINGS = ("calendar", "rolling")
 PPM = 1_000_000
@@ -18,10 +20,15 @@ CELL = ["cohort_week", "counting", "week_number"]
 
 def build(days: DataFrame, profiles: DataFrame, *, day: date) -> DataFrame:
     """gold.user_days and gold.user_profiles in, one row per grain out, as of `day`; flagged people left out."""
-    people = profiles.where(~is_flagged()).select("user_id")  # one row per user_id
-    seen = days.where(F.col("day") <= F.lit(day)).join(people, on=["user_id"], how="left_semi").transform(with_weeks)
+    seen = of_people(days, profiles, day).transform(with_weeks)
     here = seen.groupBy(*CELL).agg(F.count_distinct("user_id").alias("active_count"))
     return cells(seen, day).join(here, on=CELL, how="left").fillna(0, ["active_count"]).transform(with_share)
+
+
+def of_people(days: DataFrame, profiles: DataFrame, day: date) -> DataFrame:
+    """The days up to `day` of who is not flagged."""
+    people = profiles.where(~is_flagged()).select("user_id")  # one row per user_id
+    return days.where(F.col("day") <= F.lit(day)).join(people, on=["user_id"], how="left_semi")
 
 
 def with_weeks(days: DataFrame) -> DataFrame:
@@ -60,3 +67,17 @@ def with_share(weeks: DataFrame) -> DataFrame:
 
 def _weeks(days: Column) -> Column:
     return F.call_function("div", days, F.lit(7)).cast("bigint")
+
+
+def postings(retention: DataFrame, days: DataFrame, profiles: DataFrame, *, day: date) -> Iterator[DataFrame]:
+    """What must add up, by counting and cohort: its people = the size it is given; their weeks = who was here, summed.
+
+    All as for `build`.
+    """
+    weeks = of_people(days, profiles, day).transform(with_weeks).distinct()
+    is_first, part = F.col("week_number") == 0, F.concat_ws(" ", "counting", F.col("cohort_week").cast("string"))
+    came = {("people", IN): F.when(is_first, 1).otherwise(0), ("weeks", IN): F.lit(1)}
+    size = F.when(is_first, F.col("cohort_count")).otherwise(0)
+    made = {("people", OUT): size, ("weeks", OUT): F.col("active_count")}
+    yield posted(weeks, came, no_day(), part, are_many=True)
+    yield posted(retention, made, no_day(), part, are_many=True)

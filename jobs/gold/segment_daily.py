@@ -4,12 +4,14 @@ Grain: as_of_day x dimension x segment_before x segment. Who stayed has both ali
 who came or left has `(outside)` on the other side. As it was known at the end of each day: later news change no day.
 """
 
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.definitions.people import MARKETING, is_flagged, may
+from jobs.definitions.postings import IN, OUT, is_among, posted
 from jobs.definitions.segments import IN_PROFILES, NONE, OUTSIDE, SEGMENTS, VALUE
 from jobs.definitions.value import value_tier
 
@@ -86,3 +88,24 @@ def nobody(history: DataFrame, first: date, last: date) -> DataFrame:
 def _is_outside() -> Column:
     """Then and now no part of the population."""
     return (F.col("segment") == OUTSIDE) & (F.col("segment_before") == OUTSIDE)
+
+
+def postings(
+    segments: DataFrame, history: DataFrame, days: Sequence[date] | None, *, first: date, last: date
+) -> Iterator[DataFrame]:
+    """What must add up, by dimension: who is known on a day and not flagged = the people of its segments.
+
+    And who was so the day before = those who are told apart by where they were. Of `days`, all of them within `first`
+    and `last`, as for `build`.
+    """
+    known = on_each_day(history, first - timedelta(days=1), last).where(~F.col("is_flagged"))
+    counted = known.groupBy("as_of_day").agg(F.count("*").alias("people"))
+    told = counted.select("people", "as_of_day", F.explode(F.array(*map(F.lit, SEGMENTS))).alias("dimension"))
+    day, part = F.col("as_of_day"), F.col("dimension")
+    is_asked, rows = is_among(day, days) & day.between(F.lit(first), F.lit(last)), F.col("people")
+    later = told.withColumn("as_of_day", F.date_add("as_of_day", 1))
+    yield posted(told.where(is_asked), {("people", IN): rows}, day, part)
+    yield posted(later.where(is_asked), {("people_before", IN): rows}, day, part)
+    sums = {("people", OUT): "segment", ("people_before", OUT): "segment_before"}
+    counts = {side: F.when(F.col(name) != OUTSIDE, F.col("people_count")).otherwise(0) for side, name in sums.items()}
+    yield posted(segments.where(is_asked), counts, day, part, are_many=True)

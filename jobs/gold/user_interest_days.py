@@ -4,6 +4,8 @@ Grain: user_id x topic_kind x topic_name x day x fact (the silver fact the acts 
 own). An act that was taken back, whenever, is gone from the day it was done on.
 """
 
+from collections.abc import Iterator
+
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -11,6 +13,7 @@ from jobs.definitions.as_of import with_version
 from jobs.definitions.interest import PURCHASE, TAKE_BACKS, WEIGHTS, play_weight
 from jobs.definitions.money import is_taken_back, price_band
 from jobs.definitions.orders import settled
+from jobs.definitions.postings import IN, OUT, no_day, posted
 from jobs.definitions.unions import together
 from jobs.definitions.watching import is_valid_view
 
@@ -93,6 +96,19 @@ def by_topic(acts: DataFrame) -> DataFrame:
         .groupBy(*GRAIN)
         .agg(F.sum("weight").alias("weight"))
     )
+
+
+def postings(interest_days: DataFrame, orders: DataFrame) -> Iterator[DataFrame]:
+    """What must add up: the lines that were bought and kept = the purchases that price bands have, one for each.
+
+    All orders, and tiles, of the same users.
+    """
+    has_price = price_band(F.col("paid_fen")).isNotNull()
+    bought = from_kept_purchases(orders).where(has_price)
+    bands = interest_days.where("fact = 'orders' AND topic_kind = 'price_band'")
+    counted = F.call_function("div", F.col("weight"), F.lit(WEIGHTS[PURCHASE]))
+    yield posted(bought, {("purchases", IN): F.lit(1)}, no_day(), are_many=True)
+    yield posted(bands, {("purchases", OUT): counted}, no_day(), are_many=True)
 
 
 def _topics() -> Column:

@@ -3,6 +3,7 @@
 Grain: user_id, as of one business day (`as_of_day`): windows end with it, later days are not known yet on it.
 """
 
+from collections.abc import Iterator, Mapping
 from datetime import date
 
 from pyspark.sql import Column, DataFrame, Window
@@ -15,6 +16,7 @@ from jobs.definitions.local_time import local_date
 from jobs.definitions.money import PRICE_BANDS_FEN, REPEAT_WITHIN_DAYS, TOP_PRICE_BAND
 from jobs.definitions.orders import settled
 from jobs.definitions.people import NEEDS_PERSONALISATION, PERSONALISATION, generation, is_minor, may
+from jobs.definitions.postings import IN, OUT, no_day, posted
 from jobs.gold.user_days import ACTS, SCENES
 
 WINDOWS = (7, 30, 90)
@@ -117,7 +119,7 @@ def bought(orders: DataFrame, day: date) -> DataFrame:
     paid_days = F.sort_array(F.collect_list(F.when(counted, F.col("paid_date"))))
     return (
         settled(orders)
-        .where((F.col("paid_date") <= F.lit(day)) | (~F.col("is_paid") & (F.col("asked_back_fen") > 0)))
+        .where(_is_known_by(day))
         .groupBy("user_id")
         .agg(
             *columns,
@@ -131,6 +133,11 @@ def bought(orders: DataFrame, day: date) -> DataFrame:
         )
         .transform(with_rhythm)
     )
+
+
+def _is_known_by(day: date) -> Column:
+    """The order (settled) was paid by the day, or never, and money is asked back all the same."""
+    return (F.col("paid_date") <= F.lit(day)) | (~F.col("is_paid") & (F.col("asked_back_fen") > 0))
 
 
 def _spend(counted: Column, day: date, window: int | None) -> list[Column]:
@@ -236,3 +243,30 @@ def with_consent(profiles: DataFrame) -> DataFrame:
     """Empty what needs a consent that was not given."""
     agreed = may(PERSONALISATION)
     return profiles.withColumns({name: F.when(agreed, F.col(name)) for name in NEEDS_PERSONALISATION})
+
+
+def postings(
+    profiles: DataFrame, days: DataFrame, orders: DataFrame, people: DataFrame, *, day: date
+) -> Iterator[DataFrame]:
+    """What must add up: who was registered, seen or paid by `day` has a profile; and acts, orders and money, summed up.
+
+    All as for `build`, and of the same users.
+    """
+    counted, none = F.col("is_paid") & F.col("is_believable"), F.lit(0)
+    of_tile = {"acts": F.col("event_count"), "orders": none, "gross_fen": none, "net_fen": none}
+    money = {name: F.when(counted, F.col(name)).otherwise(0) for name in ("gross_fen", "net_fen")}
+    of_order = {"acts": none, "orders": F.when(counted, 1).otherwise(0)} | money
+    told = tuple(of_tile)
+    seen = _numbers(days.where(F.col("day") <= F.lit(day)), of_tile)
+    paid = _numbers(settled(orders).where(_is_known_by(day)), of_order)
+    known = _numbers(people, dict.fromkeys(told, none)).unionAll(seen).unionAll(paid)
+    mine = known.groupBy("user_id").agg(*[F.sum(name).alias(name) for name in told])
+    came = {("people", IN): F.lit(1)} | {(name, IN): F.col(name) for name in told}
+    made = dict(zip(told, ("event_count", "order_count", "gross_gmv_fen", "net_gmv_fen"), strict=True))
+    counts = {("people", OUT): F.lit(1)} | {(name, OUT): F.col(column) for name, column in made.items()}
+    yield posted(mine, came, no_day(), are_many=True)
+    yield posted(profiles, counts, no_day(), are_many=True)
+
+
+def _numbers(rows: DataFrame, numbers: Mapping[str, Column]) -> DataFrame:
+    return rows.select("user_id", *[number.cast("bigint").alias(name) for name, number in numbers.items()])

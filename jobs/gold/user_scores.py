@@ -3,13 +3,16 @@
 Grain: user_id, as of one business day. Only buyers have a row; those who are set apart have no scores in it.
 """
 
+from collections.abc import Iterator
 from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.definitions.lifetime.in_arrow import NAMES, PPM, SCHEMA, Predicting
+from jobs.definitions.lifetime.in_spark import purchase_days
 from jobs.definitions.people import MARKETING, NEEDS_MARKETING, is_flagged, may
+from jobs.definitions.postings import IN, OUT, no_day, posted
 from jobs.definitions.value import FREQUENCY, MONETARY, RECENCY, fifth, tier
 
 KNOWN = ("frequency", "recency", "age", "valued_count", "valued_fen")
@@ -78,3 +81,15 @@ def named(people: DataFrame, day: date) -> DataFrame:
         F.col("age").alias("since_first_order_days"),
         *NEEDS_MARKETING,
     )
+
+
+def postings(scores: DataFrame, orders: DataFrame, *, day: date) -> Iterator[DataFrame]:
+    """What must add up: who bought by `day`, their orders and what is left of the money = rows, and what they sum up.
+
+    `orders` are those the scores were made of.
+    """
+    days = purchase_days(orders, day)
+    bought = days.groupBy("user_id").agg(F.sum("order_count").alias("order_count"), F.sum("net_fen").alias("net_fen"))
+    for rows, side, money in ((bought, IN, "net_fen"), (scores, OUT, "net_gmv_fen")):
+        sums = {"buyers": F.lit(1), "orders": F.col("order_count"), "net_fen": F.col(money)}
+        yield posted(rows, {(name, side): number for name, number in sums.items()}, no_day(), are_many=True)

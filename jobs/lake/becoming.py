@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -49,6 +49,18 @@ class Becoming:
         if staged.removed_version is not None:
             places.append((self.staging.removed_path(table), staged.removed_version))
         return {day for path, version in places for day in _days(path, version, column)}
+
+    def users_told(self, *tables: str) -> "DataFrame":
+        """Of whom rows of these tables are staged, and the keys that merges remove; perhaps repeated."""
+        staged = [self._staged[table] for table in tables if table in self._staged]
+        places = [(self.staging.path(each.table), each.version) for each in staged]
+        places += [
+            (self.staging.removed_path(each.table), each.removed_version)
+            for each in staged
+            if each.removed_version is not None
+        ]
+        names = [self.lake.read_at(path, version).select("user_id") for path, version in places]
+        return reduce(lambda some, more: some.unionAll(more), names)
 
     def of(self, table: str, among: "Column | None" = None, days: Sequence[date] | None = None) -> "DataFrame":
         """The rows as they will be, those that are `among` the asked; of `days` alone (by the slice) if there are any.

@@ -123,8 +123,8 @@ def refuse_gone(ledger: Ledger) -> None:
     lacking = [table for table in BY_BATCH if newest.missing(table)]
     if lacking:
         raise DamageError(
-            f"{', '.join(lacking)}: lacks batch {newest.complete}, of which the books tell; nothing was taken in, or it "
-            f"would be buried. Run `reelhouse repair {' '.join(lacking)}` (docs/runbooks/lake.md)"
+            f"{', '.join(lacking)}: lacks batch {newest.complete}, of which the books tell; nothing was taken in, or "
+            f"it would be buried. Run `reelhouse repair {' '.join(lacking)}` (docs/runbooks/lake.md)"
         )
 
 

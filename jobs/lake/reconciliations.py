@@ -30,6 +30,7 @@ def _as_row(table: str, equation: str, day: date | None, parts: Sequence[Line]) 
     for part in parts:
         for reason, rows in part.left_out.items():
             left_out[reason] = left_out.get(reason, 0) + rows
+    why = sorted({part.not_compared for part in parts if part.not_compared})
     came, made = (sum(getattr(part, name) for part in parts) for name in ("input_rows", "output_rows"))
     return {
         "table": table,
@@ -39,4 +40,5 @@ def _as_row(table: str, equation: str, day: date | None, parts: Sequence[Line]) 
         "left_out": left_out,
         "rows_used": came - sum(left_out.values()),
         "rows_out": made,
+        "not_compared": "; ".join(why) or None,
     }

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jobs.lake.tables import Lake
 
 PATIENCE_SECONDS = 30.0
+ROWS_WENT = "rows went from silver since the build"  # why a line that does not add up may be nobody's fault
 log = logging.getLogger(__name__)
 
 
@@ -48,7 +49,7 @@ def reconciled(lake: "Lake", family: "ModuleType", staging: Staging, manifest: M
     if all(line.adds_up for line in lines) or not rows_went(ledger, manifest):
         return lines
     log.warning("%s: not all was compared with silver, from which rows went since it was built", manifest.family)
-    return [line for line in lines if line.adds_up]
+    return [line if line.adds_up else line.model_copy(update={"not_compared": ROWS_WENT}) for line in lines]
 
 
 def rows_went(ledger: Ledger, manifest: Manifest) -> bool:
@@ -75,13 +76,16 @@ def _line(table: str, equation: str, part: str, day: date | None, sides: dict[st
 
 
 def findings_of(lake: "Lake", lines: Iterable[Line]) -> "Iterator[Finding]":
-    """A critical finding for each line that does not add up, and a good one for each equation that does throughout."""
+    """A critical finding for each line that does not add up, and a good one for each equation that does throughout.
+
+    Of lines that are not compared nothing is found.
+    """
     from jobs.lake.quality import Finding
 
     good: dict[tuple[str, str], bool] = {}
-    for line in lines:
+    for line in (each for each in lines if not each.not_compared):
         good[line.table, line.equation] = good.get((line.table, line.equation), True) and line.adds_up
-        if not line.adds_up:
+        if line.is_off:
             day = line.slice if lake.contract(line.table).slice_column else None
             yield Finding(line.table, rule_of(line.equation), False, line.words, None, day)
     for (table, equation), adds_up in good.items():

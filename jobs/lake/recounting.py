@@ -3,11 +3,15 @@
 Of silver, sums over all batches are what holds: a row that an earlier arrival displaced, or that was taken back, is one
 accepted less in a later line. By batch and partition the files of the batches since the last release are counted too,
 where no row was displaced or taken back since.
+
+What ingest overtakes is told as not counted, once: the next release counts all batches of it again, or is refused.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
@@ -17,63 +21,104 @@ from jobs.lake.errors import BooksError
 from jobs.lake.ingest.counting import LOOK_BACK, OvertakenError, as_booked
 from jobs.lake.ingest.progress import BOOKS, BRONZE, TOUCHED
 from jobs.lake.ledger import Ledger
+from jobs.lake.publications import number_of
+from jobs.lake.reconciliations import TABLE as RECONCILIATIONS
 from jobs.lake.small_commits import note_of
 from jobs.lake.staging import Line
 from jobs.lake.topics import ENTITIES, FACTS
 from jobs.lake.work import DISPLACED, RETRACTED
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from deltalake import DeltaTable
 
 ROWS = "rows_of_batches"  # the equation's name
 SHOWN = 5
-TRIES = 3
+WAITS = (1.0, 4.0)  # seconds between one look and the next: a batch that is begun may have ended by then
+OVERTAKEN = "overtaken by batches"
 log = logging.getLogger(__name__)
 Place = tuple[int, str, int]  # batch, topic, partition
 REMEDY = (
     "Nothing was released: rows came or went behind ingest's back. `reelhouse repair {0}` puts back what is missing; "
     "see docs/runbooks/books.md"
 )
+END_IT = (
+    "Nothing was released: `reelhouse ingest` ends the batch that is begun, whose rows may be among those of others; "
+    "see docs/runbooks/books.md"
+)
 
 
-def recounted(ledger: Ledger, inputs: Sequence[str], since: int) -> list[Line]:
+def recounted(ledger: Ledger, inputs: Sequence[str], since: int, family: str = "") -> list[Line]:
     """Of bronze and each of the `inputs` that ingest writes, what the books say beside what is there.
 
-    BooksError that names table, batch and both numbers for a difference; `since` is the last release's newest batch.
+    BooksError that names table, batch and both numbers for a difference, and for a table that was not counted for the
+    last release of the `family` either; `since` is that one's newest batch.
     """
     topics = [table.partition(".")[2] for table in inputs if table.startswith("silver.")]
     topics = [topic for topic in topics if topic in (*FACTS, *ENTITIES)]
-    for _ in range(TRIES if topics else 0):
+    if not topics:
+        return []
+    for wait in WAITS:
         try:
-            return _recounted(ledger, topics, since)
+            return [count() for count in _counts(ledger, topics, since).values()]
         except OvertakenError as overtaken:
-            log.warning("%s: not counted against the books, ingest went on meanwhile", overtaken)
-    return []
+            log.warning("%s: ingest went on while it was counted against the books; once more", overtaken)
+            sleep(wait)
+    lines = [_told(table, count) for table, count in _counts(ledger, topics, since).items()]
+    _refuse_again(ledger, lines, family)
+    return lines
 
 
-def _recounted(ledger: Ledger, topics: Sequence[str], since: int) -> list[Line]:
+def _counts(ledger: Ledger, topics: Sequence[str], since: int) -> Mapping[str, Callable[[], Line]]:
+    """Table → what counts it, by the books as they are now."""
     books = ledger.read(BOOKS, ["ingest_seq", "topic", "partition", "received", "accepted"])
     if not books.num_rows:
-        return []
+        return {}
     complete = pc.max(books["ingest_seq"]).as_py()
     new = books.filter(pc.field("ingest_seq") > since).to_pylist()
-    sums = books.group_by("topic").aggregate([("accepted", "sum")]).to_pydict()
-    accepted = dict(zip(sums["topic"], sums["accepted_sum"], strict=True))
-    lines = [_bronze(ledger, new, topics, since, complete)]
     lost = _losers(ledger, since) if new else set()
+    counts = {BRONZE: partial(_bronze, ledger, new, topics, since, complete)}
     for topic in topics:
-        table, said = f"silver.{topic}", accepted.get(topic, 0)
-        delta = as_booked(ledger, table, complete)
-        if topic in FACTS and table not in lost:
-            _refuse(table, _differences(_said(new, [topic], "accepted"), _counted(delta, topic, since)))
-        there = delta.count() if delta else 0
-        if said != there:
-            mine = books.filter(pc.field("topic") == topic).to_pylist()
-            _refuse_total(
-                table, said, there, _differences(_said(mine, [topic], "accepted"), _counted(delta, topic, -1))
-            )
-        lines.append(_line(table, said, there))
-    return lines
+        mine = books.filter(pc.field("topic") == topic)
+        is_by_batch = topic in FACTS and f"silver.{topic}" not in lost
+        counts[f"silver.{topic}"] = partial(_silver, ledger, topic, mine, since, complete, is_by_batch=is_by_batch)
+    return counts
+
+
+def _told(table: str, count: Callable[[], Line]) -> Line:
+    """What is counted, or that it is not, for ingest was quicker again."""
+    try:
+        return count()
+    except OvertakenError:
+        log.warning("%s: not counted against the books, %s", table, OVERTAKEN)
+        return _line(table, 0, 0).model_copy(update={"not_compared": OVERTAKEN})
+
+
+def _refuse_again(ledger: Ledger, lines: Sequence[Line], family: str) -> None:
+    """BooksError where a table that is not counted was not for the last release of the family either."""
+    uncounted = {line.table for line in lines if line.not_compared}
+    mine = (pc.field("family") == family) & (pc.field("equation") == ROWS)
+    told = ledger.read(RECONCILIATIONS, filter=mine).to_pylist() if uncounted else []
+    last = max((row["release_id"] for row in told), key=number_of, default="")
+    again = {row["table"] for row in told if row["release_id"] == last and row["not_compared"]} & uncounted
+    if again:
+        raise BooksError(
+            f"{', '.join(sorted(again))}: {OVERTAKEN} whenever it was counted, as for {last}; no two releases in a row "
+            f"go out uncounted. {END_IT}"
+        )
+
+
+def _silver(ledger: Ledger, topic: str, mine: "pa.Table", since: int, complete: int, *, is_by_batch: bool) -> Line:
+    """Rows of a table of silver, by `mine` of the books: of new batches by partition, if asked; and of all."""
+    table, delta = f"silver.{topic}", as_booked(ledger, f"silver.{topic}", complete)
+    if is_by_batch:
+        new = mine.filter(pc.field("ingest_seq") > since).to_pylist()
+        _refuse(table, _differences(_said(new, [topic], "accepted"), _counted(delta, topic, since)))
+    said, there = pc.sum(mine["accepted"]).as_py() or 0, delta.count() if delta else 0
+    if said != there:
+        booked = _said(mine.to_pylist(), [topic], "accepted")
+        _refuse_total(table, said, there, _differences(booked, _counted(delta, topic, -1)))
+    return _line(table, said, there)
 
 
 def _bronze(ledger: Ledger, new: Sequence[dict[str, Any]], topics: Sequence[str], since: int, complete: int) -> Line:

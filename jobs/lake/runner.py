@@ -126,8 +126,9 @@ class Runner:
             )
         if contract_versions(self.family, self.settings) != self._promised(manifest):
             raise WriteError(f"{self.family}: a contract changed since the build; run `reelhouse build {self.family}`")
-        self._refuse_difference()
+        counted = self._refuse_difference()
         with self.leases.held(lease_name(self.family), self.run_id) as lease:
+            self.staging.note_uncounted(counted)
             outcome = release_staging(self, manifest, verdict, lease)
             restate(self)
         return outcome
@@ -169,7 +170,7 @@ class Runner:
         last = latest(self.ledger, self.family)
         since = last.facts.ingest_seq if last else -1
         refuse_difference(self.ledger, since)
-        return recounted(self.ledger, inputs_of(self.family, self.settings.schemas_dir), since)
+        return recounted(self.ledger, inputs_of(self.family, self.settings.schemas_dir), since, self.family)
 
     def _plan(self, full: bool, days: tuple[date, ...], at: datetime) -> Work | None:
         return plan(self.ledger, self.settings, self.family, full, days, at, self.run_id)

@@ -6,6 +6,7 @@ from) and the ticket (which release number it got).
 """
 
 import hashlib
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -106,7 +107,8 @@ class Verdict(Paper):
 class Line(Paper):
     """What a table was made from beside what it holds, of one equation, one part of it (a funnel) and one day.
 
-    `left_out` counts by reason what came in and is not counted; `slice` is None for the whole table.
+    `left_out` counts by reason what came in and is not counted; `slice` is None for the whole table. Why both sides
+    cannot be compared, `not_compared` says; it is empty where they can.
     """
 
     table: str
@@ -116,11 +118,17 @@ class Line(Paper):
     input_rows: int
     left_out: dict[str, int]
     output_rows: int
+    not_compared: str = ""
 
     @property
     def adds_up(self) -> bool:
         """Whether what came in, less what was left out, is what came out."""
         return self.input_rows - sum(self.left_out.values()) == self.output_rows
+
+    @property
+    def is_off(self) -> bool:
+        """Whether it is compared, and does not add up."""
+        return not self.adds_up and not self.not_compared
 
     @property
     def words(self) -> str:
@@ -182,6 +190,14 @@ class Staging:
         manifest, found = self.manifest(), self._read("accounts", Accounts)
         is_its = manifest is not None and found is not None and found.fingerprint == manifest.fingerprint
         return found if is_its else None
+
+    def note_uncounted(self, counted: Sequence[Line]) -> None:
+        """Say in the accounts which of these lines could not be counted anew, though the check may have."""
+        accounts = self.accounts()
+        uncounted = {(line.table, line.equation): line for line in counted if line.not_compared}
+        if accounts and uncounted:
+            lines = tuple(uncounted.get((line.table, line.equation), line) for line in accounts.lines)
+            self.put(accounts.model_copy(update={"lines": lines}))
 
     def own_ticket(self) -> Ticket | None:
         """The release number given to what is staged now; None when nothing is, or it has none yet."""

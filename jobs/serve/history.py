@@ -13,7 +13,7 @@ from jobs.lake.restating.cells import ALL_NUMBERS, ALL_ROWS, RESTATED, key_of, m
 from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
 from jobs.serve.asked import day_of
-from jobs.serve.tables import published_version
+from jobs.serve.tables import public_tables, published_version
 
 if TYPE_CHECKING:
     from pyarrow.compute import Expression
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 COLUMNS = ("release", "released_at", "measure", "value", "change", "causes")
 SHOWN = 8
+# What of a table that is published, and has no restatements, tells what it was and when that changed.
+TOLD_ELSEWHERE = {
+    "gold.user_profiles": "each state, and since when it was known, is a row of gold.user_profiles_history",
+    "gold.user_profiles_history": "it is one, a row per state (known_from says since when), and no row of it changes",
+    "gold.user_interests": "the top of a person's is in gold.user_profiles_history (top_interests)",
+    "gold.user_scores": "the people of each value tier have one in gold.segment_daily (dimension value_tier)",
+    "gold.funnel_attempts": "what is summed up from it has one in gold.funnel_daily, …_conversions and …_paths",
+    "gold.funnel_openings": "what is summed up from it has one in gold.funnel_daily",
+}
 
 
 def history(
@@ -32,7 +41,7 @@ def history(
     is what was said that day. UsageError for a table, column or value that is not there, or was not yet.
     """
     if table not in RESTATED:
-        raise UsageError(f"{table!r} has no history; write one of {', '.join(RESTATED)}")
+        raise UsageError(_what_tells_instead(settings, table))
     promised = contract(table, settings.schemas_dir)
     if measure and measure not in measures(promised):
         raise UsageError(f"{table} counts no {measure!r}; it counts {', '.join(measures(promised))}")
@@ -170,6 +179,20 @@ def _condition(key: Mapping[str, Any]) -> "Expression | None":
         here = pc.field(name) == value
         found = here if found is None else found & here
     return found
+
+
+def _what_tells_instead(settings: Settings, table: str) -> str:
+    """That a table has no such history; and of one that is published, what tells of its changes."""
+    others = f"write one of {', '.join(RESTATED)}"
+    if table not in public_tables(settings):
+        return f"{table!r} has no history; {others}"
+    asked = "--with-silver " if table.startswith("silver.") else ""
+    versions = f'`reelhouse sql {asked}--release RELEASE "FROM {table}"` reads it as it was when any release came out'
+    known = f"{TOLD_ELSEWHERE[table]}; " if table in TOLD_ELSEWHERE else ""
+    return (
+        f"{table!r} has no history of its numbers: {known}{versions} (docs/restatements.md says why). "
+        f"For numbers that have one {others}"
+    )
 
 
 def _what_there_is(settings: Settings, promised: Contract, key: Row) -> str:

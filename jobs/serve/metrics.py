@@ -16,6 +16,7 @@ from jobs.lake.watch.measuring import Measured, measure
 from jobs.ops.canaries import State
 from jobs.ops.promises import LATENCY
 from jobs.serve.books import Asked, book_ranges, totals
+from jobs.serve.reconciliations import lines_not_compared
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -41,6 +42,7 @@ class Platform:
         """Every metric, as of now."""
         ledger, measured = Ledger(self.settings), measure(self.settings, self.clock(), "metrics")
         yield from of_records(self.settings)
+        yield from of_releases(ledger)
         yield from of_lag(measured)
         yield from of_rates(measured)
         yield from of_numbers(measured)
@@ -104,6 +106,13 @@ def of_records(settings: Settings) -> Iterator["Metric"]:
     )  # fmt: skip
     off = [((), float(sum(not line["balanced"] for line in ranges)))]
     yield _gauge("books_unbalanced_ranges", "Ranges of the books that do not balance.", (), off)
+
+
+def of_releases(ledger: Ledger) -> Iterator["Metric"]:
+    """What of releases could not be compared."""
+    words = "Lines of releases (ops.reconciliations) that could not be compared with what a table was made from."
+    lines = (((table,), float(count)) for table, count in lines_not_compared(ledger).items())
+    yield _counter("lines_not_compared", words, ("table",), lines)
 
 
 def of_lag(measured: Measured) -> Iterator["Metric"]:

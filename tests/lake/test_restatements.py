@@ -113,7 +113,8 @@ def test_the_history_comes_as_json_too(story: Toys, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("table", "key", "measure", "said"),
     [
-        ("gold.toy_users", [], "", "gold.toy_users' has no history; write one of gold.toy_days"),
+        ("gold.toy_users", [], "", "gold.toy_users' has no history of its numbers: `reelhouse sql --release"),
+        ("gold.toys", [], "", "gold.toys' has no history; write one of gold.toy_days"),
         (DAYS, ["day=x"], "", "--key day: gold.toy_days has no such key column; its key is event_date"),
         (DAYS, [], "", "--key: event_date of gold.toy_days is missing; its key is event_date"),
         (DAYS, ["event_date=monday"], "", "'monday' is no day"),

@@ -1,19 +1,20 @@
 """The family `profiles`: what a run reads and stages. What it means is in `profile_refresh`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 
+from jobs.definitions.as_of import as_of
 from jobs.definitions.identity import ties
-from jobs.definitions.local_time import last_complete_day
-from jobs.gold import user_days
+from jobs.definitions.local_time import last_complete_day, last_instant
+from jobs.gold import user_days, user_interest_days, user_interests, user_profiles, user_profiles_history
 from jobs.lake.backfills.slices import Slice
 from jobs.lake.becoming import Becoming
 from jobs.lake.families.backfilled import Backfilled
 from jobs.lake.families.identity_refresh import TABLE, Edges, added_to, days_of, made_anew
 from jobs.lake.families.inputs import Displaced, days_again, displaced, emptied, names_at_hand, only_day, pinned
 from jobs.lake.families.profile_backfill import news_of, remade, swap
-from jobs.lake.families.profile_refresh import DAYS, AsOf, Gold, Silver, Touched, rebuild, refresh, tables
+from jobs.lake.families.profile_refresh import DAYS, TOPICS, AsOf, Gold, Silver, Touched, rebuild, refresh, tables
 from jobs.lake.families.profile_touched import (
     acts_of_days,
     first_redescribed_day,
@@ -26,13 +27,14 @@ from jobs.lake.families.profile_touched import (
     touched_users,
 )
 from jobs.lake.ledger import Ledger
+from jobs.lake.staging import Manifest
 from jobs.lake.tables import Lake
 from jobs.lake.work import FACT_TOPICS, Staged, Work, touched_days
 from jobs.silver import identity_edges
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-HISTORY = "gold.user_profiles_history"
+PROFILES, INTERESTS, HISTORY = "gold.user_profiles", "gold.user_interests", "gold.user_profiles_history"
 FACTS = tuple(f"silver.{topic}" for topic in FACT_TOPICS)
 
 
@@ -79,17 +81,49 @@ def stage_slice(lake: Lake, work: Work, one: Slice) -> Iterator[Staged]:
 
 
 def postings(now: Becoming) -> Iterator[tuple[str, DataFrame]]:
-    """Every day that tiles are staged of, or that has new facts: its own acts beside those the tiles count."""
+    """The tiles beside the facts, and what follows from them beside the tiles; nothing where nobody is left."""
     if not now.is_staged(DAYS):
         return
+    silver = Silver(*pinned(now.lake, now.manifest, tables(Silver)))
+    yield from _of_tiles(now, silver)
+    as_of_day = _as_of(now.lake, now.manifest, silver)
+    if as_of_day is not None:
+        yield from _of_people(now, silver, as_of_day)
+
+
+def _of_tiles(now: Becoming, silver: Silver) -> Iterator[tuple[str, DataFrame]]:
+    """Every day that tiles are staged of, or that has new facts: its own acts beside those the tiles count."""
     days, manifest = None, now.manifest
     if now.slices(DAYS) is not None:
         touched, _ = touched_days(Ledger(now.lake.settings), FACTS, manifest.ingest_seq_from, manifest.ingest_seq_to)
         days = sorted(touched | now.days_told(DAYS, "day"))
-    silver = Silver(*pinned(now.lake, manifest, tables(Silver)))
     tiles = now.of(DAYS, None if days is None else F.col("day").isin(*days))
     for rows in user_days.postings(tiles, silver.facts, ties(now.of(TABLE)), days):
         yield DAYS, rows
+
+
+def _of_people(now: Becoming, silver: Silver, as_of_day: AsOf) -> Iterator[tuple[str, DataFrame]]:
+    """Of who is touched (everybody, where profiles are replaced whole) all that the release will leave of them."""
+    some = _some_of(now, silver)
+    tiles, topics, interests, profiles, history = (some(now.of(table)) for table in tables(Gold))
+    people = as_of(some(silver.users), last_instant(as_of_day.day, as_of_day.zone))
+    orders, day = some(silver.orders), as_of_day.day
+    made = {
+        TOPICS: user_interest_days.postings(topics, orders),
+        INTERESTS: user_interests.postings(interests, topics, profiles, day=day),
+        PROFILES: user_profiles.postings(profiles, tiles, orders, people, day=day),
+        HISTORY: user_profiles_history.postings(profiles, history),
+    }
+    yield from ((table, rows) for table, postings_of in made.items() for rows in postings_of)
+
+
+def _some_of(now: Becoming, silver: Silver) -> Callable[[DataFrame], DataFrame]:
+    """Of rows those of the users who are staged in any table, or of whom something else is known; or all."""
+    if now.slices(PROFILES) is None:
+        return lambda rows: rows
+    known = silver.users.where(F.col("ingest_seq") > now.manifest.ingest_seq_from).select("user_id")
+    users = names_at_hand(now.lake, now.users_told(*tables(Gold)).unionAll(known).distinct())
+    return lambda rows: rows.join(users, on=["user_id"], how="left_semi")
 
 
 def forgetting(made: Iterator[Staged], history: DataFrame, lost: Displaced) -> Iterator[Staged]:
@@ -102,7 +136,7 @@ def forgetting(made: Iterator[Staged], history: DataFrame, lost: Displaced) -> I
             yield staged
 
 
-def _as_of(lake: Lake, work: Work, silver: Silver) -> AsOf | None:
+def _as_of(lake: Lake, work: Work | Manifest, silver: Silver) -> AsOf | None:
     """The day of the watermark; where no source ever spoke of completeness, the newest day there is a fact of."""
     zone = lake.settings.business_zone
     day = last_complete_day(work.watermark, zone) if work.watermark else only_day(newest_day(silver))

@@ -20,6 +20,7 @@ from jobs.serve.books import Asked, book_ranges, streams, totals
 from jobs.serve.heartbeats import heartbeats
 
 AT = datetime(2026, 6, 8, 1, tzinfo=UTC)
+EVE = AT.date() - timedelta(days=1)
 Lake = Callable[..., Settings]
 
 
@@ -76,6 +77,7 @@ def test_gold_is_shown_beside_what_it_was_made_from_for_the_newest_release_of_ea
         released("profiles-000002", "bronze.events", None, (6, 6)),
         released("profiles-000003", "gold.user_days", AT.date(), (1, 1)),  # killed before it was published
         released("sessions-000001", "silver.sessions", AT.date(), (7, 7)),
+        released("sessions-000001", "silver.sessions", EVE, (9, 7)) | {"not_compared": "rows went"},
     ])  # fmt: skip
     for name in ("profiles-000001", "profiles-000002", "sessions-000001"):
         line = {"release_id": name, "family": name.rpartition("-")[0], "table": "gold.user_days", "version": 1}
@@ -85,10 +87,12 @@ def test_gold_is_shown_beside_what_it_was_made_from_for_the_newest_release_of_ea
     assert shown.exit_code == 0
     assert "1 of_nobody" in shown.stdout
     assert "NO" not in shown.stdout
+    assert "not compared: rows went" in shown.stdout
     rows = json.loads(CliRunner().invoke(build_app(), ["books", "--gold", "--format", "json"]).stdout)
-    assert [(row["release_id"], row["table"], row["rows_out"]) for row in rows] == [
-        ("profiles-000002", "bronze.events", 6), ("profiles-000002", "silver.views", 5),
-        ("profiles-000002", "gold.user_days", 11), ("sessions-000001", "silver.sessions", 7),
+    assert [(row["release_id"], row["table"], row["rows_out"], row["adds_up"]) for row in rows] == [
+        ("profiles-000002", "bronze.events", 6, True), ("profiles-000002", "silver.views", 5, True),
+        ("profiles-000002", "gold.user_days", 11, True), ("sessions-000001", "silver.sessions", 7, None),
+        ("sessions-000001", "silver.sessions", 7, True),
     ]  # fmt: skip
     assert isinstance(CliRunner().invoke(build_app(), ["books", "--gold", "--topic", "views"]).exception, UsageError)
     ledger.append("ops.reconciliations", [released("sessions-000001", "silver.sessions", None, (7, 6))])

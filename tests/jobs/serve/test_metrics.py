@@ -48,6 +48,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     runs = [{"producer_id": "u-Canary", "producer_epoch": 1, "first_seq": n, "last_seq": n + 4} for n in (0, 4, 12)]
     for row in (*runs, {"topic": "users", "producer_id": None, "first_seq": None}):
         put("ops.sequences", {"record_count": 5, "recorded_at": at} | row)
+    for why in (None, "overtaken by batches"):
+        put("ops.reconciliations", {"table": "silver.views", "not_compared": why})
     put("ops.publications", {"release_id": "funnels-000001", "family": "funnels", "table": "gold.funnel_daily",
                              "rows": 42, "known_from": AT})  # fmt: skip
     return made
@@ -69,6 +71,7 @@ def test_prometheus_reads_what_the_ledger_and_the_broker_say(settings: Settings)
         ("records", {"topic": "views", "fate": "quarantined"}, 2),
         ("records_refused", {"topic": "views", "reason": "missing:scene"}, 1),
         ("books_unbalanced_ranges", {}, 0),
+        ("lines_not_compared_total", {"table": "silver.views"}, 1),
         ("lag_records", {"topic": "views", "partition": "0"}, 3),
         ("records_per_second", {"topic": "likes", "fate": "received"}, 0),
         ("table_changed_timestamp_seconds", {"table": "silver.views"}, AT.timestamp()),
