@@ -6,18 +6,24 @@ Readers never saw those commits (they read published versions), but the next bui
 from collections.abc import Mapping
 
 from jobs.lake.errors import DamageError
+from jobs.lake.leases import Look
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import TABLE, Release, family_of
 from jobs.lake.release_notes import is_forgotten, noted
 
 
-def settle(ledger: Ledger, tables: tuple[str, ...], last: Release | None) -> list[str]:
-    """Undo what is not published, and name the tables where there was something; the family's lease must be held."""
+def settle(
+    ledger: Ledger, tables: tuple[str, ...], last: Release | None, look: Look = lambda: None
+) -> list[str]:  # fmt: skip
+    """Undo what is not published, and name the tables where there was something; the family's lease must be held.
+
+    `look` at the lease comes before each commit.
+    """
     refuse_forgotten(ledger, tables, last)
     versions = last.versions if last else {}
     wanted = {table: versions.get(table, 0) for table in tables}
     behind = astray(ledger, wanted)
-    restore(ledger, {table: wanted[table] for table in behind})
+    restore(ledger, {table: wanted[table] for table in behind}, look=look)
     return behind
 
 
@@ -31,12 +37,15 @@ def refuse_forgotten(ledger: Ledger, tables: tuple[str, ...], last: Release | No
         )
 
 
-def restore(ledger: Ledger, versions: Mapping[str, int], note: str | None = None) -> dict[str, int]:
+def restore(
+    ledger: Ledger, versions: Mapping[str, int], note: str | None = None, look: Look = lambda: None
+) -> dict[str, int]:  # fmt: skip
     """Bring each table to the rows of an older version; table → the version that holds them now.
 
     One RESTORE commit each, which has the `note`; none when the table's files already are those.
     """
     for table in astray(ledger, versions):
+        look()
         ledger.open(table).restore(versions[table], commit_properties=noted(note) if note else None)
     return {table: ledger.version(table) for table in versions}
 
