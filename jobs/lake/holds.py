@@ -9,10 +9,13 @@ the release it goes back to is without, for they had failed then, are held again
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Release, number_of, releases
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 CHECKS = "ops.check_results"
 RUNS = "ops.runs"
@@ -35,26 +38,35 @@ class Hold:
 
 def owed(ledger: Ledger, family: str) -> list[Hold]:
     """What failed and was not released since, by table, check and day."""
-    newest: dict[Key, dict[str, Any]] = {}
-    for row in found(ledger, family):
-        key = _key(row)
-        if key not in newest or newest[key]["recorded_at"] <= row["recorded_at"]:
-            newest[key] = row
-    return [as_hold(row) for row in newest.values() if not row["success"]]
-
-
-def found(ledger: Ledger, family: str) -> list[dict[str, Any]]:
-    """What the family's critical checks found, and what rollbacks that readers saw put beside it."""
+    import numpy as np
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    mine = (pc.field("family") == family) & (pc.field("severity") == "critical")
-    rows: list[dict[str, Any]] = ledger.read(CHECKS, filter=mine).to_pylist()
-    begun = {(row["run_id"], row["recorded_at"]) for row in rows if row["check"] == ROLLED_BACK and not row["success"]}
+    rows = found(ledger, family)
+    rows = rows.take(pc.sort_indices(rows, [("recorded_at", "ascending")]))  # stable: of one time the last line is it
+    placed = rows.append_column("place", pa.array(np.arange(len(rows))))
+    places = placed.group_by(["table", "check", "slice"]).aggregate([("place", "max")])["place_max"]
+    newest = rows.take(places.sort())
+    return [as_hold(row) for row in newest.filter(pc.invert(newest["success"])).to_pylist()]
+
+
+def found(ledger: Ledger, family: str) -> "pa.Table":
+    """What the family's critical checks found, and what rollbacks that readers saw put beside it.
+
+    As Arrow: it is all that was ever checked.
+    """
+    import pyarrow.compute as pc
+
+    rows = ledger.read(CHECKS, filter=(pc.field("family") == family) & (pc.field("severity") == "critical"))
+    holds = rows.filter(pc.and_(pc.equal(rows["check"], ROLLED_BACK), pc.invert(rows["success"])))
+    begun = {(row["run_id"], row["recorded_at"]) for row in holds.select(["run_id", "recorded_at"]).to_pylist()}
     if not begun:
         return rows
     seen = [(release.facts.run_id, release.facts.known_from) for release in releases(ledger, family)]
-    killed = {(run, at) for run, at in begun if not any(run == by and at <= since for by, since in seen)}
-    return [row for row in rows if (row["run_id"], row["recorded_at"]) not in killed]
+    for run, at in begun:
+        if not any(run == by and at <= since for by, since in seen):  # it was killed
+            rows = rows.filter(pc.or_(pc.not_equal(rows["run_id"], run), pc.not_equal(rows["recorded_at"], at)))
+    return rows
 
 
 def as_hold(row: Mapping[str, Any]) -> Hold:
@@ -113,7 +125,7 @@ def lacked(ledger: Ledger, old: Release) -> list[Hold]:
     """The days that a release is without, for they had failed a check, and that a younger one has brought since."""
     every = releases(ledger, old.family)
     by_run = {release.facts.run_id: release.number for release in reversed(every)}
-    rows = [row for row in found(ledger, old.family) if row["slice"]]
+    rows = [row for row in found(ledger, old.family).to_pylist() if row["slice"]]
     lacking: dict[Key, Hold] = {}
     for row in sorted(rows, key=lambda each: each["recorded_at"]):
         if row["success"]:

@@ -30,6 +30,7 @@ POINTS = (
     "release.before",
     "release.after_<table>",
     "release.before_publications",
+    "release.after_lease",
     "release.after_publications",
     "rollback.held",
     "rollback.after_<family>",

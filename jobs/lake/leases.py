@@ -1,7 +1,8 @@
 """Leases: who may write a table family or run an ingest now, with a token that grows by one at every change of hands.
 
 A holder renews its lease while it works and checks its token before every commit; whoever lost the lease to another
-learns it there and stops. Taking one is a compare-and-swap on `ops.leases`, by Delta's optimistic concurrency.
+learns it there and stops. A store that fails for a moment ends no lease: the next beat, or the next check, renews it.
+Taking one is a compare-and-swap on `ops.leases`, by Delta's optimistic concurrency.
 """
 
 import os
@@ -16,12 +17,15 @@ from typing import Any
 import psutil
 
 from jobs.lake.clock import now
-from jobs.lake.errors import LeaseError
+from jobs.lake.errors import LeaseError, ReelhouseError
 from jobs.lake.ledger import Ledger
 from jobs.lake.small_commits import retrying
 
 TABLE = "ops.leases"
 LEASE_SECONDS = 60
+BEATS = 3  # per length of a lease
+
+Look = Callable[[], None]  # LeaseError when a lease is another's by now
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,13 @@ class Leases:
 
         return self._swap(extend)
 
-    def check(self, lease: Lease) -> None:
-        """Return if the token is still the newest; LeaseError if another run has taken over."""
-        self._own(self.read().get(lease.name), lease)
+    def check(self, *held: Lease) -> None:
+        """Return if the tokens are still the newest; LeaseError if another run has taken over."""
+        present = self.read()
+        for lease in held:
+            own = self._own(present.get(lease.name), lease)
+            if own.expires_at - self.clock() < self.duration / BEATS:
+                self.renew(lease)  # beats failed, or we stood still: another may take it at any moment
 
     def release(self, lease: Lease) -> None:
         """Give the lease back; nothing happens if it was lost before. The token stays, to grow from."""
@@ -80,7 +88,7 @@ class Leases:
 
     @contextmanager
     def held(self, name: str, run_id: str) -> Iterator[Lease]:
-        """Hold a lease for the length of a block, renewed from a thread three times per its length."""
+        """Hold a lease for the length of a block, renewed from a thread some times per its length."""
         lease = self.acquire(name, run_id)
         done = threading.Event()
         heart = threading.Thread(target=self._beat, args=(lease, done), name=f"lease:{name}", daemon=True)
@@ -97,18 +105,23 @@ class Leases:
         return _by_name(self.ledger.read(TABLE).to_pylist())
 
     def _beat(self, lease: Lease, done: threading.Event) -> None:
-        while not done.wait(self.duration.total_seconds() / 3):
+        from deltalake.exceptions import DeltaError
+
+        while not done.wait(self.duration.total_seconds() / BEATS):
             try:
                 self.renew(lease)
             except LeaseError:  # lost: the holder learns it at its next check, before it commits anything
                 return
+            except (ReelhouseError, DeltaError, OSError):  # a store that is away, a full disk, others that commit
+                continue  # there may be another beat before it expires; if not, the holder's next check fails as this
 
-    def _own(self, present: Lease | None, lease: Lease) -> None:
+    def _own(self, present: Lease | None, lease: Lease) -> Lease:
         if present is None or present.token != lease.token:
             by = f"{present.holder} took it at {present.acquired_at:%Y-%m-%d %H:%M:%S} UTC" if present else "it is gone"
             raise LeaseError(
                 f"{lease.name}: the lease with token {lease.token} was lost, {by}; nothing more is written"
             )
+        return present
 
     def _given_back(self, present: Lease | None, lease: Lease) -> Lease:
         self._own(present, lease)

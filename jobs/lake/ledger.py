@@ -133,7 +133,10 @@ class Ledger:
         if marks and there == marks.keys():
             return False
         if there:
-            raise WriteError(f"{table}: {', '.join(sorted(there))} wrote under that number before; nothing was written")
+            raise WriteError(
+                f"{table}: {', '.join(sorted(there))} wrote under that number, or a later one, before; nothing was "
+                "written. If it is still wanted run the command again"
+            )
         # Two writers of one (app, version) conflict in Delta's log; the loser retries and finds the work done.
         properties = CommitProperties(app_transactions=[Transaction(app, version) for app, version in marks.items()])
         with damage_told(table):

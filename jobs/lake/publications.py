@@ -9,11 +9,14 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs.lake.contracts import all_tables, contract
-from jobs.lake.errors import UsageError
+from jobs.lake.errors import UsageError, WriteError
 from jobs.lake.ledger import Ledger
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TABLE = "ops.publications"
 
@@ -87,9 +90,12 @@ def releases(ledger: Ledger, family: str | None = None) -> list[Release]:
     """Every release, the newest of each family last."""
     import pyarrow.compute as pc
 
-    chosen = None if family is None else pc.field("family") == family
+    return _as_releases(ledger.read(TABLE, filter=None if family is None else pc.field("family") == family))
+
+
+def _as_releases(lines: "pa.Table") -> list[Release]:
     grouped: dict[tuple[str, int], dict[str, Publication]] = {}
-    for row in ledger.read(TABLE, filter=chosen).to_pylist():
+    for row in lines.to_pylist():
         line = Publication(**{**row, "slices": tuple(row["slices"] or ())})
         grouped.setdefault((line.family, number_of(line.release_id)), {})[line.table] = line
     return [Release(name, number, dict(sorted(tables.items()))) for (name, number), tables in sorted(grouped.items())]
@@ -97,14 +103,35 @@ def releases(ledger: Ledger, family: str | None = None) -> list[Release]:
 
 def latest(ledger: Ledger, family: str) -> Release | None:
     """The newest release of a family; None before the first."""
-    found = releases(ledger, family)
-    return found[-1] if found else None
+    import pyarrow.compute as pc
+
+    found = _newest(ledger.read(TABLE, filter=pc.field("family") == family))
+    return found[0] if found else None
+
+
+def release_of(ledger: Ledger, family: str, number: int) -> Release | None:
+    """The release of a family that has this number; None where it is not out."""
+    import pyarrow.compute as pc
+
+    found = _as_releases(ledger.read(TABLE, filter=pc.field("release_id") == release_id(family, number)))
+    return found[0] if found else None
+
+
+def _newest(lines: "pa.Table") -> list[Release]:
+    """The newest release of each family; a lake may have a hundred thousand, and each step asks for it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    numbers = pc.cast(pc.replace_substring_regex(lines["release_id"], "^.*-", ""), pa.int64())
+    newest = lines.append_column("number", numbers).group_by("family").aggregate([("number", "max")])
+    names = [release_id(row["family"], row["number_max"]) for row in newest.to_pylist()]
+    return _as_releases(lines.filter(pc.is_in(lines["release_id"], pa.array(names, pa.string()))))
 
 
 def published(ledger: Ledger) -> dict[str, Publication]:
     """Public table → its part in the newest release of its family, all read at one moment."""
     lines: dict[str, Publication] = {}
-    for release in releases(ledger):
+    for release in _newest(ledger.read(TABLE)):
         lines.update(release.tables)
     return lines
 
@@ -125,15 +152,27 @@ def as_of(found: Sequence[Release], moment: datetime) -> dict[str, Release]:
 
 
 def publish(ledger: Ledger, family: str, number: int, lines: Sequence[Publication]) -> None:
-    """Make a release visible, in one commit for all its tables; again does nothing."""
+    """Make a release visible, in one commit for all its tables; again does nothing.
+
+    WriteError, and nothing is visible of it, where its number, or a later one, is another release's.
+    """
     publish_together(ledger, [Release(family, number, {line.table: line for line in lines})])
 
 
-def publish_together(ledger: Ledger, releases: Sequence[Release]) -> None:
+def publish_together(ledger: Ledger, wanted: Sequence[Release]) -> None:
     """The same for releases of several families: readers see all of them, or none."""
-    lines = [line for release in releases for line in release.tables.values()]
+    lines = [line for release in wanted for line in release.tables.values()]
     rows = [{**asdict(line), "slices": list(line.slices)} for line in lines]
-    ledger.append_for(TABLE, rows, {app_of(release.family): release.number for release in releases})
+    if ledger.append_for(TABLE, rows, {app_of(release.family): release.number for release in wanted}):
+        return
+    for release in wanted:
+        if release != release_of(ledger, release.family, release.number):
+            newest = latest(ledger, release.family)
+            raise WriteError(
+                f"{name_of(release)}: another run published {name_of(newest) if newest else 'one'} meanwhile, so "
+                "nothing of this one is out; if it is still wanted run the same command again, of a release first "
+                f"`reelhouse build {release.family}`"
+            )
 
 
 def begin(ledger: Ledger, family: str, number: int) -> None:

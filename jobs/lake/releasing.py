@@ -1,12 +1,14 @@
 """Releasing: one commit per public table under a number of the release's own, then one line per table for readers.
 
 A killed release goes on where it stopped: its number is kept on a ticket beside the staging, every commit carries it,
-and a commit that is there already is not made again.
+and a commit that is there already is not made again. One that stands still until another has taken over is stopped
+before its next commit; where it has looked at its lease for the last time, it publishes the versions it made itself.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jobs.lake.clock import now
@@ -15,7 +17,7 @@ from jobs.lake.damage import damage_told
 from jobs.lake.errors import WriteError
 from jobs.lake.holds import make_good
 from jobs.lake.kill_points import reach
-from jobs.lake.leases import Lease
+from jobs.lake.leases import Lease, Look
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import (
     Publication,
@@ -25,8 +27,10 @@ from jobs.lake.publications import (
     begin,
     families,
     latest,
+    name_of,
     publish,
     release_id,
+    release_of,
     releases,
 )
 from jobs.lake.reconciliations import book
@@ -69,34 +73,50 @@ class Outcome:
 def release_staging(runner: "Runner", manifest: Manifest, verdict: Verdict, lease: Lease) -> Outcome:
     """Bring a checked staging to the readers; done before, it only says so."""
     ledger, staging = runner.ledger, runner.staging
-    told = releases(ledger, manifest.family)
+    if done := end_killed(runner, manifest):
+        return Outcome.released(done, f"released before, as {name_of(done)}")
+    told, look = releases(ledger, manifest.family), partial(runner.leases.check, lease)
     last, ticket = told[-1] if told else None, staging.ticket()
-    if ticket and ticket.fingerprint == manifest.fingerprint:
-        done = [release for release in told if release.number == ticket.number]
-        if done:
-            return Outcome.released(done[0], f"released before, as {release_id(manifest.family, ticket.number)}")
     if (last.facts.run_id if last else "") != manifest.base_run_id:
         raise WriteError(f"{manifest.family}: another release came between; run `reelhouse build {manifest.family}`")
     if ticket is None or ticket.fingerprint != manifest.fingerprint:
-        ticket = open_ticket(ledger, staging, manifest, last)
+        ticket = open_ticket(ledger, staging, manifest, last, look)
     reach("release.before")
     for staged in manifest.tables:
-        runner.leases.check(lease)
+        look()
         commit_staged(runner, staged, manifest, verdict, ticket, told)
         reach(f"release.after_{staged.table}")
     reach("release.before_publications")
-    runner.leases.check(lease)
-    refuse_strangers(ledger, ticket)
+    look()
+    refuse_strangers(ledger, own_versions(manifest, ticket))
     if accounts := staging.accounts():
         book(ledger, manifest, ticket.number, accounts.lines, now())
     lines = _lines(ledger, manifest, verdict, ticket, last)
+    look()
+    reach("release.after_lease")  # whatever happens to the lease from here on, what was made is published, whole
     publish(ledger, manifest.family, ticket.number, lines)
     reach("release.after_publications")
-    brought = {staged.table: staged.slices for staged in manifest.tables}
-    name = release_id(manifest.family, ticket.number)
-    make_good(ledger, manifest.family, runner.run_id, brought, now(), name)
     release = Release(manifest.family, ticket.number, {line.table: line for line in lines})
-    return Outcome.released(release, f"released as {name}")
+    _pay(runner, manifest, release)
+    return Outcome.released(release, f"released as {name_of(release)}")
+
+
+def end_killed(runner: "Runner", manifest: Manifest | None) -> Release | None:
+    """What is staged, if it is out; what it brought is made good, to which a release that was killed had not come."""
+    ticket = runner.staging.ticket()
+    if manifest is None or ticket is None or ticket.fingerprint != manifest.fingerprint:
+        return None
+    release = release_of(runner.ledger, manifest.family, ticket.number)
+    if release is None or release.facts.run_id != manifest.run_id:
+        return None
+    _pay(runner, manifest, release)
+    return release
+
+
+def _pay(runner: "Runner", manifest: Manifest, release: Release) -> None:
+    """Make good what the days owed that a release brought; again does nothing."""
+    brought = {staged.table: staged.slices for staged in manifest.tables}
+    make_good(runner.ledger, manifest.family, runner.run_id, brought, now(), name_of(release))
 
 
 def unfinished(ledger: Ledger, staging: Staging) -> int | None:
@@ -113,18 +133,26 @@ def is_released(staging: Staging, last: Release) -> bool:
     return ticket is not None and ticket.number <= last.number
 
 
-def refuse_strangers(ledger: Ledger, ticket: Ticket) -> None:
+def own_versions(manifest: Manifest, ticket: Ticket) -> dict[str, int]:
+    """Table → the version that a release makes of it, whatever it has got since."""
+    written = {staged.table for staged in manifest.tables if not _is_empty(staged)}
+    return {table: base + (table in written) for table, base in ticket.base.items()}
+
+
+def refuse_strangers(ledger: Ledger, versions: Mapping[str, int]) -> None:
     """WriteError when a table holds a commit that is neither published nor this release's own."""
-    for table, base in ticket.base.items():
-        if ledger.version(table) > base + 1:
+    for table, version in versions.items():
+        if ledger.version(table) != version:
             raise WriteError(f"{table}: another writer committed under this release; run `reelhouse build` again")
 
 
-def open_ticket(ledger: Ledger, staging: Staging, manifest: Manifest, last: Release | None) -> Ticket:
+def open_ticket(ledger: Ledger, staging: Staging, manifest: Manifest, last: Release | None, look: Look) -> Ticket:
     """Give the staging a number no release, killed or not, has had; every table starts from what is published."""
     tables = families(ledger.settings.schemas_dir)[manifest.family]
-    settle(ledger, tables, last, is_anew=True)  # where one was begun again no other build has staged anything since
+    # Where a table was begun again no other build has staged anything since.
+    settle(ledger, tables, last, look, is_anew=True)
     number = next_number(ledger, staging, last)
+    look()
     if last is None:
         begin(ledger, manifest.family, number)
     ticket = Ticket(
@@ -144,9 +172,15 @@ def next_number(ledger: Ledger, staging: Staging, last: Release | None) -> int:
     return 1 + max(0, *used, last.number if last else 0, ticket.number if ticket else 0)
 
 
-def republish(ledger: Ledger, staging: Staging, last: Release, versions: Mapping[str, int]) -> Release:
-    """Publish the rows of a release under other versions of its tables, as after a compaction."""
+def republish(
+    ledger: Ledger, staging: Staging, last: Release, versions: Mapping[str, int], look: Look
+) -> Release:  # fmt: skip
+    """Publish the rows of a release under other versions of its tables, as after a compaction.
+
+    The number comes before the `look` at the lease: what another run publishes after that has it, or a later one.
+    """
     again = renumbered(ledger, staging, last, versions)
+    look()
     publish(ledger, again.family, again.number, list(again.tables.values()))
     return again
 
@@ -248,13 +282,13 @@ def _lines(
     ledger: Ledger, manifest: Manifest, verdict: Verdict, ticket: Ticket, last: Release | None
 ) -> list[Publication]:
     """One line per table of the family; a table the run did not touch keeps its version."""
-    staged = {table.table: table for table in manifest.tables}
+    staged, versions = {table.table: table for table in manifest.tables}, own_versions(manifest, ticket)
     return [
         Publication(
             release_id=release_id(manifest.family, ticket.number),
             family=manifest.family,
             table=table,
-            version=ledger.version(table),
+            version=versions[table],
             slices=staged[table].slices if table in staged else (),
             ingest_seq=manifest.released_seq,
             watermark=manifest.watermark,
@@ -262,10 +296,18 @@ def _lines(
             verdict=verdict.verdict if table in staged else _old_verdict(last, table),
             run_id=manifest.run_id,
             known_from=manifest.known_from,
-            rows=ledger.open(table).count(),
+            rows=_count(ledger, table, versions[table]),
         )
-        for table in families(ledger.settings.schemas_dir)[manifest.family]
+        for table in versions
     ]
+
+
+def _count(ledger: Ledger, table: str, version: int) -> int:
+    """The rows of a version, by the log."""
+    delta = ledger.open(table)
+    if delta.version() != version:
+        delta.load_as_version(version)
+    return delta.count()
 
 
 def _old_verdict(last: Release | None, table: str) -> str:

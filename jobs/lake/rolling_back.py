@@ -2,12 +2,14 @@
 
 All tables are brought to their old rows first, which nobody sees; killed before the commit, nothing has happened but
 that the next build, or rollback, brings them forward again. Killed after it, the same command finds its work done.
+Whoever stands still meanwhile until another run has the lease stops, and publishes nothing.
 """
 
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jobs.lake.clock import instant, now
@@ -16,6 +18,7 @@ from jobs.lake.erasures import newest_seq
 from jobs.lake.errors import UsageError
 from jobs.lake.holds import ROLLED_BACK, Hold, hold, lacked, rolled_back
 from jobs.lake.kill_points import reach
+from jobs.lake.leases import Look
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import (
     Release,
@@ -78,8 +81,9 @@ def roll_back_one(runner: "Runner", to: str) -> Outcome:
     """One family back to an older release; it is held until something changes."""
     from jobs.lake.runner import lease_name
 
-    with runner.leases.held(lease_name(runner.family), runner.run_id):
-        return _rolled_back([runner], wanted_of(runner.ledger, runner.family, to))
+    with runner.leases.held(lease_name(runner.family), runner.run_id) as lease:
+        look = partial(runner.leases.check, lease)
+        return _rolled_back([runner], wanted_of(runner.ledger, runner.family, to), look)
 
 
 def roll_back_all(runners: "Sequence[Runner]", to: str) -> Outcome:
@@ -90,12 +94,13 @@ def roll_back_all(runners: "Sequence[Runner]", to: str) -> Outcome:
     from jobs.lake.runner import lease_name
 
     with ExitStack() as leases:
-        for runner in runners:
-            leases.enter_context(runner.leases.held(lease_name(runner.family), runner.run_id))
+        held = [
+            leases.enter_context(runner.leases.held(lease_name(runner.family), runner.run_id)) for runner in runners
+        ]
         aim = wanted_of_all(runners[0].ledger, [runner.family for runner in runners], to)
         if not (aim.wanted or aim.back):
             raise UsageError(f"there is nothing to roll back to: {'; '.join(aim.told)}")
-        return _rolled_back(runners, aim)
+        return _rolled_back(runners, aim, partial(runners[0].leases.check, *held))
 
 
 def wanted_of_all(ledger: Ledger, names: Sequence[str], to: str) -> Aim:
@@ -122,20 +127,24 @@ def wanted_of_all(ledger: Ledger, names: Sequence[str], to: str) -> Aim:
     return aim
 
 
-def _rolled_back(runners: "Sequence[Runner]", aim: Aim) -> Outcome:
+def _rolled_back(runners: "Sequence[Runner]", aim: Aim, look: Look) -> Outcome:
     """Do it, and book what it changed of numbers that were out, also of what a killed run did."""
     from jobs.lake.restating.booking import restate
 
     moved = [runner for runner in runners if runner.family in aim.wanted]
-    outcome = roll_back(moved, [aim.wanted[runner.family] for runner in moved]) if moved else Outcome.nothing("")
+    wanted = [aim.wanted[runner.family] for runner in moved]
+    outcome = roll_back(moved, wanted, look) if moved else Outcome.nothing("")
     for runner in runners:
         if runner.family in (*aim.wanted, *aim.back):
             restate(runner)
     return replace(outcome, message="; ".join(filter(None, [outcome.message, *aim.told])))
 
 
-def roll_back(runners: "Sequence[Runner]", wanted: Sequence[Release]) -> Outcome:
-    """Bring the tables of each family to the rows of its old release, hold it, and publish all in one commit."""
+def roll_back(runners: "Sequence[Runner]", wanted: Sequence[Release], look: Look) -> Outcome:
+    """Bring the tables of each family to the rows of its old release, hold it, and publish all in one commit.
+
+    `look` at the leases comes before each commit.
+    """
     ledger, moment = runners[0].ledger, now()
     for release in wanted:
         refuse_erased(ledger, release)
@@ -143,15 +152,17 @@ def roll_back(runners: "Sequence[Runner]", wanted: Sequence[Release]) -> Outcome
     hold(ledger, runners[0].run_id, holds)
     reach("rollback.held")
     for runner in runners:
+        look()
         runner.staging.clear()  # a release that was killed must not go on after its commits were undone
-        settle(ledger, families(runner.settings.schemas_dir)[runner.family], latest(ledger, runner.family))
+        settle(ledger, families(runner.settings.schemas_dir)[runner.family], latest(ledger, runner.family), look)
     parts = {runner.family: _part(runner, old) for runner, old in zip(runners, wanted, strict=True)}
-    versions = [_restored(runner, old, moment, parts) for runner, old in zip(runners, wanted, strict=True)]
+    versions = [_restored(runner, old, moment, parts, look) for runner, old in zip(runners, wanted, strict=True)]
     again = [
         renumbered(ledger, runner.staging, old, held, run_id=runner.run_id, known_from=moment)
         for runner, old, held in zip(runners, wanted, versions, strict=True)
     ]
     reach("rollback.before_publications")
+    look()
     publish_together(ledger, again)
     reach("rollback.after_publications")
     told = [f"{name_of(old)} is back, as {name_of(new)}" for old, new in zip(wanted, again, strict=True)]
@@ -169,14 +180,16 @@ def _part(runner: "Runner", old: Release) -> dict[str, Any]:
     }
 
 
-def _restored(runner: "Runner", old: Release, moment: datetime, parts: dict[str, dict[str, Any]]) -> dict[str, int]:
+def _restored(
+    runner: "Runner", old: Release, moment: datetime, parts: dict[str, dict[str, Any]], look: Look
+) -> dict[str, int]:  # fmt: skip
     """Bring a family's tables to the rows of an old release; table → version.
 
     Each commit notes what it is for, and what the families that go back with it do.
     """
     ledger, family = runner.ledger, runner.family
     note = of_rollback(family, parts, releases(ledger, family), run_id=runner.run_id, known_from=moment.isoformat())
-    versions = restore(ledger, old.versions, note)
+    versions = restore(ledger, old.versions, note, look)
     reach(f"rollback.after_{family}")
     return versions
 

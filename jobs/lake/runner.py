@@ -6,7 +6,7 @@ Each step may be killed anywhere and run again: readers see the family as it was
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
@@ -24,7 +24,7 @@ from jobs.lake.leases import Lease, Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import families, family_of, inputs_of, latest
 from jobs.lake.recounting import recounted
-from jobs.lake.releasing import Outcome, release_staging
+from jobs.lake.releasing import Outcome, end_killed, release_staging
 from jobs.lake.restating.booking import restate
 from jobs.lake.rolling_back import roll_back_one
 from jobs.lake.settings import Settings
@@ -90,6 +90,7 @@ class Runner:
         if self._plan(full, days, at) is None:
             return Outcome.nothing("every touched day is released")
         with self.leases.held(lease_name(self.family), self.run_id) as lease:
+            end_killed(self, self.staging.manifest())  # before it is forgotten what that brought
             work = self._plan(full, days, at)  # again: another run may just have released it
             if work is None:
                 return Outcome.nothing("every touched day is released")
@@ -194,7 +195,7 @@ class Runner:
         self.staging.clear()  # first: a release that was killed must not go on after its commits were undone
         if work.is_anew and last:
             begin_again(self.ledger, self.family, last.versions)
-        settle(self.ledger, self._tables, last, is_anew=work.is_anew)
+        settle(self.ledger, self._tables, last, partial(self.leases.check, lease), is_anew=work.is_anew)
         is_for_few = not done and is_small(work, self.settings)
         tables = self.on_engine(is_for_few, lambda lake: self._filled(lake, work, done), lease)
         manifest = manifest_of(work, tables, last.facts.run_id if last else "", is_progress=is_progress)

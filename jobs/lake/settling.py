@@ -7,15 +7,19 @@ from collections.abc import Mapping, Sequence
 
 from jobs.lake.begun_again import is_gone
 from jobs.lake.errors import DamageError
+from jobs.lake.leases import Look
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import TABLE, Release, family_of, name_of
 from jobs.lake.release_notes import is_forgotten, noted
 
 
-def settle(ledger: Ledger, tables: tuple[str, ...], last: Release | None, *, is_anew: bool = False) -> list[str]:
+def settle(
+    ledger: Ledger, tables: tuple[str, ...], last: Release | None, look: Look = lambda: None, *, is_anew: bool = False
+) -> list[str]:
     """Undo what is not published, and name the tables where there was something; the family's lease must be held.
 
-    DamageError where a table is gone, but for those that were begun again where the family is made `is_anew`.
+    `look` at the lease comes before each commit. DamageError where a table is gone, but for those that were begun again
+    where the family is made `is_anew`.
     """
     refuse_forgotten(ledger, tables, last)
     versions = last.versions if last else {}
@@ -24,7 +28,7 @@ def settle(ledger: Ledger, tables: tuple[str, ...], last: Release | None, *, is_
     refuse_gone([table for table in gone if not is_anew or not ledger.exists(table)], last)
     wanted = {table: version for table, version in wanted.items() if table not in gone}
     behind = astray(ledger, wanted)
-    restore(ledger, {table: wanted[table] for table in behind})
+    restore(ledger, {table: wanted[table] for table in behind}, look=look)
     return behind
 
 
@@ -47,12 +51,15 @@ def refuse_gone(tables: Sequence[str], last: Release | None) -> None:
         )
 
 
-def restore(ledger: Ledger, versions: Mapping[str, int], note: str | None = None) -> dict[str, int]:
+def restore(
+    ledger: Ledger, versions: Mapping[str, int], note: str | None = None, look: Look = lambda: None
+) -> dict[str, int]:  # fmt: skip
     """Bring each table to the rows of an older version; table → the version that holds them now.
 
     One RESTORE commit each, which has the `note`; none when the table's files already are those.
     """
     for table in astray(ledger, versions):
+        look()
         ledger.open(table).restore(versions[table], commit_properties=noted(note) if note else None)
     return {table: ledger.version(table) for table in versions}
 

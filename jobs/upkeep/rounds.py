@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 
 from jobs.lake.contracts import all_tables
 from jobs.lake.erasures import newest_seq
@@ -18,7 +18,7 @@ from jobs.lake.ingest.counting import begun_at
 from jobs.lake.ingest.landings import keep as keep_plans
 from jobs.lake.ingest.progress import BRONZE, TOUCHED
 from jobs.lake.kill_points import reach
-from jobs.lake.leases import Leases, is_held
+from jobs.lake.leases import Leases, Look, is_held
 from jobs.lake.ledger import Ledger
 from jobs.lake.noting import note_files
 from jobs.lake.publications import Release, families, latest, releases
@@ -115,13 +115,13 @@ class Round:
         return min(held, default=None)
 
     def _group(self, group: str, tables: Sequence[str]) -> Iterator[Tidied]:
-        with self.leases.held(lease_of(group), self.run_id):
+        with self.leases.held(lease_of(group), self.run_id) as held:
             if TOUCHED in tables:
                 forget_names(self.ledger)
             if group in (LEDGER, SILVER):
                 yield from (self._plain(table) for table in tables)
             else:
-                yield from self._family(group, tables)
+                yield from self._family(group, tables, partial(self.leases.check, held))
 
     def _plain(self, table: str, but: str | None = None) -> Tidied:
         """A table whose newest version is what readers see. Appends do not collide with a compaction."""
@@ -145,25 +145,32 @@ class Round:
     def _compact(self, table: str) -> int:
         return 0 if table in REWRITTEN else compact(self.ledger, table, self.many)
 
-    def _family(self, family: str, tables: Sequence[str]) -> Iterator[Tidied]:
-        """Published tables: compact, publish the new versions, and keep the files of every release kept."""
+    def _family(self, family: str, tables: Sequence[str], look: Look) -> Iterator[Tidied]:
+        """Published tables: compact, publish the new versions, and keep the files of every release kept.
+
+        `look` at the lease comes before each commit.
+        """
         staging, last = Staging(self.settings, family), latest(self.ledger, family)
         if last is None or unfinished(self.ledger, staging):
             self.told(
                 f"{family}: nothing is released, or a release is half done; `reelhouse release {family}` comes first"
             )
             return
-        settle(self.ledger, families(self.settings.schemas_dir)[family], last)
+        settle(self.ledger, families(self.settings.schemas_dir)[family], last, look)
         note = of_rows(family, next_number(self.ledger, staging, last), last.number, releases(self.ledger, family))
-        compacted = {table: compact(self.ledger, table, self.many, note) for table in tables}
+        compacted = {}
+        for table in tables:
+            look()
+            compacted[table] = compact(self.ledger, table, self.many, note)
         reach("upkeep.before_publications")
         if any(compacted.values()):
             versions = {table: self.ledger.version(table) for table, files in compacted.items() if files}
-            last = republish(self.ledger, staging, last, versions)
+            last = republish(self.ledger, staging, last, versions, look)
         for table in tables:
             gone = vacuum(self.ledger.open(table), self.keep, self._kept(family, table))
             refresh_log(self.ledger, table)
             yield statistics(self.ledger, table, compacted[table], gone)
+        look()
         self._sweep(staging, last)
 
     def _kept(self, family: str, table: str) -> list[int]:

@@ -57,7 +57,10 @@ FIXED = {
     "stands still until another did its work": "gap=3~1 send=3~2 stalled@ingest.after_views",
     "released, and killed on the way": "publish late=2~9 ingest publish@release.before_publications",
     "a build truly killed": "earlier=3~5 ingest sigkill@build.staged",
-    "overtaken by another run": "skew=2~77 respool=3~2 second@ingest.after_bronze overtaken@release.before",
+    "overtaken by another run": (
+        "skew=2~77 respool=3~2 second@ingest.after_bronze overtaken@release.before "
+        "send=2~6 ingest overtaken@release.after_lease"
+    ),
     "the broker falls silent": "send=4~2 silent=2~1 silent=2~3 ingest",
     "tasks of Airflow's are tried again, one of them twice at once": (
         "retried@check.done send=2~4 ingest zombie@release.before_publications"

@@ -1,5 +1,6 @@
 """One run at a time holds a lease, and whoever lost it learns so before writing."""
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,8 +9,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from deltalake.exceptions import CommitFailedError
 
-from jobs.lake.errors import LeaseError
+from jobs.lake.errors import DiskError, LeaseError, ServiceError
 from jobs.lake.leases import Lease, Leases, holder_of, is_dead
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
@@ -144,6 +146,71 @@ def test_a_held_block_renews_its_lease_and_gives_it_back(settings):
         wait_until(lambda: leases.read()["funnels"].expires_at > first_expiry)
         leases.check(lease)
     assert leases.acquire("funnels", "run-2").token == 2
+
+
+@pytest.mark.parametrize(
+    "failure", [ServiceError("away"), DiskError("full"), CommitFailedError("others"), OSError("?")]
+)
+def test_a_heart_that_failed_beats_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    leases, failures = Leases(Ledger(settings), seconds=3), [failure] * 2
+    renew = leases.renew
+
+    def renewed(lease: Lease) -> Lease:
+        if failures:
+            raise failures.pop()
+        return renew(lease)
+
+    monkeypatch.setattr(leases, "renew", renewed)
+    with leases.held("funnels", "run-1") as lease:
+        wait_until(lambda: leases.read()["funnels"].expires_at > lease.expires_at)
+    assert not failures
+
+
+def test_a_heart_stops_where_the_lease_was_lost(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    leases, beats = Leases(Ledger(settings), seconds=0.3), []
+
+    def lost(lease: Lease) -> Lease:
+        beats.append(lease)
+        raise LeaseError("lost")
+
+    monkeypatch.setattr(leases, "renew", lost)
+    with leases.held("funnels", "run-1"):
+        wait_until(lambda: bool(beats))
+        wait_until(lambda: not any(thread.name == "lease:funnels" for thread in threading.enumerate()))
+    assert len(beats) == 1
+
+
+def test_who_let_a_lease_run_out_that_nobody_took_has_it_again_after_the_next_check(settings: Settings) -> None:
+    mine = at(settings, NOON).acquire("funnels", "run-1")
+    for seconds, until in ((39, 60), (41, 101), (300, 360)):  # the heart beat last when a third was gone, or earlier
+        at(settings, NOON + timedelta(seconds=seconds)).check(mine)
+        assert at(settings, NOON).read()["funnels"].expires_at == NOON + timedelta(seconds=until)
+    with pytest.raises(LeaseError, match="is held by run-1"):
+        at(settings, NOON + timedelta(seconds=301)).acquire("funnels", "run-2")
+
+
+def test_who_cannot_renew_what_ran_out_is_told_at_the_next_check(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, later = at(settings, NOON).acquire("funnels", "run-1"), at(settings, NOON + timedelta(seconds=61))
+
+    def away(*_: object, **__: object) -> None:
+        raise ServiceError("ops.leases: the store is away")
+
+    monkeypatch.setattr(later.ledger, "replace", away)
+    with pytest.raises(ServiceError, match="away"):
+        later.check(mine)
+
+
+def test_several_leases_are_looked_at_at_once(leases: Leases) -> None:
+    held = [leases.acquire(name, "run-1") for name in ("funnels", "profiles")]
+    leases.check(*held)
+    leases.release(held[1])
+    leases.acquire("profiles", "run-2")
+    with pytest.raises(LeaseError, match="profiles: the lease with token 1 was lost"):
+        leases.check(*held)
 
 
 def test_a_lease_read_back_is_the_one_taken(leases):

@@ -16,22 +16,25 @@ from pyspark.sql import SparkSession
 
 from jobs.commands.repair import mended
 from jobs.drills.storage import tear
-from jobs.lake import session
+from jobs.lake import releasing, session
 from jobs.lake.ailments import HISTORY, Kind, ailments_of
 from jobs.lake.contracts import contract
-from jobs.lake.errors import UsageError, WriteError
+from jobs.lake.errors import LeaseError, UsageError, WriteError
+from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.lost_commits import lost_commits
 from jobs.lake.mending import newest_of_log
 from jobs.lake.publications import Publication, families, latest, publish, release_id
 from jobs.lake.remaking import from_versions, wounds
 from jobs.lake.repairing import mend
+from jobs.lake.runner import lease_name
 from jobs.lake.settings import Settings
 from jobs.lake.staging import Staging
 from jobs.serve.tables import arrow_of, published_version
 from jobs.upkeep.files import vacuum
 from tests.lake.small_shop import publish as release
 from tests.lake.test_made_anew import rows
+from tests.lake.toys import run_out
 
 NOON = datetime(2026, 11, 20, 4, tzinfo=UTC)
 ALL_TOLD = sorted((f"k1:{user}", NOON + timedelta(hours=n)) for n in (1, 2, 3) for user in range(n + 1))
@@ -169,6 +172,33 @@ def test_a_repair_of_the_history_that_was_killed_is_ended_by_the_next(
     assert mend(history.settings, HISTORY, "again", lambda _: spark) is not None
     assert told(history) == ALL_TOLD
     assert mend(history.settings, HISTORY, "once more", lambda _: spark) is None
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_a_repair_of_the_history_that_stood_still_until_another_run_released_publishes_nothing_over_that(
+    history: Ledger, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, is_begun: bool
+) -> None:
+    last = latest(history, "profiles")
+
+    def another(*given: Any) -> Any:
+        run_out(history, lease_name("profiles"))
+        with Leases(history).held(lease_name("profiles"), "another"):
+            released(history, 4, NOON + timedelta(hours=4))
+        return done(*given)
+
+    if is_begun:  # it was killed before, when the rows were back
+        monkeypatch.setattr(from_versions, "republish", lambda *_: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            mend(history.settings, HISTORY, "mend", lambda _: spark)
+    monkeypatch.undo()
+    done = releasing.renumbered
+    monkeypatch.setattr(releasing, "renumbered", another)
+    with pytest.raises(LeaseError, match="was lost, another"):
+        mend(history.settings, HISTORY, "again", lambda _: spark)
+    newest = latest(history, "profiles")
+    assert last is not None
+    assert newest is not None
+    assert (last.number, newest.number) == (3, 4)
 
 
 def test_rows_of_a_release_that_was_rolled_back_are_not_taken_for_those_that_are_lost(

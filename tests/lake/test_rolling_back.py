@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from jobs.lake.clock import now
-from jobs.lake.errors import LeaseError, UsageError
+from jobs.lake.errors import LeaseError, UsageError, WriteError
 from jobs.lake.holds import lift, make_good, rolled_back
+from jobs.lake.kill_points import heard
 from jobs.lake.leases import Leases
 from jobs.lake.publications import Publication, publish, published, release_id, releases
 from jobs.lake.releasing import republish
@@ -16,7 +17,7 @@ from jobs.lake.rolling_back import roll_back_all
 from jobs.lake.runner import Runner, lease_name
 from jobs.lake.settling import settle
 from jobs.lake.work import pending
-from tests.lake.toys import DAYS, FAMILY, MONDAY, NOON, TABLES, TUESDAY, Toys, killed_at, write_contract
+from tests.lake.toys import DAYS, FAMILY, MONDAY, NOON, TABLES, TUESDAY, Toys, killed_at, run_out, write_contract
 from tests.lake.toys import toys as make_toys
 
 RANKS, LATE = "gold.toy_ranks", "gold.toy_late"
@@ -162,7 +163,7 @@ def test_what_was_rolled_back_before_stays_held_when_another_rollback_is_killed(
 
 def test_the_newest_release_of_a_family_is_taken_back_once_and_not_put_back_by_the_same_command(toys):
     last = releases(toys.ledger, "ranks")[-1]
-    republish(toys.ledger, runners(toys)[1].staging, last, {})  # as upkeep does: the same rows
+    republish(toys.ledger, runners(toys)[1].staging, last, {}, lambda: None)  # as upkeep does: the same rows
     first, again = (runners(toys, run)[1].rollback("") for run in ("oops", "again"))
     assert (first.outcome, again.outcome) == ("done", "nothing_to_do")
     assert seen(toys) == {"days": 2, "ranks": 2, "late": 1}
@@ -188,7 +189,7 @@ def test_a_day_that_was_held_then_is_held_again(toys, booked, to, is_without):
     )  # of a run that ended when the next, which had waited, was named
     make_good(toys.ledger, FAMILY, "b", {"gold.toy_days": (TUESDAY,)}, paid_at, booked)
     family = runners(toys)[0]
-    tidied = republish(toys.ledger, family.staging, releases(toys.ledger, FAMILY)[-1], {})
+    tidied = republish(toys.ledger, family.staging, releases(toys.ledger, FAMILY)[-1], {}, lambda: None)
     release(toys, FAMILY, tidied.number + 1, 4)
     family.rollback(to)
     found = pending(toys.ledger, toys.settings, FAMILY)
@@ -211,6 +212,60 @@ def test_a_day_that_is_held_is_not_held_again_by_a_rollback_that_was_killed(toys
     with killed_at("rollback.before_publications", monkeypatch):
         runners(toys)[0].rollback("1")
     assert pending(toys.ledger, toys.settings, FAMILY).held == ()
+
+
+@pytest.mark.parametrize("point", KILL_POINTS[:-1])
+def test_a_rollback_that_stood_still_until_another_run_released_stops_and_what_that_brought_stays(
+    point: str, toys: Toys
+) -> None:
+    stood: list[int] = []
+
+    def another(passed: str) -> None:
+        if passed == point:
+            take_over(toys, "ranks", 4)
+            stood.append(toys.ledger.version("gold.toy_days"))
+
+    with heard(another), pytest.raises(LeaseError, match="family:ranks: the lease with token 1 was lost, another"):
+        roll_back_all(runners(toys), at(0.5))
+    assert (seen(toys), held(toys)) == ({"days": 2, "ranks": 4, "late": 1}, [])
+    assert stood == [toys.ledger.version("gold.toy_days")]
+
+
+def test_a_rollback_that_another_release_came_before_is_no_success(toys: Toys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands still after its last look at the lease: what it brings is not published, and it says so."""
+    monkeypatch.setattr(Leases, "check", lambda *_: None)
+
+    def another(passed: str) -> None:
+        if passed == "rollback.before_publications":
+            take_over(toys, "ranks", 4)
+
+    with heard(another), pytest.raises(WriteError, match="ranks-000004: another run published ranks-000004 meanwhile"):
+        runners(toys)[1].rollback("")
+    assert (seen(toys), held(toys)) == ({"days": 2, "ranks": 4, "late": 1}, [])
+
+
+def test_a_rollback_of_all_families_publishes_none_where_another_release_of_one_came_before(
+    toys: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Leases, "check", lambda *_: None)
+
+    def another(passed: str) -> None:
+        if passed == "rollback.before_publications":
+            take_over(toys, "ranks", 4)
+
+    with (
+        heard(another),
+        pytest.raises(WriteError, match="release:ranks wrote under that number.*run the command again"),
+    ):
+        roll_back_all(runners(toys), at(0.5))
+    assert (seen(toys), held(toys)) == ({"days": 2, "ranks": 4, "late": 1}, [])
+
+
+def take_over(toys: Toys, family: str, number: int) -> None:
+    """What another run does once the lease of the family is gone."""
+    run_out(toys.ledger, lease_name(family))
+    with Leases(toys.ledger).held(lease_name(family), "another"):
+        release(toys, family, number, 5)
 
 
 def test_no_family_is_touched_while_another_run_holds_one_of_them(toys):

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,22 +13,25 @@ from deltalake import DeltaTable
 
 from jobs.lake import filling
 from jobs.lake.errors import BooksError, DamageError, LeaseError, QualityError, UsageError, WriteError
+from jobs.lake.kill_points import heard
 from jobs.lake.leases import Leases
 from jobs.lake.mending import newest_of_log
 from jobs.lake.publications import latest, published, releases
+from jobs.lake.publications import publish as publish_lines
 from jobs.lake.restating import booking
 from jobs.lake.runner import Runner, lease_name
 from jobs.lake.settings import ROOT
 from jobs.lake.settling import settle
 from jobs.lake.staging import Verdict
 from jobs.lake.work import pending
-from tests.lake.toys import FAMILY, MONDAY, NOON, TABLES, TUESDAY, WEDNESDAY, Toys, killed_at
+from tests.lake.toys import FAMILY, MONDAY, NOON, TABLES, TUESDAY, WEDNESDAY, Toys, killed_at, run_out
 
 KILL_POINTS = [
     "build.staged",
     "release.before",
     *(f"release.after_{table}" for table in ("gold.toy_days", "gold.toy_users", "gold.toy_log")),
     "release.before_publications",
+    "release.after_lease",
     "release.after_publications",
 ]
 
@@ -154,6 +158,78 @@ def test_what_a_killed_release_left_is_undone_before_the_next_build_reads_it(rel
     assert {table: released.rows(table) for table in TABLES} == before
     approve(runner(released, "run-3")).release()
     assert [row[:2] for row in seen(released)["gold.toy_days"]] == [(MONDAY, 2)]
+
+
+@pytest.mark.parametrize("of_the_other", ["build.staged", "release.after_gold.toy_days"])
+def test_a_release_that_stands_still_after_its_last_look_at_the_lease_publishes_its_own_rows_and_all_of_them(
+    released, monkeypatch, of_the_other
+):
+    """Whatever another run has brought the tables to by then, which nobody may see."""
+    released.ingest(("ann", TUESDAY, 1))
+    late = approve(build(released, "run-2"))
+
+    def another(point: str) -> None:
+        if point == "release.after_lease":
+            run_out(released.ledger, lease_name(FAMILY))
+            with killed_at(of_the_other, monkeypatch):
+                publish(released, "run-3")
+
+    with heard(another):
+        assert "released as toys-000002" in late.release().message
+    assert counts(released, "gold.toy_days") == {MONDAY: 2, TUESDAY: 1}
+    assert counts(released, "gold.toy_users") == {"ann": 2, "bob": 1}
+    assert [line.rows for line in published(released.ledger).values()] == [2, 3, 2]
+    with pytest.raises(WriteError, match="another release came between"):
+        approve(runner(released, "run-3")).release()
+    released.ingest(("eve", WEDNESDAY, 1))
+    publish(released, "run-4")
+    assert counts(released, "gold.toy_days") == {MONDAY: 2, TUESDAY: 1, WEDNESDAY: 1}
+    assert counts(released, "gold.toy_users") == {"ann": 2, "bob": 1, "eve": 1}
+
+
+def test_a_release_that_another_came_before_says_so(released):
+    released.ingest(("ann", TUESDAY, 1))
+    late = approve(build(released, "run-2"))
+
+    def another(point: str) -> None:
+        if point == "release.after_lease":
+            run_out(released.ledger, lease_name(FAMILY))
+            publish(released, "run-3")
+
+    with heard(another), pytest.raises(WriteError, match="toys-000002: another run published toys-000003 meanwhile"):
+        late.release()
+    assert [release.number for release in releases(released.ledger)] == [1, 3]
+
+
+def test_what_was_published_under_the_number_of_a_killed_release_is_not_taken_for_it(released, monkeypatch):
+    released.ingest(("ann", TUESDAY, 1))
+    late = approve(build(released, "run-2"))
+    with killed_at("release.before", monkeypatch):
+        late.release()
+    last = latest(released.ledger, FAMILY)
+    assert last is not None
+    lines = [replace(line, release_id="toys-000002", run_id="another") for line in last.tables.values()]
+    publish_lines(released.ledger, FAMILY, 2, lines)
+    with pytest.raises(WriteError, match="another release came between"):
+        late.release()
+
+
+@pytest.mark.parametrize("again", ["release", "build"])
+def test_what_a_release_brought_that_was_killed_right_after_it_was_out_is_held_no_longer(released, monkeypatch, again):
+    released.ingest(("ann", TUESDAY, 1))
+    failed = {"run_id": "a", "family": FAMILY, "table": "gold.toy_days", "check": "unlucky_day", "severity": "critical"}
+    facts = {"success": False, "slice": TUESDAY, "ingest_seq": 2, "contract_version": "1.0.0", "recorded_at": NOON}
+    released.ledger.append("ops.check_results", [failed | facts])
+    made = approve(build(released, "run-2", days=(TUESDAY,)))
+    with killed_at("release.after_publications", monkeypatch):
+        made.release()
+    assert pending(released.ledger, released.settings, FAMILY).held == (TUESDAY,)
+    if again == "release":
+        assert "released before, as toys-000002" in made.release().message
+    else:
+        released.ingest(("eve", WEDNESDAY, 1))
+        build(released, "run-3")
+    assert pending(released.ledger, released.settings, FAMILY).held == ()
 
 
 def test_settling_a_settled_lake_commits_nothing(released, monkeypatch):

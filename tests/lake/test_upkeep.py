@@ -13,7 +13,7 @@ from jobs.__main__ import build_app
 from jobs.lake import kill_points
 from jobs.lake.clock import now
 from jobs.lake.errors import LeaseError, UsageError
-from jobs.lake.kill_points import Killed
+from jobs.lake.kill_points import Killed, heard
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Publication, latest, publish, published, release_id
@@ -26,7 +26,7 @@ from jobs.upkeep import files
 from jobs.upkeep.between import Between
 from jobs.upkeep.files import MANY_SMALL, Tidied
 from jobs.upkeep.rounds import LEDGER_LEASE, Round, chosen_tables, groups
-from tests.lake.toys import FAMILY, MONDAY, NOON, TABLES, Toys
+from tests.lake.toys import FAMILY, MONDAY, NOON, TABLES, Toys, run_out
 from tests.lake.toys import toys as make_toys
 
 WEEK = timedelta(days=7)
@@ -150,6 +150,25 @@ def test_a_family_at_work_is_not_tidied_meanwhile(toys):
         pytest.raises(LeaseError, match="held by a release"),
     ):
         tidy(toys, *TABLES)
+
+
+def test_upkeep_that_stood_still_until_another_run_released_publishes_nothing_over_that(toys):
+    stood: list[int] = []
+
+    def another(point: str) -> None:
+        if point == "upkeep.before_publications":
+            run_out(toys.ledger, lease_name(FAMILY))
+            with Leases(toys.ledger).held(lease_name(FAMILY), "another"):
+                add_rows(toys, 1)
+                publish_all(toys, 2, now())
+            stood.append(toys.ledger.version("ops.publications"))
+
+    with heard(another), pytest.raises(LeaseError, match="was lost, another"):
+        tidy(toys, *TABLES)
+    last = latest(toys.ledger, FAMILY)
+    assert last is not None
+    assert (last.number, last.facts.run_id) == (2, "run-2")
+    assert stood == [toys.ledger.version("ops.publications")]
 
 
 def test_an_ingest_that_never_ends_tidies_its_tables_between_batches(toys):

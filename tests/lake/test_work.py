@@ -1,5 +1,6 @@
 """What is left to do is every touched day that is not released and not held, whatever events got lost."""
 
+import random
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,20 @@ from typing import Any
 import pytest
 from deltalake.exceptions import TableNotFoundError
 
-from jobs.lake.errors import UsageError
-from jobs.lake.holds import CHECKS, lift, make_good
-from jobs.lake.publications import Publication, families, family_of, inputs_of, publish, published, release_id
+from jobs.lake.errors import UsageError, WriteError
+from jobs.lake.holds import CHECKS, lift, make_good, owed
+from jobs.lake.publications import (
+    Publication,
+    families,
+    family_of,
+    inputs_of,
+    latest,
+    publish,
+    published,
+    release_id,
+    release_of,
+    releases,
+)
 from jobs.lake.runner import Runner
 from jobs.lake.staging import Manifest, StagedTable
 from jobs.lake.watermark import highest
@@ -56,6 +68,44 @@ def failed(toys: Toys, day: date | None, seq: int, at: datetime = NOON) -> None:
     row = {"run_id": "run", "family": FAMILY, "table": "gold.toy_days", "check": "unlucky_day", "severity": "critical"}
     facts = {"success": False, "slice": day, "ingest_seq": seq, "contract_version": "1.0.0", "recorded_at": at}
     toys.ledger.append(CHECKS, [row | facts])
+
+
+def test_a_release_is_published_once_and_what_has_its_number_or_a_later_one_is_told_from_it(toys):
+    release(toys, 2, seq=1, watermark=NOON, slices=(MONDAY,))
+    release(toys, 2, seq=1, watermark=NOON, slices=(MONDAY,))
+    assert len(releases(toys.ledger)) == 1
+    for number, seq in ((2, 2), (1, 1)):
+        with pytest.raises(WriteError, match=f"toys-00000{number}: another run published toys-000002 meanwhile"):
+            release(toys, number, seq=seq)
+    assert [line.ingest_seq for line in published(toys.ledger).values()] == [1, 1, 1]
+
+
+def test_the_newest_release_is_the_one_with_the_greatest_number(toys):
+    for number in (2, 11, 999_999, 1_000_000):
+        release(toys, number, seq=number)
+        last = latest(toys.ledger, FAMILY)
+        assert last == releases(toys.ledger, FAMILY)[-1] == release_of(toys.ledger, FAMILY, number)
+        assert last is not None
+        assert (last.number, published(toys.ledger)) == (number, last.tables)
+    assert (latest(toys.ledger, "others"), release_of(toys.ledger, FAMILY, 3)) == (None, None)
+
+
+def test_what_is_owed_is_what_failed_last_and_of_one_moment_what_was_booked_last(toys):
+    dice = random.Random(1)
+    found: dict[tuple[str, date | None], tuple[datetime, bool, int]] = {}
+    rows = []
+    for seq in range(60):
+        table, day, hour = dice.choice(TABLES[:2]), dice.choice([None, MONDAY, TUESDAY]), dice.randrange(4)
+        success, at = dice.random() < 0.5, NOON + timedelta(hours=hour)
+        row = {"run_id": "run", "family": FAMILY, "table": table, "check": "c", "severity": "critical", "slice": day}
+        facts = {"success": success, "ingest_seq": seq, "contract_version": "1.0.0", "recorded_at": at}
+        rows.append(row | facts)
+        if (table, day) not in found or found[table, day][0] <= at:
+            found[table, day] = (at, success, seq)
+    toys.ledger.append(CHECKS, rows)
+    expected = {(*key, seq) for key, (_, success, seq) in found.items() if not success}
+    assert {(one.table, one.day, one.ingest_seq) for one in owed(toys.ledger, FAMILY)} == expected
+    assert 0 < len(expected) < len(found)
 
 
 def test_an_empty_lake_leaves_nothing_to_do(toys):

@@ -23,6 +23,7 @@ from jobs.lake import kill_points
 from jobs.lake.backfills.slices import DaysSlice, Slice
 from jobs.lake.families.backfilled import Backfilled
 from jobs.lake.kill_points import Killed
+from jobs.lake.leases import TABLE as LEASES
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import ROOT, Settings
 from jobs.lake.tables import Lake
@@ -267,6 +268,13 @@ def installed() -> Iterator[None]:
         yield
     finally:
         del sys.modules[module.__name__]
+
+
+def run_out(ledger: Ledger, name: str) -> None:
+    """Let a lease run out, as it does when its holder stands still for a minute."""
+    held, version = ledger.read_versioned(LEASES)
+    lines = [row | {"expires_at": row["acquired_at"]} if row["name"] == name else row for row in held.to_pylist()]
+    ledger.replace(LEASES, lines, on_version=version)
 
 
 @contextmanager

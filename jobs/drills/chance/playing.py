@@ -111,6 +111,8 @@ class Play:
 
     def overtaken(self, step: Step) -> bool:
         """The same with a run of the family; what the other published stays."""
+        if step.at == "release.after_lease":
+            return self._outrun(step.at)
         return self._late(step.at, self.sandbox.publish, self.sandbox.publish)
 
     def retried(self, step: Step) -> bool:
@@ -277,6 +279,20 @@ class Play:
         was_late = self._outlived(at, lease_name(self.sandbox.family), another, work)
         if after:
             self.report.equal("what the run that was late changes", {}, changes(after[0], self.sandbox.seen()))
+        return was_late
+
+    def _outrun(self, at: str) -> bool:
+        """Stand still where nothing looks at the lease any more, while another has built, and not yet released.
+
+        What the late one publishes is whole, so that everything built anew changes nothing of it.
+        """
+        build, *others = self.sandbox.tasks(self.sandbox.run_id("publish"))
+        was_late = self._outlived(at, lease_name(self.sandbox.family), build, self.sandbox.publish)
+        if was_late:
+            with stopped_by_lease(self.report):
+                for task in others:
+                    task()
+            self.full(Step("full"))
         return was_late
 
     def _outlived(self, at: str, lease: str, other: Callable[[], object], work: Callable[[], object]) -> bool:

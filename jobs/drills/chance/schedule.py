@@ -23,7 +23,8 @@ LENGTH = (5, 8)
 WORD = re.compile(r"([a-z-]+)(?:=(\d+))?(?:~(\d+))?(?:@([a-z_.]+))?")
 
 INGEST = tuple(point for point in KILL_POINTS if not point.endswith(("_videos", "_products", "_merchants")))
-GOLD = ("build.staged", "check.done", "release.before", "release.before_publications", "release.after_publications")
+GOLD = ("build.staged", "check.done", "release.before", "release.before_publications", "release.after_lease",
+        "release.after_publications")  # fmt: skip
 UPKEEP = ("upkeep.before_publications", "upkeep.before_cut")
 TORN = ("silver.views", "silver.quarantine", "ops.books")
 

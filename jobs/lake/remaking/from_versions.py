@@ -7,6 +7,7 @@ on the history says again what is known; of before that it says, for who lost a 
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -18,7 +19,6 @@ from jobs.lake.aside import Mended
 from jobs.lake.erasures import micros
 from jobs.lake.errors import WriteError
 from jobs.lake.file_digests import Known
-from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Release, families, latest
 from jobs.lake.releasing import republish
@@ -43,10 +43,10 @@ def recall(settings: Settings, run_id: str, open_spark: Callable[[Settings], Any
     """
     runner = runner_of(settings, HISTORY, run_id)
     ledger = runner.ledger
-    with Leases(ledger).held(lease_name(runner.family), run_id) as lease:
-        last = latest(ledger, runner.family)
+    with runner.leases.held(lease_name(runner.family), run_id) as lease:
+        last, look = latest(ledger, runner.family), partial(runner.leases.check, lease)
         if not is_begun(ledger, last):
-            settle(ledger, families(settings.schemas_dir)[runner.family], last)
+            settle(ledger, families(settings.schemas_dir)[runner.family], last, look)
         lake, wound = Lake(settings, open_spark(settings)), wound_of(settings, HISTORY)
         rows = older(lake, wound) if wound.lost else None
         note = loss_of(wound) if wound.lost and rows is None else ""
@@ -55,10 +55,10 @@ def recall(settings: Settings, run_id: str, open_spark: Callable[[Settings], Any
                 f"{note}; nothing was changed. Put the files back from a copy, or book the loss with `reelhouse repair "
                 f"{HISTORY} --accept-loss`; see docs/runbooks/lake.md"
             )
-        Leases(ledger).check(lease)
+        look()
         moved = heal(lake, wound, rows, run_id)
         if last is not None:
-            republish(ledger, runner.staging, last, {HISTORY: ledger.version(HISTORY)})
+            republish(ledger, runner.staging, last, {HISTORY: ledger.version(HISTORY)}, look)
         done = proven(ledger, HISTORY, wound.standing + (wound.lost if rows is not None else 0), moved, note)
         return replace(done, next_step=NEXT if note else "")
 
@@ -69,10 +69,10 @@ def publish_recalled(settings: Settings, run_id: str) -> Mended | None:
     ledger = runner.ledger
     if not is_begun(ledger, latest(ledger, runner.family)):
         return None
-    with Leases(ledger).held(lease_name(runner.family), run_id):
-        last = latest(ledger, runner.family)
+    with runner.leases.held(lease_name(runner.family), run_id) as lease:
+        last, look = latest(ledger, runner.family), partial(runner.leases.check, lease)
         if last is not None and is_begun(ledger, last):
-            republish(ledger, runner.staging, last, {HISTORY: ledger.version(HISTORY)})
+            republish(ledger, runner.staging, last, {HISTORY: ledger.version(HISTORY)}, look)
         delta = ledger.open(HISTORY)
         return Mended(HISTORY, (), delta.version(), delta.count())
 
