@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
@@ -81,7 +82,7 @@ class SparkSink:
     def torn(self) -> None:
         """Take the torn commit away, with its checksum, before a new process reads the table."""
         tear_and_remove(self.folder / "table")
-        jvm = self.spark._jvm  # noqa: SLF001  what Spark remembers of a log has no other door
+        jvm: Any = self.spark._jvm  # noqa: SLF001  what Spark remembers of a log has no other door
         jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
     def found(self) -> Found:
