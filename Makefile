@@ -14,7 +14,7 @@ LOCKS := infra/locks
 DEMO := $(if $(LOG),--log $(LOG)) $(if $(SIZE),--size $(SIZE)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: help setup lock up down status doctor demo fmt check test test-schemas test-jobs test-lake test-stream \
-	test-whole test-drills test-dags graph bench drill fuzz docs clean
+	test-whole test-drills test-dags graph bench soak drill fuzz docs clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -101,8 +101,12 @@ bench: setup ## measure speed beside its peers; ONLY=B4 SCALE=1 for one at full 
 	@infra/setup.sh bench
 	@.venv/bin/python -m tests.bench $(if $(SAVE),--save)
 
-drill: setup ## faults on purpose, on a lake made for it; NAME= for a certain one; RUNS= SEED= for random schedules
-	@$(REELHOUSE) drill $(if $(RUNS)$(SEED),random --seed $(or $(SEED),1) --runs $(or $(RUNS),1),run $(or $(NAME),--all))
+soak: setup ## one ingest at a steady rate: as quick and as small at the end? MINUTES=30 RATE=2000 unless told otherwise
+	@.venv/bin/python -m tests.bench.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE))
+
+drill: setup ## faults on purpose; NAME= for a certain one; RUNS= SEED= for random schedules; BATCHES=500 for small batches
+	@$(if $(BATCHES),REELHOUSE_TEST_BATCHES=$(BATCHES) $(PYTEST) -s -k small_batches tests/lake/test_at_once.py, \
+		$(REELHOUSE) drill $(if $(RUNS)$(SEED),random --seed $(or $(SEED),1) --runs $(or $(RUNS),1),run $(or $(NAME),--all)))
 
 fuzz: setup ## more random funnels beside brute force; CASES= how many, SEED= from a certain one
 	@$(if $(CASES),CASES=$(CASES)) $(if $(SEED),SEED=$(SEED)) .venv/bin/python -m tests.jobs.definitions.funnel.fuzz

@@ -137,12 +137,13 @@ def compare(
     """
     from jobs.drills.beside.page import written
     from jobs.drills.beside.playing import are_ours_clean, play_all
+    from jobs.lake.clock import now
     from jobs.serve.printing import print_rows
 
     rows = play_all(Settings.from_env().home / "drills", lambda words: typer.echo(words, err=True))
     print_rows(rows, COMPARED, format)
     if write:
-        written(rows)
+        written(rows, now().date())
     if not are_ours_clean(rows):
         typer.echo("failed: our ingest is not clean; see docs/reliability.md", err=True)
         raise typer.Exit(1)

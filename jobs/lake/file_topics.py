@@ -56,6 +56,12 @@ class FileTopics:
             file.unlink()
         (self.folder / topic / "id").write_text(f"{before}-anew", encoding="utf-8")
 
+    def forget(self, topic: str) -> None:
+        """Take away every record of a topic, as retention does; what comes next has the offset after them."""
+        for file in self._parts(topic).values():
+            file.with_suffix(".begin").write_text(str(self._end(file)), encoding="utf-8")
+            file.write_text("", encoding="utf-8")
+
     def succeed(self, topic: str, topic_id: str, offsets: Mapping[int, int]) -> None:
         """Begin a topic that passes for another one: by its id, and by the offsets (partition → next) it has got to."""
         for number, offset in offsets.items():
@@ -80,7 +86,7 @@ class FileTopics:
         return {topic: self._id(topic) for topic in topics if self._parts(topic)}
 
     def begins(self, topics: Iterable[str]) -> Offsets:
-        """The first offset of each partition: nothing is ever taken away."""
+        """The first offset that is held of each partition."""
         self._left()
         return {
             topic: {number: self._begin(file) for number, file in parts.items()}

@@ -52,7 +52,7 @@ twice. `ours ÷ it` below 1 means ours is faster. All figures: `benchmarks.json`
 
 What B7 times is the way of a record, from the broker's clock to the commit that makes it queryable: its `wall s` is the
 95th percentile of that. A benchmark without a part below has no figures yet. Whether ingest stays as small and as quick
-in a long run tells `.venv/bin/python -m tests.bench.soak --minutes 30 --rate 2000`; what a million people and a year of
+in a long run tells `make soak MINUTES=30 RATE=2000`; what a million people and a year of
 their purchases take tells `.venv/bin/python -m tests.bench.population`.
 """
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
 from jobs.drills.beside import page, playing
-from jobs.drills.beside.contender import Found, dying
+from jobs.drills.beside.contender import Found, dying, tear_and_remove
 from jobs.drills.beside.judging import CONFLICT, REFUSED, REPEAT, TAKEN, Counts, Truth, judge, unaccounted
 from jobs.drills.beside.ours import Reelhouse
 from jobs.drills.beside.playing import CONTENDERS, FAULTS, HAZARDS, Match, Tournament, are_ours_clean, label, views
@@ -77,6 +79,34 @@ def test_killed_between_write_and_commit_a_consumer_doubles_and_before_the_write
     assert found == {"killed_after_write": 6, "killed_in_the_middle": 0, "two_at_once": 6, "progress_lost": 6}
 
 
+GAP = {"plain Spark sink": (0, 0, 12, True), "Python consumer": (6, 6, 0, False), "Reelhouse": (0, 0, 12, True)}
+TORN = {"plain Spark sink": (6, 6, 0, False), "Python consumer": (6, 6, 0, False), "Reelhouse": (0, 0, 0, False)}
+
+
+@pytest.mark.parametrize(
+    ("fault", "wanted"), [(playing.retention_gap, GAP), (playing.commit_torn, TORN)], ids=["gap", "torn"]
+)
+def test_what_retention_takes_and_what_a_torn_commit_held(
+    fault: Callable[[Match], None], wanted: dict[str, tuple[int, int, int, bool]], tmp_path: Path, spark: SparkSession
+) -> None:
+    rows = list(Tournament(tmp_path, spark, print).fault(fault))
+    assert {
+        row["contender"]: (row["lost"], row["unaccounted"], row["waiting"], row["stopped"] is not None) for row in rows
+    } == wanted
+    assert {(row["sent"], row["doubled"], row["wrong"]) for row in rows} == {(18, 0, 0)}
+
+
+def test_without_a_repair_ours_loses_what_a_torn_commit_held(
+    tmp_path: Path, spark: SparkSession, monkeypatch: Patch
+) -> None:
+    """The commit is taken away, as with the peers, and the batch is not done again."""
+    monkeypatch.setattr(Reelhouse, "torn", lambda self: tear_and_remove(Path(self.sandbox.ledger.path("silver.views"))))
+    match = Match(Reelhouse(tmp_path, spark.newSession()), tmp_path)
+    playing.commit_torn(match)
+    row = playing.row_of(match, "")
+    assert (row["lost"], row["unaccounted"]) == (6, 6)
+
+
 def test_a_run_that_was_not_killed_is_no_kill() -> None:
     with pytest.raises(RuntimeError, match="in place of being killed"), dying(KeyError):
         pass
@@ -110,7 +140,8 @@ def test_repeats_are_told_of_only_by_a_count_that_is_theirs() -> None:
 
 
 def test_the_page_tells_of_every_hazard_and_fault_and_every_contender() -> None:
-    head, _, *lines = page.made_on()[1].splitlines()
+    day, _, head, _, *lines = page.made_on()[1].splitlines()
+    assert date.fromisoformat(day.removeprefix("Played on ").removesuffix(".")) >= date(2026, 11, 30)
     assert head.split("|")[3:-1] == [f" {name} " for name in CONTENDERS]
     told = [line.split("|")[1].strip() for line in lines]
     assert told == [*(f"{hazard} {name}" for hazard, name in HAZARDS.items()), *map(label, FAULTS)]
@@ -121,14 +152,15 @@ def test_the_table_takes_the_place_of_the_one_that_is_there(tmp_path: Path) -> N
     copy = tmp_path / "page.md"
     copy.write_text(f"before\n{page.BEGIN}old\n{page.END}after\n", encoding="utf-8")
     rows = [TALE | {"contender": name, "lost": n, "stopped": n or None} for n, name in enumerate(CONTENDERS)]
-    page.written(rows, copy)
+    page.written(rows, date(2026, 11, 30), copy)
     assert copy.read_text(encoding="utf-8").splitlines() == [
-        "before", page.BEGIN.strip(), "", f"| records or fault | sent | {' | '.join(CONTENDERS)} |",
+        "before", page.BEGIN.strip(), "", "Played on 2026-11-30.", "",
+        f"| records or fault | sent | {' | '.join(CONTENDERS)} |",
         "| --- | ---: | --- | --- | --- |", "| a tale | 10 | – | 1 lost, stopped | 2 lost, stopped |", "",
         page.END.strip(), "after"]  # fmt: skip
     copy.write_text("nothing", encoding="utf-8")
     with pytest.raises(UsageError, match="no place for the table"):
-        page.written(rows, copy)
+        page.written(rows, date(2026, 11, 30), copy)
 
 
 def test_the_command_prints_an_array_and_its_exit_code_tells(monkeypatch: Patch) -> None:

@@ -4,9 +4,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from jobs.drills.records import micros
+from jobs.drills.storage import tear
+from jobs.lake.scanning import LOG
 
 TOPIC = "views"
 TOPICS = "topics"  # the folder of the topics, in that of a contender
@@ -44,8 +47,19 @@ class Contender(Protocol):
     def forget(self) -> None:
         """Lose what was noted of how far the topics are read."""
 
+    def torn(self) -> None:
+        """Have the newest commit of the table cut in half, and mend that as is usual with it."""
+
     def found(self) -> Found:
         """What there is of the records."""
+
+
+def tear_and_remove(table: Path) -> None:
+    """Cut the newest commit of a Delta table in half, and take it away, with its checksum: no more is known of it."""
+    newest = max((table / LOG).glob("*.json"))
+    tear(newest)
+    for file in (newest, newest.with_suffix(".crc"), newest.with_name(f".{newest.name}.crc")):
+        file.unlink(missing_ok=True)
 
 
 def rows_of(table: list[Mapping[str, Any]]) -> list[tuple[int, Says]]:

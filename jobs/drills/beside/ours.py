@@ -12,10 +12,13 @@ from jobs.drills.beside.contender import READ, Found, dying, rows_of
 from jobs.drills.chance.sandbox import Sandbox
 from jobs.drills.evidence import books
 from jobs.drills.records import micros
+from jobs.drills.storage import tear
 from jobs.lake.errors import LeaseError, WriteError
 from jobs.lake.ingest.loop import LEASE
 from jobs.lake.ingest.progress import BOOKS, QUARANTINE
 from jobs.lake.kill_points import Killed
+from jobs.lake.mending import newest_of_log
+from jobs.lake.repairing import mend
 
 VIEWS = "silver.views"
 IN_THE_MIDDLE, AFTER_WRITE = "ingest.after_bronze", "ingest.before_books"
@@ -61,6 +64,12 @@ class Reelhouse:
     def forget(self) -> None:
         """Lose all books: they say how far the topics are read."""
         shutil.rmtree(self.sandbox.ledger.path(BOOKS))
+
+    def torn(self) -> None:
+        """Run `reelhouse repair`, to which the error of whoever reads the torn table leads."""
+        tear(newest_of_log(self.sandbox.ledger, VIEWS))
+        if mend(self.sandbox.settings, VIEWS, self.sandbox.run_id("repair")) is None:
+            raise RuntimeError(f"nothing was found to mend of {VIEWS}")
 
     def found(self) -> Found:
         """The rows of silver, the records in quarantine, and the repeats that the books have."""

@@ -1,6 +1,7 @@
 """The matches as a table of docs/reliability.md, between two markers."""
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from jobs.drills.beside.playing import CONTENDERS, Row
@@ -29,10 +30,11 @@ def cell(row: Row) -> str:
     return ", ".join([*told, *(["stopped"] if row["stopped"] else [])]) or "–"
 
 
-def written(rows: Sequence[Row], page: Path = PAGE) -> None:
-    """Put the table in its place on the page; UsageError when the page has no such place."""
+def written(rows: Sequence[Row], played_on: date, page: Path = PAGE) -> None:
+    """Put the table in its place on the page, with the day; UsageError when the page has no such place."""
     before, _, after = made_on(page)
-    page.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{after}", encoding="utf-8")
+    made = f"Played on {played_on}.\n\n{table(rows)}"
+    page.write_text(f"{before}{BEGIN}\n{made}\n{END}{after}", encoding="utf-8")
 
 
 def made_on(page: Path = PAGE) -> tuple[str, str, str]:

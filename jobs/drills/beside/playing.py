@@ -23,7 +23,7 @@ from jobs.lake.file_topics import Entry, FileTopics
 
 Row = dict[str, Any]
 APART = timedelta(milliseconds=1)  # between two records, so that its time names each
-FIRST, SECOND = range(6), range(6, 12)  # views, by number
+FIRST, SECOND, THIRD = range(6), range(6, 12), range(12, 18)  # views, by number
 CONTENDERS: dict[str, Callable[[Path, SparkSession], Contender]] = {
     SparkSink.name: SparkSink,
     PythonConsumer.name: lambda folder, _: PythonConsumer(folder),
@@ -139,6 +139,27 @@ def topic_re_created(match: Match) -> None:
     match.run()
 
 
+def retention_gap(match: Match) -> None:
+    """Retention takes six records before they are read."""
+    match.put(views(FIRST))
+    match.run()
+    match.put(views(SECOND))
+    match.topics.forget(TOPIC)
+    match.put(views(THIRD))
+    match.run()
+
+
+def commit_torn(match: Match) -> None:
+    """The newest commit of its table is torn, and mended as it can be."""
+    match.put(views(FIRST))
+    match.run()
+    match.put(views(SECOND))
+    match.run()
+    match.contender.torn()
+    match.put(views(THIRD))
+    match.run()
+
+
 FAULTS = (
     undisturbed,
     killed_after_write,
@@ -147,6 +168,8 @@ FAULTS = (
     progress_lost,
     sent_twice,
     topic_re_created,
+    retention_gap,
+    commit_torn,
 )
 
 

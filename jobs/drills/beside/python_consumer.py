@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
-from jobs.drills.beside.contender import TOPIC, TOPICS, Found, dying, rows_of
+from jobs.drills.beside.contender import TOPIC, TOPICS, Found, dying, rows_of, tear_and_remove
 from jobs.lake.file_topics import FileTopics
 from jobs.lake.kill_points import Killed, heard, reach
 
@@ -36,11 +36,17 @@ def parsed(value: bytes | None, at: datetime) -> pa.RecordBatch | None:
         return None
 
 
-def unread(ends: Mapping[int, int], read: Mapping[int, int]) -> Iterator[tuple[int, tuple[int, int]]]:
-    """The ranges of offsets that are new, by partition."""
-    for number, end in ends.items():
-        if end > read.get(number, 0):
-            yield number, (read.get(number, 0), end)
+def unread(topics: FileTopics, read: Mapping[int, int]) -> Iterator[tuple[int, tuple[int, int]]]:
+    """The ranges of offsets that are new, by partition.
+
+    Where records are gone it goes on with the first that is there: with `auto.offset.reset` at `earliest` a client
+    does so without a word.
+    """
+    begins = topics.begins([TOPIC])[TOPIC]
+    for number, end in topics.ends([TOPIC])[TOPIC].items():
+        start = max(read.get(number, 0), begins[number])
+        if end > start:
+            yield number, (start, end)
 
 
 @dataclass
@@ -53,7 +59,7 @@ class PythonConsumer:
     def run(self) -> None:
         """Poll, write and commit until there is nothing new."""
         topics = FileTopics(self.folder / TOPICS)
-        while ranges := dict(unread(topics.ends([TOPIC])[TOPIC], self._committed())):
+        while ranges := dict(unread(topics, self._committed())):
             polled = [parsed(value, at) for _, value, _, _, _, at, _ in topics.rows({TOPIC: ranges})]
             rows = [row for row in polled if row is not None]
             reach(BEFORE_WRITE)
@@ -78,6 +84,10 @@ class PythonConsumer:
     def forget(self) -> None:
         """Lose the offsets of the group; a new group begins at the beginning."""
         self._file.unlink()
+
+    def torn(self) -> None:
+        """Take the torn commit away: the table can be read again, as it was before."""
+        tear_and_remove(self.folder / "table")
 
     def found(self) -> Found:
         """The rows of the table; there is nothing else."""

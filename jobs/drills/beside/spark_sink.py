@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
-from jobs.drills.beside.contender import TOPIC, TOPICS, Found, dying, rows_of
+from jobs.drills.beside.contender import TOPIC, TOPICS, Found, dying, rows_of, tear_and_remove
 from jobs.drills.beside.topic_source import NAME, FileTopicSource
 
 BODY = "event_id string, event_time bigint, user_id string, video_id string, scene string, watch_ms bigint"
@@ -77,6 +78,12 @@ class SparkSink:
     def forget(self) -> None:
         """Lose the checkpoint."""
         shutil.rmtree(self.folder / "checkpoint")
+
+    def torn(self) -> None:
+        """Take the torn commit away, with its checksum, before a new process reads the table."""
+        tear_and_remove(self.folder / "table")
+        jvm: Any = self.spark._jvm  # noqa: SLF001  what Spark remembers of a log has no other door
+        jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
     def found(self) -> Found:
         """The rows of the table; there is nothing else."""

@@ -41,8 +41,16 @@ class FileTopicReader(DataSourceStreamReader):
         return {str(number): end for number, end in self.topics.ends([self.topic]).get(self.topic, {}).items()}
 
     def partitions(self, start: At, end: At) -> list[Range]:
-        """One task for each partition that has anything new."""
-        return [Range(int(number), start.get(number, 0), last) for number, last in end.items()]
+        """One task for each partition that has anything new; where records are gone the query ends.
+
+        So does one on Kafka: that its source fails on a loss of data is the default.
+        """
+        begins = self.topics.begins([self.topic])[self.topic]
+        ranges = [Range(int(number), start.get(number, begins[int(number)]), last) for number, last in end.items()]
+        for each in ranges:
+            if each.start < begins[each.number]:
+                raise RuntimeError(f"{self.topic}/{each.number}: offset {each.start} is gone; some data may be lost")
+        return ranges
 
     def read(self, partition: Range) -> Iterator[tuple[bytes | None, datetime]]:  # type: ignore[override]
         """The records of a range; with the option `breaks` the task dies, its offsets noted and nothing written."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import typer
 from deltalake import DeltaTable, write_deltalake
 from rich.console import Console
+from typer.testing import CliRunner
 
 from jobs.lake.settings import Settings
 from tests.bench import catch_up, freshness, soak
@@ -118,14 +123,52 @@ def test_a_soak_compares_its_end_with_the_beginning_after_the_warm_up() -> None:
     assert [[each.at for each in some] for some in soak.ends(looks)] == [[2, 3], [8, 9]]
     table = soak.as_table(looks, "a title")
     columns = [list(column.cells) for column in table.columns]
-    assert list(zip(*columns, strict=True))[:4] == [
+    assert list(zip(*columns, strict=True)) == [
+        ("s a thousand records", "1.0", "1.6", "grows"),
         ("resident MiB", "502.5", "508.5", "flat"),
         ("ingest's MiB", "202.5", "208.5", "flat"),
-        ("its engine's MiB", "300.0", "300.0", "flat"),
-        ("batch s", "1.0", "1.6", "grows"),
+        ("files, median", "10.0", "34.0", "grows"),
+        ("files of logs", "0.0", "0.0", "flat"),
+        ("batch s", "1.0", "1.6", ""),
+        ("its engine's MiB", "300.0", "300.0", ""),
+        ("files", "12", "36", "at the last batch of each"),
     ]
-    assert [cells[-1] for cells in columns[:3]] == ["files", "12", "36"]
     assert soak.ends(looks[:1]) == (looks[:1], looks[:1])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "mib", "files", "found"),
+    [
+        (1.2, 600.0, 12, []),
+        (1.21, 600.0, 12, ["s a thousand records"]),
+        (1.2, 601.0, 12, ["resident MiB"]),
+        (1.2, 600.0, 13, ["files, median"]),
+    ],
+)
+def test_a_soak_is_flat_up_to_a_fifth_more_of_each_figure_and_no_further(
+    seconds: float, mib: float, files: int, found: list[str]
+) -> None:
+    begin, end = (soak.Look(0, *some, 0) for some in ((1.0, 1000, 500.0, 10), (seconds, 1000, mib, files)))
+    looks = [replace(begin if n < 6 else end, logged=7) for n in range(10)]
+    assert soak.growing(looks) == found
+
+
+@pytest.mark.parametrize(("seconds", "code", "said"), [(1.0, 0, "flat"), (2.0, 1, "not flat: s a thousand records")])
+def test_a_soak_that_is_not_flat_ends_with_exit_code_1(
+    seconds: float, code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = [replace(look(n, 1.0 if n < 8 else seconds, 500.0), files=5) for n in range(10)]
+    monkeypatch.setenv("REELHOUSE_HOME", str(tmp_path))
+    monkeypatch.setattr(soak, "workplace", lambda name: nullcontext(tmp_path))
+    monkeypatch.setattr(soak, "place_in", lambda folder, rate, seconds: nullcontext(None))
+    monkeypatch.setattr(soak, "soaked", lambda place, rate, told: looks)
+    monkeypatch.setattr(soak, "stay_in", lambda tables, seen: SimpleNamespace(latency=lambda percent: 5.0))
+    for name in ("same_cores", "keep_orphans"):
+        monkeypatch.setattr(soak, name, lambda: None)
+    app = typer.Typer()
+    app.command()(soak.main)
+    done = CliRunner().invoke(app, ["--minutes", "1"])
+    assert (done.exit_code, said in done.stdout) == (code, True)
 
 
 def test_only_files_of_tables_count(tmp_path: Path) -> None:
