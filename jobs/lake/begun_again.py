@@ -12,7 +12,7 @@ from pathlib import Path
 from jobs.lake.aside import set_aside
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import releases
-from jobs.lake.scanning import LOG, folder_of, is_local
+from jobs.lake.scanning import LOG, LOGGED, folder_of, is_local
 
 MAKING = "staging/begun"  # on the disk of the lake, so that what is made there comes to its place in one step
 HINT = "_last_checkpoint"
@@ -34,6 +34,14 @@ def is_held(ledger: Ledger, table: str, version: int) -> bool:
     except DeltaError:
         return False
     return True
+
+
+def first_told(ledger: Ledger, table: str) -> int:
+    """The least version that files of the table's log are of; 0 in an object store, which has none begun again."""
+    if not is_local(ledger.path(table)):
+        return 0
+    files = (folder_of(ledger.path(table)) / LOG).glob("*")
+    return min((int(file.name[:20]) for file in files if LOGGED.fullmatch(file.name)), default=0)
 
 
 def begin_again(ledger: Ledger, family: str, versions: Mapping[str, int]) -> list[str]:

@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from jobs.lake.begun_again import first_told
 from jobs.lake.clock import instant, now
 from jobs.lake.contracts import contract
 from jobs.lake.erasures import newest_seq
@@ -148,6 +149,7 @@ def roll_back(runners: "Sequence[Runner]", wanted: Sequence[Release], look: Look
     ledger, moment = runners[0].ledger, now()
     for release in wanted:
         refuse_erased(ledger, release)
+        refuse_untold(ledger, release)
     holds = {runner.family: _held(runner, old, moment) for runner, old in zip(runners, wanted, strict=True)}
     hold(ledger, runners[0].run_id, holds)
     reach("rollback.held")
@@ -200,6 +202,15 @@ def refuse_erased(ledger: Ledger, wanted: Release) -> None:
         raise UsageError(
             f"{wanted.family}: {name_of(wanted)} is from before a person was erased (batch {newest_seq(ledger)}) and "
             f"would bring them back; name a younger one, or run `reelhouse build {wanted.family} --full`"
+        )
+
+
+def refuse_untold(ledger: Ledger, wanted: Release) -> None:
+    """UsageError for a release with a table that was gone altogether, and begun again, since."""
+    gone = [table for table, version in wanted.versions.items() if version < first_told(ledger, table)]
+    if gone:
+        raise UsageError(
+            f"{wanted.family}: what {name_of(wanted)} had of {', '.join(gone)} is gone; name a younger one"
         )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 
+from jobs.lake.begun_again import first_told
 from jobs.lake.contracts import all_tables
 from jobs.lake.erasures import newest_seq
 from jobs.lake.errors import UsageError
@@ -174,10 +175,15 @@ class Round:
         self._sweep(staging, last)
 
     def _kept(self, family: str, table: str) -> list[int]:
-        """Versions of the releases readers may still name: the younger ones, and always the newest."""
+        """Versions of the releases readers may still name: the younger ones, and always the newest.
+
+        Of a table that was begun again, those that it has.
+        """
         found = releases(self.ledger, family)
         young = [release for release in found[:-1] if release.facts.known_from >= self.now - self.keep]
-        return [release.tables[table].version for release in [*young, found[-1]] if table in release.tables]
+        first = first_told(self.ledger, table)
+        named = [release.tables[table].version for release in [*young, found[-1]] if table in release.tables]
+        return [version for version in named if version >= first]
 
     def _sweep(self, staging: Staging, last: Release) -> None:
         """Staging keeps its newest build only; we hold the lease, so nobody is reading it.

@@ -10,15 +10,18 @@ from typer.testing import CliRunner
 
 from jobs.__main__ import build_app
 from jobs.lake.ailments import BY_BATCH, Kind
+from jobs.lake.begun_again import begin_again, first_told, is_gone
 from jobs.lake.doctor import Finding, Verdict, examine_lake
-from jobs.lake.errors import DamageError
+from jobs.lake.errors import DamageError, UsageError
 from jobs.lake.hours import untold
 from jobs.lake.ingest.erasing import Asked, erase
 from jobs.lake.ingest.loop import Ingest
 from jobs.lake.ledger import Ledger
 from jobs.lake.lost_commits import lost_commits
 from jobs.lake.mending import newest_of_log
+from jobs.lake.publications import Publication, Release, family_of, publish, release_id
 from jobs.lake.repairing import mend
+from jobs.lake.rolling_back import refuse_untold
 from jobs.lake.settings import Settings
 
 NOON = datetime(2026, 11, 20, 4, tzinfo=UTC)
@@ -230,6 +233,38 @@ def examine(settings: Settings) -> list[Finding]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jobs.lake.doctor.topics_read", lambda _: [])
         return examine_lake(settings)
+
+
+def test_a_published_table_is_begun_again_where_no_release_has_been(batches: Batches) -> None:
+    """What lies there without a log is set aside; readers, upkeep and rollbacks are told that the rest is gone."""
+    ledger, table = batches.ledger, "gold.segment_daily"
+    family = family_of(table, ledger.settings.schemas_dir)
+    for number in range(3):
+        ledger.append(table, [row_of(ledger, table)], app=f"release:{family}", version=number + 1)
+    for number, version in enumerate((3, 1, 2), start=1):  # a rollback may have named a younger one before
+        publish(ledger, family, number, [published_as(family, table, number, version)])
+    rmtree(Path(ledger.path(table)) / "_delta_log")
+    assert batches.lost == [(table, Kind.gone)]
+    assert (is_gone(ledger, table, 2), first_told(ledger, table)) == (True, 0)
+    assert begin_again(ledger, family, {table: 2}) == [table]
+    assert (first_told(ledger, table), ledger.version(table), ledger.read(table).num_rows) == (4, 4, 0)
+    (aside,) = (ledger.settings.home / "aside" / table).iterdir()
+    assert len(list(aside.rglob("*.parquet"))) == 3
+    assert batches.lost == [(table, Kind.gone)], "nothing is released yet"
+    assert begin_again(ledger, family, {table: 2}) == []
+    ledger.append(table, [row_of(ledger, table)], app=f"release:{family}", version=4)
+    publish(ledger, family, 4, [published_as(family, table, 4, 5)])
+    assert batches.lost == []
+    old, new = (Release(family, n, {table: published_as(family, table, n, at)}) for n, at in ((1, 3), (4, 5)))
+    refuse_untold(ledger, new)
+    with pytest.raises(UsageError, match=f"what {family}-000001 had of {table} is gone"):
+        refuse_untold(ledger, old)
+
+
+def published_as(family: str, table: str, number: int, version: int) -> Publication:
+    """A line of the publications."""
+    facts = {"slices": (), "ingest_seq": 0, "watermark": None, "contract_version": "1.0.0", "verdict": "passed"}
+    return Publication(release_id(family, number), family, table, version, **facts, run_id="r", known_from=NOON, rows=1)
 
 
 def test_of_no_lake_and_of_an_empty_one_it_is_not_said_that_all_is_well(
