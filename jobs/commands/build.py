@@ -75,9 +75,9 @@ def release(
     """
     moment = instant(at)
     if retry:
-        _step("release --retry", target, run_id, result, lambda runner: runner.retry(moment))
+        _step("release --retry", target, run_id, result, lambda runner: _noted(runner, runner.retry(moment)))
     else:
-        _step("release", target, run_id, result, lambda runner: runner.release())
+        _step("release", target, run_id, result, lambda runner: _noted(runner, runner.release()))
 
 
 def rollback(
@@ -142,6 +142,17 @@ def _step(name: str, target: str, run_id: str, result: Path | None, work: "Calla
     with named_page(name):
         runner = runner_of(Settings.from_env(), target, run_id)
     _report(name, runner.family, runner, result, lambda: work(runner))
+
+
+def _noted(runner: "Runner", released: "Outcome") -> "Outcome":
+    """Note what the family's new files are, so that it is seen when one is changed; readers have them by then."""
+    from jobs.lake.clock import now
+    from jobs.lake.noting import note_files
+    from jobs.lake.publications import families
+
+    if released.outcome != "nothing_to_do":
+        note_files(runner.ledger, families(runner.settings.schemas_dir)[runner.family], now())
+    return released
 
 
 def _report(name: str, target: str, runner: "Runner", result: Path | None, work: "Callable[[], Outcome]") -> None:

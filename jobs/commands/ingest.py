@@ -47,9 +47,11 @@ def ingest(
     from jobs.lake.ingest.loop import Ingest, ended_by_sigterm
     from jobs.lake.ingest.outcome import outcome
     from jobs.lake.ledger import Ledger
+    from jobs.lake.noting import note_files
     from jobs.lake.runs import report
     from jobs.lake.session import open_session
     from jobs.upkeep.between import Between
+    from jobs.upkeep.rounds import SILVER, groups
 
     settings = Settings.from_env()
     name = run_id or f"by-hand-{now():%Y%m%dT%H%M%S}"
@@ -62,7 +64,10 @@ def ingest(
         if continuous:
             run.forever(tell)
             return {"outcome": "done", "message": "; ".join(["ended as asked", *run.notes])}
-        return outcome(run.until_caught_up(max_batches), ledger, settings, run.notes)
+        done = run.until_caught_up(max_batches)
+        if done:
+            note_files(ledger, groups(settings)[SILVER], now())
+        return outcome(done, ledger, settings, run.notes)
 
     with ended_by_sigterm(run, gently=continuous):
         ended = report(ledger, "ingest", "silver", name, result, work)

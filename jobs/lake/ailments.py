@@ -6,7 +6,7 @@ store keeps its own checksums.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,8 +14,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from jobs.lake.contracts import all_tables, contract
+from jobs.lake.file_digests import TABLE as DIGESTS
+from jobs.lake.file_digests import Known, Note, changed, noted
+from jobs.lake.file_digests import read as read_notes
 from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.progress import BOOKS, BRONZE, HOURS, QUARANTINE, SEQUENCES, TOUCHED
+from jobs.lake.ledger import Ledger
 from jobs.lake.publications import TABLE as PUBLICATIONS
 from jobs.lake.scanning import LOG, folder_of, is_local
 from jobs.lake.settings import Settings
@@ -72,7 +76,7 @@ class Ailment:
     @property
     def is_mendable(self) -> bool:
         """Whether a repair may mend the table: the file is a copy, or what it held comes from elsewhere."""
-        if self.table == PUBLICATIONS:
+        if self.table in (PUBLICATIONS, DIGESTS):
             return True
         if self.kind is Kind.data:
             return self.table in (*BY_BATCH, HOURS, LANDED, LANDINGS, SEQUENCES, HISTORY)
@@ -82,10 +86,17 @@ class Ailment:
 
 def ailments(settings: Settings) -> list[Ailment]:
     """All that is wrong with the tables that were made; never raises for what it finds."""
-    return [found for table in all_tables(settings.schemas_dir) for found in ailments_of(settings, table)]
+    known = known_files(settings)
+    return [found for table in all_tables(settings.schemas_dir) for found in ailments_of(settings, table, known)]
 
 
-def ailments_of(settings: Settings, table: str) -> list[Ailment]:
+def known_files(settings: Settings) -> Known:
+    """What was noted of data files; nothing where that is hurt itself, which is told in its turn."""
+    is_whole = is_local(settings.lake_root) and not ailments_of(settings, DIGESTS, {})
+    return noted(Ledger(settings)) if is_whole else {}
+
+
+def ailments_of(settings: Settings, table: str, known: Known | None = None) -> list[Ailment]:
     """What is wrong with one table: its log first; its data only when the log can be read."""
     if not is_local(settings.lake_root):
         return []
@@ -94,7 +105,10 @@ def ailments_of(settings: Settings, table: str) -> list[Ailment]:
         return []
     family = contract(table, settings.schemas_dir).family or ""
     found = [*hints(table, log), *checkpoints(table, log), *commits(table, log, family)]
-    return found or list(data_files(table, log.parent, maker_of(settings, table)))
+    if found:
+        return found
+    noted_of = (known_files(settings) if known is None else known).get(table, {})
+    return list(data_files(table, log.parent, maker_of(settings, table), noted_of))
 
 
 def maker_of(settings: Settings, table: str) -> str:
@@ -143,14 +157,17 @@ def commits(table: str, log: Path, family: str) -> Iterator[Ailment]:
             yield Ailment(table, kind, file, "is not whole", family)
 
 
-def data_files(table: str, root: Path, family: str) -> Iterator[Ailment]:
-    """Each file of the newest version must be there, as large as the log says, and readable with its checksums."""
+def data_files(table: str, root: Path, family: str, noted_of: Mapping[str, Note]) -> Iterator[Ailment]:
+    """Each file of the newest version must be there, as large as the log says, what was noted of it, and readable."""
     import pyarrow as pa
     from deltalake import DeltaTable
 
     for line in pa.table(DeltaTable(root).get_add_actions(flatten=True)).to_pylist():
-        file = root / unquote(line["path"])
-        wrong = _changed(file, line)
+        path = unquote(line["path"])
+        file = root / path
+        wrong = _changed(file, line, noted_of.get(path))
+        if not wrong and table == DIGESTS:
+            _, wrong = read_notes(file, line["num_records"])
         if wrong:
             yield Ailment(table, Kind.data, file, wrong, family)
 
@@ -164,18 +181,24 @@ def unreadable(file: Path) -> str:
         with pq.ParquetFile(file, page_checksum_verification=True) as opened:
             for number in range(opened.num_row_groups):
                 opened.read_row_group(number)
-    except (pa.ArrowException, OSError) as wrong:
+    except (pa.ArrowException, OSError, ValueError) as wrong:  # a name of a column may be no text any more
         return f"cannot be read: {str(wrong).splitlines()[0][:120]}"
     return ""
 
 
-def _changed(file: Path, line: dict[str, Any]) -> str:
+def is_whole(known: Known, table: str, folder: Path, file: Path) -> bool:
+    """Whether a file of a table, perhaps of an older version, can be read and is what was noted of it."""
+    note = known.get(table, {}).get(file.relative_to(folder).as_posix())
+    return not (changed(file, note) or unreadable(file))
+
+
+def _changed(file: Path, line: dict[str, Any], note: Note | None) -> str:
     if not file.exists():
         return "is not there"
     size = file.stat().st_size
     if size != line["size_bytes"]:
         return f"has {size} bytes, the log says {line['size_bytes']}"
-    return unreadable(file)
+    return changed(file, note) or unreadable(file)
 
 
 def _is_whole(file: Path) -> bool:

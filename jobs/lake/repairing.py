@@ -5,6 +5,7 @@ from typing import Any
 
 from jobs.lake.ailments import HISTORY, LANDED, UNDONE, Ailment, Kind, ailments_of
 from jobs.lake.aside import Mended
+from jobs.lake.file_digests import TABLE as DIGESTS
 from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.progress import BOOKS, HOURS, SEQUENCES
 from jobs.lake.ledger import Ledger
@@ -12,6 +13,7 @@ from jobs.lake.lost_commits import lost_commit_of
 from jobs.lake.mending import mend_log, refuse_the_rest
 from jobs.lake.publications import TABLE as PUBLICATIONS
 from jobs.lake.recounting import missing_rows
+from jobs.lake.remaking.from_files import note_again
 from jobs.lake.remaking.from_releases import tell_again
 from jobs.lake.settings import Settings
 
@@ -37,11 +39,18 @@ def mend(
     if not found:
         return mend_unseen(settings, table, run_id, opener, accept_loss=accept_loss)
     refuse_the_rest(found)
-    if table == PUBLICATIONS:
-        return tell_again(settings, run_id, accept_loss=accept_loss)
+    if table in (PUBLICATIONS, DIGESTS):
+        return make_anew(settings, table, run_id, accept_loss=accept_loss)
     if all(each.kind is Kind.data for each in found):
         return mend_data(settings, table, run_id, opener, accept_loss=accept_loss)
     return mend_commits(settings, table, found, run_id, opener)
+
+
+def make_anew(settings: Settings, table: str, run_id: str, *, accept_loss: bool) -> Mended:
+    """Set a table aside, whole, and write it anew from what tells the same."""
+    if table == DIGESTS:
+        return note_again(settings, run_id)
+    return tell_again(settings, run_id, accept_loss=accept_loss)
 
 
 def mend_books(settings: Settings, run_id: str, open_spark: Opener, *, accept_loss: bool) -> Mended | None:

@@ -1,8 +1,8 @@
 """Upkeep for an ingest that goes on for ever: it never gives up its lease, so it tidies its own tables itself.
 
 Small files are written together, and logs cut, every few minutes, or each batch would have more to open than the one
-before. What lists whole tables (files that nobody needs any more, expired logs) is done once a day, as the DAG `upkeep`
-does. Batches wait for one table at a time.
+before; then it is noted what the new files are. What lists whole tables (files that nobody needs any more, expired
+logs) is done once a day, as the DAG `upkeep` does. Batches wait for one table at a time.
 """
 
 from collections.abc import Callable
@@ -47,6 +47,7 @@ class Between:
             written = self._tidied(turn, self._waiting.pop(0))
             self._files += written
             if not self._waiting:
+                turn.note(turn.of_held_ingest())
                 self.told(f"upkeep: {self._files} small files written together")
 
     def _tidied(self, turn: Round, table: str) -> int:

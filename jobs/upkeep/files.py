@@ -10,6 +10,7 @@ from jobs.lake.contracts import contract
 from jobs.lake.errors import UsageError
 from jobs.lake.ledger import Ledger
 from jobs.lake.look_ups import writer_properties
+from jobs.lake.noting import refuse_changed
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -42,11 +43,12 @@ class Tidied:
 def compact(ledger: Ledger, table: str, many: int = MANY_SMALL, note: str | None = None) -> int:
     """Write small files together, from `many` of them, by partition, as one commit; how many went into larger ones.
 
-    The commit has the `note`.
+    The commit has the `note`. DamageError where one is no longer what was noted of it.
     """
     delta = ledger.open(table)
     if len([size for size in _sizes(delta) if size < SMALL_BYTES]) < many:
         return 0
+    refuse_changed(ledger, table, TARGET_BYTES)
     laid_out = writer_properties(contract(table, ledger.settings.schemas_dir).looked_up_by, delta.count())
     return write_together(table, delta, laid_out, note, TARGET_BYTES)
 

@@ -13,12 +13,14 @@ from functools import cached_property
 from jobs.lake.contracts import all_tables
 from jobs.lake.erasures import newest_seq
 from jobs.lake.errors import UsageError
+from jobs.lake.file_digests import TABLE as DIGESTS
 from jobs.lake.ingest.counting import begun_at
 from jobs.lake.ingest.landings import keep as keep_plans
 from jobs.lake.ingest.progress import BRONZE, TOUCHED
 from jobs.lake.kill_points import reach
 from jobs.lake.leases import Leases, is_held
 from jobs.lake.ledger import Ledger
+from jobs.lake.noting import note_files
 from jobs.lake.publications import Release, families, latest, releases
 from jobs.lake.release_notes import of_rows
 from jobs.lake.releasing import is_released, next_number, republish, unfinished
@@ -34,8 +36,9 @@ from jobs.upkeep.logs import WORTH, cut, is_long
 
 SILVER, LEDGER = "silver", "ledger"
 LEDGER_LEASE = "upkeep:ledger"  # two compactions of one table at once would double its rows
-LEASES = "ops.leases"  # overwritten at every heartbeat: one file to read, many to throw away
-KEEP_LEASES = timedelta(hours=1)
+LEASES = "ops.leases"
+REWRITTEN = (LEASES, DIGESTS)  # overwritten at every heartbeat, or round: one file to read, many to throw away
+KEEP_REWRITTEN = timedelta(hours=1)
 
 
 @dataclass
@@ -72,7 +75,13 @@ class Round:
             chosen = [table for table in members if table in tables and self.ledger.exists(table)]
             if chosen:
                 done += self._group(group, chosen)
+        if new := self.note(tables):
+            self.told(f"{new} new files noted in {DIGESTS}")
         return done
+
+    def note(self, tables: Sequence[str]) -> int:
+        """Note what their new files are, so that it is seen when one is changed; how many there were."""
+        return note_files(self.ledger, tables, self.now)
 
     def of_held_ingest(self) -> list[str]:
         """The tables that an ingest which goes on for ever tidies itself, for it never gives up its lease."""
@@ -117,7 +126,7 @@ class Round:
     def _plain(self, table: str, but: str | None = None) -> Tidied:
         """A table whose newest version is what readers see. Appends do not collide with a compaction."""
         compacted = self._compact(table)
-        keep = KEEP_LEASES if table == LEASES else self.keep
+        keep = KEEP_REWRITTEN if table in REWRITTEN else self.keep
         gone = vacuum(self.ledger.open(table), keep)
         if table == BRONZE:
             keep_plans(self.ledger)
@@ -134,7 +143,7 @@ class Round:
         return cut(self.ledger, table, min([self.now - kept, *at_work]), self.log_from)
 
     def _compact(self, table: str) -> int:
-        return 0 if table == LEASES else compact(self.ledger, table, self.many)
+        return 0 if table in REWRITTEN else compact(self.ledger, table, self.many)
 
     def _family(self, family: str, tables: Sequence[str]) -> Iterator[Tidied]:
         """Published tables: compact, publish the new versions, and keep the files of every release kept."""

@@ -37,6 +37,7 @@ NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 LEDGER = (
     "books", "touched", "watermarks", "publications", "check_results", "runs", "leases", "costs", "backfills",
     "restatements", "replays", "retractions", "erasures", "landings", "reconciliations", "book_hours",
+    "file_digests",
 )  # fmt: skip
 
 Columns = dict[str, tuple[str, str]]  # name → (type, privacy)

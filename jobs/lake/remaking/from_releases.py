@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jobs.lake.ailments import unreadable
+from jobs.lake.ailments import is_whole, known_files
 from jobs.lake.aside import Mended, set_aside
 from jobs.lake.errors import WriteError
 from jobs.lake.leases import Leases
@@ -87,8 +87,10 @@ def rows_in(ledger: Ledger) -> Iterator[dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    folder, schema = folder_of(ledger.path(TABLE)), ledger.schema(TABLE)
-    files = [file for file in folder.rglob("*.parquet") if LOG not in file.parts and not unreadable(file)]
+    folder, schema, known = folder_of(ledger.path(TABLE)), ledger.schema(TABLE), known_files(ledger.settings)
+    files = [
+        file for file in folder.rglob("*.parquet") if LOG not in file.parts and is_whole(known, TABLE, folder, file)
+    ]
     newest = named(folder)
     for file in sorted(files, key=lambda each: (each in newest, each.name)):
         held = pq.ParquetFile(file).read()

@@ -13,10 +13,11 @@ from urllib.parse import unquote
 
 from pyspark.sql import functions as F
 
-from jobs.lake.ailments import HISTORY, unreadable
+from jobs.lake.ailments import HISTORY, is_whole, known_files
 from jobs.lake.aside import Mended
 from jobs.lake.erasures import micros
 from jobs.lake.errors import WriteError
+from jobs.lake.file_digests import Known
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import Release, families, latest
@@ -95,8 +96,9 @@ def older(lake: Lake, wound: Wound) -> "DataFrame | None":
 
     delta, keys = DeltaTable(wound.folder), lake.contract(wound.table).grain
     there, newest = standing(lake, wound.table, wound), known_in(wound)[1]
+    known = known_files(lake.settings)
     for version in range(delta.version() - 1, -1, -1):
-        files = whole_at(delta, wound, version)
+        files = whole_at(delta, wound, known, version)
         if files:
             rows = lake.spark.read.schema(there.schema).parquet(*files)
             lost = rows.join(there.select(*keys), on=list(keys), how="left_anti")
@@ -106,7 +108,7 @@ def older(lake: Lake, wound: Wound) -> "DataFrame | None":
     return None
 
 
-def whole_at(delta: "DeltaTable", wound: Wound, version: int) -> list[str]:
+def whole_at(delta: "DeltaTable", wound: Wound, known: Known, version: int) -> list[str]:
     """The files of an older version, if it is known still and had none of the hurt ones; only those that are whole."""
     from deltalake.exceptions import DeltaError
 
@@ -117,7 +119,7 @@ def whole_at(delta: "DeltaTable", wound: Wound, version: int) -> list[str]:
     names = {file: file.removeprefix(f"{wound.folder}/") for file in delta.file_uris()}
     if wound.files & set(names.values()):
         return []
-    return [file for file in names if not unreadable(Path(file))]
+    return [file for file in names if is_whole(known, wound.table, wound.folder, Path(file))]
 
 
 def loss_of(wound: Wound) -> str:
