@@ -31,7 +31,7 @@ def upkeep(
     result: Annotated[Path | None, typer.Option("--result", metavar="FILE", help="Write how it ended as JSON.")] = None,
     format: Annotated[Format, typer.Option("--format", help="A table, or an array of JSON objects.")] = Format.table,
 ) -> None:
-    """Compact small files, vacuum old ones, refresh logs; published rows stay as they are.
+    """Compact small files, vacuum old ones, refresh logs, note what new files are; published rows stay as they are.
 
     Example: reelhouse upkeep funnels --keep-days 14
     """

@@ -20,6 +20,7 @@ from jobs.lake.mending import newest_of_log
 from jobs.lake.noting import note_files
 from jobs.lake.publications import TABLE as PUBLICATIONS
 from jobs.lake.releasing import Outcome
+from jobs.lake.remaking.wounds import wound_of
 from jobs.lake.repairing import mend
 from jobs.lake.runner import Runner
 from jobs.lake.settings import Settings
@@ -83,6 +84,13 @@ def test_a_name_of_a_column_that_is_no_text_any_more_is_told_not_raised(ledger: 
     file = files(ledger, COSTS)[0]
     file.write_bytes(file.read_bytes().replace(b"milliseconds", b"millisecond\xf3"))
     assert "cannot be read" in unreadable(file)
+
+
+def test_a_repair_counts_the_rows_of_a_changed_file_as_lost_and_leaves_it_out(ledger: Ledger) -> None:
+    hurt, _ = files(ledger, QUARANTINE)
+    flip_unseen(hurt)
+    wound = wound_of(ledger.settings, QUARANTINE)
+    assert (wound.files, wound.lost, wound.standing) == ({hurt.name}, 40, 40)
 
 
 def test_what_was_noted_is_what_sha256sum_says_and_is_noted_once(ledger: Ledger) -> None:

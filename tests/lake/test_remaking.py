@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 
 from jobs.drills.storage import tear
 from jobs.lake import kill_points
-from jobs.lake.ailments import ailments
+from jobs.lake.ailments import ailments, unreadable
 from jobs.lake.aside import Mended
 from jobs.lake.balance import refuse_difference
 from jobs.lake.clock import now
@@ -218,7 +218,7 @@ def test_rows_that_one_flipped_bit_has_changed_come_back(shop: Shop) -> None:
     note_files(shop.ledger, all_tables(shop.settings.schemas_dir), now())
     for file in files:
         flip_unseen(file)
-    assert shop.rows(table) != before
+    assert not any(map(unreadable, files))
     assert {(one.file, one.remedy) for one in ailments(shop.settings)} == {
         (file, f"run `reelhouse repair {table}`") for file in files
     }
