@@ -171,7 +171,7 @@ def _sum(into: Line, line: Line) -> None:
     """Add the counts of a line, reason by reason."""
     for name in SUMMED:
         into[name] += line[name]
-    reasons = Counter(into["reasons"])
+    reasons: Counter[str] = Counter(into["reasons"])
     reasons.update(line["reasons"])  # a sum of Counters would forget what is below zero until something makes up for it
     into["reasons"] = {reason: n for reason, n in reasons.items() if n}
     into["balanced"] = into["balanced"] and line["balanced"]
