@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -32,11 +32,13 @@ from tests.lake.small_shop import ingest, put, watched
 
 AT = datetime(2026, 12, 1, tzinfo=UTC)
 FAMILIES = ("sessions", "profiles", "funnels")
+TOLD_BY_OTHERS = ("gold.funnel_attempts", "gold.funnel_openings")  # of what is summed up from them
 FRIDAY, SATURDAY = date(2026, 11, 20), date(2026, 11, 21)
 MIDNIGHT = NOON + timedelta(hours=12)  # in Shanghai
 STAGED = {
     "sessions": ("silver.sessions",),
-    "profiles": ("gold.user_days",),
+    "profiles": ("gold.user_days", "gold.user_interest_days", "gold.user_interests", "gold.user_profiles",
+                 "gold.user_profiles_history"),
     "funnels": ("gold.funnel_attempts", "gold.funnel_openings", "gold.funnel_daily", "gold.funnel_conversions",
                 "gold.funnel_paths"),
 }  # fmt: skip
@@ -47,7 +49,7 @@ def shop(published: Settings, spark: SparkSession, tmp_path_factory: pytest.Temp
     """A copy of the small shop in which every family is staged: somebody buys, and is there over midnight."""
     home = tmp_path_factory.mktemp("reconciled") / "shop"
     made = at(published, Path(shutil.copytree(as_it_was(published), home)))
-    put(made, [watched(7, 88, MIDNIGHT - timedelta(minutes=20), is_refused=False), *bought(), nobody()])
+    put(made, [watched(7, 88, MIDNIGHT - timedelta(minutes=20), is_refused=False), *bought(), nobody(), described()])
     ingest(made, spark)
     for family in FAMILIES:
         Runner(made, family, "before", none_here).build(AT)
@@ -64,10 +66,30 @@ def bought() -> Iterator[object]:
         yield record(topic, body_of(topic, 200 + number, at=when, user_id="u7", **fields), at=when)
 
 
+def described() -> object:
+    """What the seventh person says of themselves, and agrees to."""
+    body = body_of("users", 301, at=NOON, user_id="u7", birth_year=1990, consent=["personalisation", "marketing"])
+    return record("users", body, at=NOON)
+
+
 def nobody() -> object:
     """A view on a device on which nobody ever logged in."""
     body = body_of("views", 300, at=NOON, user_id="d77", device_id="d77", watch_ms=60_000, duration_ms=60_000)
     return record("views", body, at=NOON)
+
+
+@pytest.fixture(scope="session")
+def grown(shop: Settings, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A copy of it with profiles released; what two people do since, and the scores, are staged on top of them."""
+    home = tmp_path_factory.mktemp("grown") / "shop"
+    made = at(shop, Path(shutil.copytree(shop.home, home)))
+    approved(Runner(made, "profiles", "first", none_here)).release()
+    Runner(made, "scores", "scores", lambda _: spark).build(AT)
+    later = MIDNIGHT + timedelta(hours=1)
+    put(made, [watched(person, 82 + person, later, is_refused=False) for person in (7, 10)])
+    ingest(made, spark)
+    Runner(made, "profiles", "second", none_here).build(AT + timedelta(hours=1))
+    return made
 
 
 def at(settings: Settings, home: Path) -> Settings:
@@ -96,6 +118,39 @@ def staged(settings: Settings, table: str) -> DeltaTable:
     return DeltaTable(f"{settings.lake_root}/staging/{table.replace('.', '/')}")
 
 
+def without_a_row(place: DeltaTable) -> None:
+    rows = place.to_pyarrow_table()
+    at = next(n for n, row in enumerate(rows.to_pylist()) if is_counted(row))
+    kept = pa.concat_tables([rows.slice(0, at), rows.slice(at + 1)])
+    write_deltalake(place, kept, mode="overwrite")
+
+
+def with_a_row_twice(place: DeltaTable) -> None:
+    rows = place.to_pyarrow_table()
+    at = next(n for n, row in enumerate(rows.to_pylist()) if is_counted(row))
+    write_deltalake(place, rows.slice(at, 1), mode="append")
+
+
+def without_any(place: DeltaTable) -> None:
+    write_deltalake(place, place.to_pyarrow_table().slice(0, 0), mode="overwrite")
+
+
+BOTH = (without_a_row, with_a_row_twice)
+HARMS: dict[str, tuple[Callable[[DeltaTable], None], ...]] = {
+    "gold.funnel_paths": (without_any,),  # of which whole groups are compared
+    "gold.user_profiles_history": (without_a_row,),  # a state may well be there twice; its grain is for the contract
+}
+MADE_LATER: dict[str, tuple[str, tuple[Callable[[DeltaTable], None], ...]]] = {
+    "gold.user_interest_days": ("profiles", (with_a_row_twice,)),  # of a row less, the one that is out stays
+    "gold.user_interests": ("profiles", (with_a_row_twice,)),
+    "gold.user_profiles": ("profiles", BOTH),
+    "gold.user_profiles_history": ("profiles", (without_a_row,)),
+    "gold.user_scores": ("scores", BOTH),
+    "gold.retention_weekly": ("scores", BOTH),
+    "gold.segment_daily": ("scores", BOTH),
+}
+
+
 def test_an_unchanged_staging_adds_up_on_either_engine(shop: Settings, spark: SparkSession) -> None:
     with small_lake(shop) as lake:
         found = {family: lines_of(lake, family) for family in FAMILIES}
@@ -118,38 +173,51 @@ def test_a_row_too_few_or_too_many_in_staging_is_found_in_every_table(shop: Sett
     with small_lake(shop) as lake:
         for family, tables in STAGED.items():
             for table in tables:
-                for harm in HARMS.get(table, (without_a_row, with_a_row_twice)):
-                    place = staged(shop, table)
-                    version = place.version()
-                    harm(place)
-                    lake_lines = as_staged_now(lake, family, table)
-                    place.restore(version)
-                    assert not all(line.adds_up for line in lake_lines), (table, harm.__name__)
+                for harm in HARMS.get(table, BOTH):
+                    assert is_found(lake, family, table, harm), (table, harm.__name__)
 
 
-def without_a_row(place: DeltaTable) -> None:
-    rows = place.to_pyarrow_table()
-    at = next(n for n, row in enumerate(rows.to_pylist()) if is_counted(row))
-    kept = pa.concat_tables([rows.slice(0, at), rows.slice(at + 1)])
-    write_deltalake(place, kept, mode="overwrite")
+def is_found(lake: Lake, family: str, table: str, harm: Callable[[DeltaTable], None]) -> bool:
+    """Whether a line of that table, or of one that is summed up from it, is off then."""
+    place = staged(lake.settings, table)
+    version = place.version()
+    harm(place)
+    lines = as_staged_now(lake, family, table)
+    place.restore(version)
+    return any(line.is_off and (line.table == table or table in TOLD_BY_OTHERS) for line in lines)
 
 
-def with_a_row_twice(place: DeltaTable) -> None:
-    rows = place.to_pyarrow_table()
-    at = next(n for n, row in enumerate(rows.to_pylist()) if is_counted(row))
-    write_deltalake(place, rows.slice(at, 1), mode="append")
+def test_what_is_merged_and_what_is_scored_adds_up_on_either_engine(grown: Settings, spark: SparkSession) -> None:
+    """Of profiles only those of whom anything is new are looked at; scores are made anew."""
+    with small_lake(grown) as lake:
+        found = {family: lines_of(lake, family) for family in ("profiles", "scores")}
+    assert found == {family: lines_of(Lake(grown, spark), family) for family in found}
+    assert [line for lines in found.values() for line in lines if not line.adds_up] == []
+    told = {(line.table, line.equation, line.part): line.output_rows for lines in found.values() for line in lines}
+    of_profiles = {equation: n for (table, equation, _), n in told.items() if table == "gold.user_profiles"}
+    assert (of_profiles["people"], of_profiles["orders"]) == (2, 1)
+    assert of_profiles["net_fen"] == told["gold.user_scores", "net_fen", ""] > 0
+    assert told["gold.user_profiles_history", "states", ""] == 2
+    assert told["gold.user_interest_days", "purchases", ""] == 1
+    assert told["gold.user_interests", "interest", ""] > 0
+    assert told["gold.user_scores", "buyers", ""] == 1
+    everybody = told["gold.segment_daily", "people", "lifecycle"]
+    assert everybody == told["gold.retention_weekly", "people", "calendar 2026-11-16"] > 2
 
 
-def without_any(place: DeltaTable) -> None:
-    write_deltalake(place, place.to_pyarrow_table().slice(0, 0), mode="overwrite")
-
-
-HARMS = {"gold.funnel_paths": (without_any,)}  # of which whole groups are compared
+@pytest.mark.parametrize("table", MADE_LATER)
+def test_a_row_too_few_or_too_many_is_found_in_what_is_merged_and_scored(grown: Settings, table: str) -> None:
+    family, harms = MADE_LATER[table]
+    with small_lake(grown) as lake:
+        for harm in harms:
+            assert is_found(lake, family, table, harm), harm.__name__
 
 
 def is_counted(row: dict[str, object]) -> bool:
     """A row that has anything: days without have rows of zeros."""
-    named = ("event_count", "attempts_count", "conversions_count", "attempt_count")
+    if row.get("fact") in ("views", "likes"):  # of interest, only purchases are counted
+        return False
+    named = ("event_count", "attempts_count", "conversions_count", "attempt_count", "people_count", "active_count")
     return any(row.get(name) for name in named) or not any(name in row for name in named)
 
 
