@@ -59,7 +59,7 @@ FIXED = {
     "a build truly killed": "earlier=3~5 ingest sigkill@build.staged",
     "overtaken by another run": (
         "skew=2~77 respool=3~2 second@ingest.after_bronze overtaken@release.before "
-        "send=2~6 ingest overtaken@release.after_lease"
+        "send=2~7 ingest overtaken@release.after_lease"
     ),
     "the broker falls silent": "send=4~2 silent=2~1 silent=2~3 ingest",
     "tasks of Airflow's are tried again, one of them twice at once": (

@@ -69,10 +69,7 @@ class Play:
     def full(self, step: Step) -> bool:
         """Everything built anew from silver: what was published up to there does not change."""
         self.sandbox.publish()
-        before = self.sandbox.seen()
-        self.sandbox.publish(full=True)
-        self.report.equal("what a full build changes of what was published", {}, changes(before, self.sandbox.seen()))
-        return any(before.values())
+        return self._built_anew()
 
     def rollback(self, step: Step) -> bool:
         """The release before the newest is put back, and the newest after it; upkeep's are none of their own."""
@@ -292,8 +289,15 @@ class Play:
             with stopped_by_lease(self.report):
                 for task in others:
                     task()
-            self.full(Step("full"))
+            self._built_anew()
         return was_late
+
+    def _built_anew(self) -> bool:
+        """Expect a full build to change nothing of what was published; whether anything was."""
+        before = self.sandbox.seen()
+        self.sandbox.publish(full=True)
+        self.report.equal("what a full build changes of what was published", {}, changes(before, self.sandbox.seen()))
+        return any(before.values())
 
     def _outlived(self, at: str, lease: str, other: Callable[[], object], work: Callable[[], object]) -> bool:
         """Stand still at a point of some work until its lease is gone and another did its own; whether it came by.
