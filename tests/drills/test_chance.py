@@ -59,7 +59,7 @@ FIXED = {
     "a build truly killed": "earlier=3~5 ingest sigkill@build.staged",
     "overtaken by another run": (
         "skew=2~77 respool=3~2 second@ingest.after_bronze overtaken@release.before "
-        "send=2~7 ingest overtaken@release.after_lease"
+        "send=2~8 ingest overtaken@release.after_lease"
     ),
     "the broker falls silent": "send=4~2 silent=2~1 silent=2~3 ingest",
     "tasks of Airflow's are tried again, one of them twice at once": (
@@ -247,7 +247,7 @@ def test_a_word_that_is_no_step_is_named(words: str) -> None:
     [
         ("ingest@ingest.after_veiws", "write ingest@POINT with a point of ingest.before_bronze, "),
         ("publish@release.nowhere", "write publish@POINT with a point of build.staged, .*, release.after_publications"),
-        ("twice@release.after_publications", "a point of .*, release.before_publications$"),
+        ("twice@release.after_publications", "a point of .*, release.after_lease$"),
         ("torn@gold.funnel_daily", "a point of silver.views, silver.quarantine, ops.books"),
         ("stalled", "'stalled': write stalled@POINT"),
         ("sigkill", "'sigkill': write sigkill@POINT"),
