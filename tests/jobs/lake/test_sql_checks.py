@@ -99,6 +99,7 @@ WRONG = {  # check -> rows of which exactly one, or one key, is wrong
         {"first_seq": 3, "last_seq": 5, "record_count": 4},
         {"record_count": 0},
     ],
+    ("ops.file_digests", "a_digest_is_whole"): [{"digest": "0f" * 31}, {"digest": "0f" * 32}],
     ("ops.sequences", "a_number_or_a_topic"): [
         {"producer_id": "app-1", "first_seq": 3, "topic": "views"},
         {"producer_id": "app-1", "first_seq": 3},
