@@ -23,6 +23,7 @@ from jobs.drills.corpus import cases
 from jobs.lake.errors import UsageError
 from jobs.lake.file_topics import Entry, FileTopics
 from jobs.lake.ingest import lives
+from jobs.lake.ingest.loop import Ingest
 from tests.lake.logs import NOON
 
 Patch = pytest.MonkeyPatch
@@ -99,11 +100,19 @@ def test_what_retention_takes_and_what_a_torn_commit_held(
 def test_without_a_repair_ours_loses_what_a_torn_commit_held(
     tmp_path: Path, spark: SparkSession, monkeypatch: Patch
 ) -> None:
-    """The commit is taken away, as with the peers, and the batch is not done again."""
+    """The commit is taken away, as with the peers, and the batch is not done again; ingest sees it and begins nothing."""
     monkeypatch.setattr(Reelhouse, "torn", lambda self: tear_and_remove(Path(self.sandbox.ledger.path("silver.views"))))
-    match = Match(Reelhouse(tmp_path, spark.newSession()), tmp_path)
-    playing.commit_torn(match)
-    row = playing.row_of(match, "")
+
+    def played(name: str) -> dict[str, Any]:
+        match = Match(Reelhouse(tmp_path / name, spark.newSession()), tmp_path / name)
+        playing.commit_torn(match)
+        return playing.row_of(match, "")
+
+    row = played("with a look")
+    assert (row["lost"], row["unaccounted"]) == (0, 0)
+    assert row["stopped"].startswith("silver.views: lacks batch 1, of which the books tell")
+    monkeypatch.setattr(Ingest, "refuse_gone", lambda self: None)
+    row = played("without")
     assert (row["lost"], row["unaccounted"]) == (6, 6)
 
 
