@@ -100,7 +100,7 @@ def test_what_retention_takes_and_what_a_torn_commit_held(
 def test_without_a_repair_ours_loses_what_a_torn_commit_held(
     tmp_path: Path, spark: SparkSession, monkeypatch: Patch
 ) -> None:
-    """The commit is taken away, as with the peers, and the batch is not done again; ingest sees it and begins nothing."""
+    """The commit is taken away, as with the peers, and its batch not done again; ingest sees it and begins nothing."""
     monkeypatch.setattr(Reelhouse, "torn", lambda self: tear_and_remove(Path(self.sandbox.ledger.path("silver.views"))))
 
     def played(name: str) -> dict[str, Any]:
