@@ -60,7 +60,7 @@ def taken_out(settings: Settings, table: str, found: list[Ailment]) -> Iterator[
     moved = [set_aside(settings, table, file) for file in bad_files(found)]
     try:
         yield moved
-    except BaseException:  # also where somebody interrupts it
+    except (Exception, KeyboardInterrupt, SystemExit):
         for there, aside in moved:
             shutil.move(aside, there)
         raise

@@ -16,7 +16,7 @@ from jobs.lake.erasures import Erasure, erasures
 from jobs.lake.errors import DamageError
 from jobs.lake.hours import UNREAD
 from jobs.lake.ingest.counting import OvertakenError, as_booked
-from jobs.lake.ingest.progress import BOOKS, BRONZE, NOTHING, QUARANTINE, TOUCHED, committed
+from jobs.lake.ingest.progress import BOOKS, BRONZE, NOTHING, QUARANTINE, TOUCHED, committed, of_batch
 from jobs.lake.ledger import Ledger
 from jobs.lake.topics import CONTROL, FACTS
 
@@ -37,7 +37,7 @@ class Owed:
 
     ledger: Ledger
     books: "pa.Table"
-    since: int = NOTHING  # of younger batches only
+    only: int | None = None  # of this batch alone
 
     @cached_property
     def complete(self) -> int:
@@ -48,8 +48,10 @@ class Owed:
     @cached_property
     def touched(self) -> "pa.Table":
         """The lines of `ops.touched` that tell of rows."""
-        is_of_rows = (pc.field("rows") > 0) & (pc.field("ingest_seq") > self.since)
-        return self.ledger.read(TOUCHED, ["ingest_seq", "table"], is_of_rows)
+        if self.only is None:
+            return self.ledger.read(TOUCHED, ["ingest_seq", "table"], pc.field("rows") > 0)
+        told = self.ledger.read(TOUCHED, ["ingest_seq", "table", "rows"], of_batch(self.only))
+        return told.filter(pc.field("rows") > 0)
 
     @cached_property
     def erased(self) -> dict[int, Erasure]:
@@ -59,7 +61,7 @@ class Owed:
     def batches(self, table: str, since: int) -> set[int]:
         """The booked batches after `since` that have changed the table for sure."""
         found = took_rows(self, table) | {line["ingest_seq"] for line in self._changing(table, since)}
-        return {number for number in found if max(since, self.since) < number <= self.complete}
+        return {number for number in found if since < number <= self.complete and self.only in (None, number)}
 
     def missing(self, table: str) -> set[int]:
         """Those of which the table has no commit, nor of a later one."""
@@ -100,9 +102,10 @@ class Owed:
             yield from lines.filter((pc.field("topic") == topic) & (pc.field("accepted") != 0)).to_pylist()
 
 
-def owed(ledger: Ledger, since: int = NOTHING) -> Owed:
-    """What is owed, by the books as they are now, of batches after `since`."""
-    return Owed(ledger, ledger.read(BOOKS, list(COLUMNS), pc.field("ingest_seq") > since), since)
+def owed(ledger: Ledger, only: int | None = None) -> Owed:
+    """What is owed, by the books as they are now; of one batch `only`, whatever became of the lines of others."""
+    lines = ledger.read(BOOKS, list(COLUMNS), None if only is None else of_batch(only))
+    return Owed(ledger, lines, only)
 
 
 def refuse_gone(ledger: Ledger) -> None:
@@ -112,20 +115,30 @@ def refuse_gone(ledger: Ledger) -> None:
     look at each log; all of the books are read only where a table has no commit of ingest.
     """
     bare = [table for table in BY_BATCH if table.startswith("silver.") and committed(ledger, table) == NOTHING]
-    told = owed(ledger) if bare else None
+    told = _all_owed(ledger) if bare else None
     gone = [table for table in bare if told and told.missing(table)]
     if gone:
         raise DamageError(
             f"{', '.join(gone)}: is not there any more, and what comes would be judged without its rows; nothing was "
             f"taken in. Run `reelhouse repair {' '.join(gone)}` (docs/runbooks/lake.md)"
         )
-    newest = owed(ledger, committed(ledger, BOOKS) - 1)
+    newest = owed(ledger, committed(ledger, BOOKS))
     lacking = [table for table in BY_BATCH if newest.missing(table)]
     if lacking:
         raise DamageError(
             f"{', '.join(lacking)}: lacks batch {newest.complete}, of which the books tell; nothing was taken in, or "
             f"it would be buried. Run `reelhouse repair {' '.join(lacking)}` (docs/runbooks/lake.md)"
         )
+
+
+def _all_owed(ledger: Ledger) -> Owed | None:
+    """What is owed of all batches; None where lines of old ones are hurt: doctor names those, ingest needs none."""
+    import pyarrow as pa
+
+    try:
+        return owed(ledger)
+    except (pa.ArrowException, OSError):
+        return None
 
 
 def is_refusing(line: dict[str, Any]) -> bool:
