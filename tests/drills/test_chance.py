@@ -126,7 +126,7 @@ def test_all_that_a_schedule_draws_happened(played: Played, name: str) -> None:
 
 
 def test_what_finds_nothing_to_hurt_came_to_nothing_and_did_not_happen(tmp_path: Path, spark: SparkSession) -> None:
-    """The lake is empty, or its only records are views, which nobody repeats, publishes, or takes in."""
+    """The lake is empty, or its only records are views, which nobody repeats or publishes; silence is silence."""
     words = (
         "again=2 earlier=2 rollback unbooked no-books torn@silver.views upkeep silent=9~1 cleared full "
         "starved@ingest.after_views publish@release.before zombie@check.done stalled@ingest.after_books "
@@ -135,7 +135,7 @@ def test_what_finds_nothing_to_hurt_came_to_nothing_and_did_not_happen(tmp_path:
     report = Report("nothing", print)
     play = Play(Sandbox(tmp_path, spark), report)
     play.all(parse(words))
-    assert play.happened == {"gap": 1, "late": 1}
+    assert play.happened == {"gap": 1, "late": 1, "silent": 3}
     assert play.missed == Counter(parse(words).faults) - play.happened
     assert report.done.count("which came to nothing") == play.missed.total() > 10
     assert unmet(report) == []
