@@ -106,20 +106,20 @@ def files_noted(settings: Settings) -> str:
 
 def hours_counted(settings: Settings) -> list[Finding]:
     """Batches that are not told by hour: of an older lake, or lost."""
-    batches = untold(Ledger(settings))
-    if not batches:
-        return []
-    said = f"{len(batches)} batches ({batches[0]}–{batches[-1]}) are not told whole by hour"
-    return [Finding(HOURS, Verdict.warning, said, f"run `reelhouse repair {HOURS}`")]
+    return to_be_counted(HOURS, untold(Ledger(settings)), "{} are not told whole by hour")
 
 
 def numbers_counted(settings: Settings) -> list[Finding]:
     """Batches whose producers' numbers are not counted: of an older lake, or of a repair that was killed."""
-    batches = uncounted(Ledger(settings))
+    return to_be_counted(SEQUENCES, uncounted(Ledger(settings)), "producers' numbers of {} are not counted")
+
+
+def to_be_counted(table: str, batches: list[int], said: str) -> list[Finding]:
+    """What to say where a table of the ledger lacks some batches; nothing where it lacks none."""
     if not batches:
         return []
-    said = f"producers' numbers of {len(batches)} batches ({batches[0]}–{batches[-1]}) are not counted"
-    return [Finding(SEQUENCES, Verdict.warning, said, f"run `reelhouse repair {SEQUENCES}`")]
+    words = said.format(f"{len(batches)} batches ({batches[0]}–{batches[-1]})")
+    return [Finding(table, Verdict.warning, words, f"run `reelhouse repair {table}`")]
 
 
 def topics_read(settings: Settings) -> list[Finding]:

@@ -186,6 +186,17 @@ def test_a_repair_that_is_interrupted_puts_the_commit_back(ledger: Ledger, monke
     assert torn.exists()
 
 
+def taken_away_and_torn_it_is_done_again(ledger: Ledger) -> None:
+    """Batch 3 takes rows of the table, brings none and books none; its commit is torn, and mended."""
+    ledger.replace_batches(TABLE, [], {1}, app="ingest", version=3)
+    book(ledger, 3, quarantined=0)
+    tear(newest_of_log(ledger, TABLE))
+    mended = mend(ledger.settings, TABLE, "test")
+    assert mended is not None
+    assert (mended.rows, mended.next_step) == (6, "reelhouse ingest")
+    assert progress(ledger).complete == 2
+
+
 @pytest.mark.parametrize("why", ["displaced", "erased"])
 def test_a_torn_commit_that_took_rows_and_brought_none_is_done_again(ledger: Ledger, why: str) -> None:
     """Or what an erasure took would be back, and nobody would know."""
@@ -196,13 +207,7 @@ def test_a_torn_commit_that_took_rows_and_brought_none_is_done_again(ledger: Led
     else:
         line = {"table": TABLE, "day": NOON.date(), "cause": "displaced", "rows": 1, "recorded_at": NOON}
         ledger.append("ops.touched", [{"ingest_seq": 3, **line}], app="ingest", version=3)
-    ledger.replace_batches(TABLE, [], {1}, app="ingest", version=3)
-    book(ledger, 3, quarantined=0)
-    tear(newest_of_log(ledger, TABLE))
-    mended = mend(ledger.settings, TABLE, "test")
-    assert mended is not None
-    assert (mended.rows, mended.next_step) == (6, "reelhouse ingest")
-    assert progress(ledger).complete == 2
+    taken_away_and_torn_it_is_done_again(ledger)
 
 
 @pytest.mark.parametrize("cause", ["displaced", "retracted"])
@@ -210,13 +215,7 @@ def test_a_torn_commit_of_as_many_refusals_that_went_as_came_is_done_again(ledge
     """Books of a batch that judged older arrivals anew may say that it refused none."""
     line = {"table": "silver.views", "day": NOON.date(), "cause": cause, "rows": 1, "recorded_at": NOON}
     ledger.append("ops.touched", [{"ingest_seq": 3, **line}], app="ingest", version=3)
-    ledger.replace_batches(TABLE, [], {1}, app="ingest", version=3)
-    book(ledger, 3, quarantined=0)
-    tear(newest_of_log(ledger, TABLE))
-    mended = mend(ledger.settings, TABLE, "test")
-    assert mended is not None
-    assert (mended.rows, mended.next_step) == (6, "reelhouse ingest")
-    assert progress(ledger).complete == 2
+    taken_away_and_torn_it_is_done_again(ledger)
 
 
 def test_a_batch_that_touched_days_and_no_row_of_a_table_is_not_missed_in_it(ledger: Ledger) -> None:
