@@ -77,7 +77,7 @@ def release_staging(runner: "Runner", manifest: Manifest, verdict: Verdict, leas
         return Outcome.released(done, f"released before, as {name_of(done)}")
     told, look = releases(ledger, manifest.family), partial(runner.leases.check, lease)
     last, ticket = told[-1] if told else None, staging.ticket()
-    if (last.facts.run_id if last else "") != manifest.base_run_id:
+    if is_of_another(manifest, last):
         raise WriteError(f"{manifest.family}: another release came between; run `reelhouse build {manifest.family}`")
     if ticket is None or ticket.fingerprint != manifest.fingerprint:
         ticket = open_ticket(ledger, staging, manifest, last, look)
@@ -131,6 +131,19 @@ def is_released(staging: Staging, last: Release) -> bool:
     """Whether what is staged is out, so that nobody needs it any more."""
     ticket = staging.own_ticket()
     return ticket is not None and ticket.number <= last.number
+
+
+def is_of_another(manifest: Manifest, last: Release | None) -> bool:
+    """Whether what is staged was made of another state of the tables than the newest release."""
+    return (last.facts.run_id if last else "") != manifest.base_run_id
+
+
+def is_overtaken(staging: Staging, last: Release | None) -> bool:
+    """Whether what is staged can never be released, for another release came between."""
+    manifest = staging.manifest()
+    return (
+        manifest is not None and last is not None and is_of_another(manifest, last) and not is_released(staging, last)
+    )
 
 
 def own_versions(manifest: Manifest, ticket: Ticket) -> dict[str, int]:

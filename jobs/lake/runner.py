@@ -24,7 +24,7 @@ from jobs.lake.leases import Lease, Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import families, family_of, inputs_of, latest
 from jobs.lake.recounting import recounted
-from jobs.lake.releasing import Outcome, end_killed, release_staging
+from jobs.lake.releasing import Outcome, end_killed, is_overtaken, release_staging
 from jobs.lake.restating.booking import restate
 from jobs.lake.rolling_back import roll_back_one
 from jobs.lake.settings import Settings
@@ -87,12 +87,14 @@ class Runner:
         `is_anew`: everything, without a look at what is published; what silver cannot tell any more is then lost.
         """
         full = full or is_anew
-        if self._plan(full, days, at) is None:
+        if self._plan(full, days, at) is None and not is_overtaken(self.staging, latest(self.ledger, self.family)):
             return Outcome.nothing("every touched day is released")
         with self.leases.held(lease_name(self.family), self.run_id) as lease:
             end_killed(self, self.staging.manifest())  # before it is forgotten what that brought
             work = self._plan(full, days, at)  # again: another run may just have released it
             if work is None:
+                if is_overtaken(self.staging, latest(self.ledger, self.family)):
+                    self.staging.clear()  # else each release would say so until something new comes
                 return Outcome.nothing("every touched day is released")
             seconds = stopwatch()
             manifest = self._stage(replace(work, is_anew=is_anew), lease, is_progress=full or not days)

@@ -41,7 +41,7 @@ def reader(settings: Settings, versions: Mapping[str, int], *, as_it_came: bool 
     """A function that answers one statement after the other, as `answer` does, over tables that are opened once."""
     import duckdb
 
-    from jobs.serve.duck import connect
+    from jobs.serve.duck import bring_masked, connect
 
     with _refused_in_one_line():
         connection = connect(settings, versions, as_it_came=as_it_came)
@@ -49,6 +49,8 @@ def reader(settings: Settings, versions: Mapping[str, int], *, as_it_came: bool 
     def read(text: str) -> "pa.Table":
         with _refused_in_one_line():
             refuse_writing(connection, text)
+            if not as_it_came:
+                bring_masked(connection, settings, versions, text)
             try:
                 return connection.execute(text).to_arrow_table()
             except duckdb.CatalogException:

@@ -20,21 +20,20 @@ from jobs.lake import releasing, session
 from jobs.lake.ailments import HISTORY, Kind, ailments_of
 from jobs.lake.contracts import contract
 from jobs.lake.errors import LeaseError, UsageError, WriteError
-from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.lost_commits import lost_commits
 from jobs.lake.mending import newest_of_log
-from jobs.lake.publications import Publication, families, latest, publish, release_id
+from jobs.lake.publications import Publication, families, latest, publish, release_id, releases
 from jobs.lake.remaking import from_versions, wounds
+from jobs.lake.remaking import released as released_again
 from jobs.lake.repairing import mend
-from jobs.lake.runner import lease_name
 from jobs.lake.settings import Settings
 from jobs.lake.staging import Staging
 from jobs.serve.tables import arrow_of, published_version
 from jobs.upkeep.files import vacuum
 from tests.lake.small_shop import publish as release
 from tests.lake.test_made_anew import rows
-from tests.lake.toys import run_out
+from tests.lake.toys import take_over
 
 NOON = datetime(2026, 11, 20, 4, tzinfo=UTC)
 ALL_TOLD = sorted((f"k1:{user}", NOON + timedelta(hours=n)) for n in (1, 2, 3) for user in range(n + 1))
@@ -76,6 +75,26 @@ def test_a_torn_commit_of_a_release_is_made_again_from_what_was_staged(shop: Set
     assert not list(lost_commits(shop))
     assert {table: rows(shop, table) for table in before} == before
     assert latest(Ledger(shop), "funnels") == versions
+
+
+def test_a_repair_that_stood_still_until_another_run_took_over_commits_nothing(
+    shop: Settings, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, tables = Ledger(shop), list(torn(shop))
+    there = newest_of_log(ledger, tables[0])
+
+    def another(*given: Any) -> Any:
+        take_over(ledger, "funnels")
+        return releases(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(released_again, "releases", another)
+        with pytest.raises(LeaseError, match="was lost, another"):
+            mend(shop, tables[0], "mend", lambda _: spark)
+    assert newest_of_log(ledger, tables[0]) == there
+    assert [one.kind for one in ailments_of(shop, tables[0])] == [Kind.newest_commit]
+    for table in tables:
+        mend(shop, table, "again", lambda _: spark)
 
 
 def test_what_nothing_holds_any_more_is_left_as_it_is(shop: Settings, spark: SparkSession) -> None:
@@ -181,9 +200,7 @@ def test_a_repair_of_the_history_that_stood_still_until_another_run_released_pub
     last = latest(history, "profiles")
 
     def another(*given: Any) -> Any:
-        run_out(history, lease_name("profiles"))
-        with Leases(history).held(lease_name("profiles"), "another"):
-            released(history, 4, NOON + timedelta(hours=4))
+        take_over(history, "profiles", lambda: released(history, 4, NOON + timedelta(hours=4)))
         return done(*given)
 
     if is_begun:  # it was killed before, when the rows were back

@@ -17,7 +17,7 @@ from jobs.lake.rolling_back import roll_back_all
 from jobs.lake.runner import Runner, lease_name
 from jobs.lake.settling import settle
 from jobs.lake.work import pending
-from tests.lake.toys import DAYS, FAMILY, MONDAY, NOON, TABLES, TUESDAY, Toys, killed_at, run_out, write_contract
+from tests.lake.toys import DAYS, FAMILY, MONDAY, NOON, TABLES, TUESDAY, Toys, killed_at, take_over, write_contract
 from tests.lake.toys import toys as make_toys
 
 RANKS, LATE = "gold.toy_ranks", "gold.toy_late"
@@ -222,7 +222,7 @@ def test_a_rollback_that_stood_still_until_another_run_released_stops_and_what_t
 
     def another(passed: str) -> None:
         if passed == point:
-            take_over(toys, "ranks", 4)
+            take_over(toys.ledger, "ranks", lambda: release(toys, "ranks", 4, 5))
             stood.append(toys.ledger.version("gold.toy_days"))
 
     with heard(another), pytest.raises(LeaseError, match="family:ranks: the lease with token 1 was lost, another"):
@@ -237,7 +237,7 @@ def test_a_rollback_that_another_release_came_before_is_no_success(toys: Toys, m
 
     def another(passed: str) -> None:
         if passed == "rollback.before_publications":
-            take_over(toys, "ranks", 4)
+            take_over(toys.ledger, "ranks", lambda: release(toys, "ranks", 4, 5))
 
     with heard(another), pytest.raises(WriteError, match="ranks-000004: another run published ranks-000004 meanwhile"):
         runners(toys)[1].rollback("")
@@ -251,7 +251,7 @@ def test_a_rollback_of_all_families_publishes_none_where_another_release_of_one_
 
     def another(passed: str) -> None:
         if passed == "rollback.before_publications":
-            take_over(toys, "ranks", 4)
+            take_over(toys.ledger, "ranks", lambda: release(toys, "ranks", 4, 5))
 
     with (
         heard(another),
@@ -259,13 +259,6 @@ def test_a_rollback_of_all_families_publishes_none_where_another_release_of_one_
     ):
         roll_back_all(runners(toys), at(0.5))
     assert (seen(toys), held(toys)) == ({"days": 2, "ranks": 4, "late": 1}, [])
-
-
-def take_over(toys: Toys, family: str, number: int) -> None:
-    """What another run does once the lease of the family is gone."""
-    run_out(toys.ledger, lease_name(family))
-    with Leases(toys.ledger).held(lease_name(family), "another"):
-        release(toys, family, number, 5)
 
 
 def test_no_family_is_touched_while_another_run_holds_one_of_them(toys):

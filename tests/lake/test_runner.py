@@ -181,6 +181,7 @@ def test_a_release_that_stands_still_after_its_last_look_at_the_lease_publishes_
     assert [line.rows for line in published(released.ledger).values()] == [2, 3, 2]
     with pytest.raises(WriteError, match="another release came between"):
         approve(runner(released, "run-3")).release()
+    assert build(released, "run-3").release().message == "nothing is staged"
     released.ingest(("eve", WEDNESDAY, 1))
     publish(released, "run-4")
     assert counts(released, "gold.toy_days") == {MONDAY: 2, TUESDAY: 1, WEDNESDAY: 1}

@@ -16,7 +16,7 @@ from jobs.drills.storage import tear
 from jobs.lake import release_notes
 from jobs.lake.ailments import ailments
 from jobs.lake.clock import now
-from jobs.lake.errors import DamageError, WriteError
+from jobs.lake.errors import DamageError, LeaseError, WriteError
 from jobs.lake.kill_points import VARIABLE, Killed
 from jobs.lake.lost_commits import lost_commits
 from jobs.lake.publications import TABLE, latest, publish
@@ -28,7 +28,7 @@ from jobs.lake.settings import Settings
 from jobs.upkeep.rounds import Round
 from tests.lake.test_runner import approve, build, runner, seen
 from tests.lake.test_runner import publish as release
-from tests.lake.toys import FAMILY, MONDAY, TABLES, TUESDAY, WEDNESDAY, Toys, installed, killed_at
+from tests.lake.toys import FAMILY, MONDAY, TABLES, TUESDAY, WEDNESDAY, Toys, installed, killed_at, take_over
 from tests.lake.toys import toys as make_toys
 
 
@@ -238,6 +238,25 @@ def test_one_that_is_killed_between_its_moves_goes_on(toys: Toys, monkeypatch: p
     assert named(toys.settings) == {(TABLE, f"run `reelhouse repair {TABLE}`")}
     assert mend(toys.settings, TABLE, "again") is not None
     assert lines(toys) == before
+
+
+def test_one_that_stood_still_until_another_run_took_over_changes_nothing(
+    toys: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another run released meanwhile would be told nowhere."""
+    tear_commit(2)(toys)
+    torn, write = sorted(folder(toys).rglob("*")), from_releases.write
+
+    def another(*given: Any) -> None:
+        write(*given)
+        take_over(toys.ledger, FAMILY)
+
+    monkeypatch.setattr(from_releases, "write", another)
+    with pytest.raises(LeaseError, match="was lost, another"):
+        mend(toys.settings, TABLE, "mend")
+    assert sorted(folder(toys).rglob("*")) == torn
+    monkeypatch.undo()
+    assert mend(toys.settings, TABLE, "again") is not None
 
 
 def killed_at_the_last(place: Path, to: Path) -> None:

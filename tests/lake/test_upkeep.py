@@ -26,7 +26,7 @@ from jobs.upkeep import files
 from jobs.upkeep.between import Between
 from jobs.upkeep.files import MANY_SMALL, Tidied
 from jobs.upkeep.rounds import LEDGER_LEASE, Round, chosen_tables, groups
-from tests.lake.toys import FAMILY, MONDAY, NOON, TABLES, Toys, run_out
+from tests.lake.toys import FAMILY, MONDAY, NOON, TABLES, Toys, take_over
 from tests.lake.toys import toys as make_toys
 
 WEEK = timedelta(days=7)
@@ -155,12 +155,13 @@ def test_a_family_at_work_is_not_tidied_meanwhile(toys):
 def test_upkeep_that_stood_still_until_another_run_released_publishes_nothing_over_that(toys):
     stood: list[int] = []
 
+    def release_more() -> None:
+        add_rows(toys, 1)
+        publish_all(toys, 2, now())
+
     def another(point: str) -> None:
         if point == "upkeep.before_publications":
-            run_out(toys.ledger, lease_name(FAMILY))
-            with Leases(toys.ledger).held(lease_name(FAMILY), "another"):
-                add_rows(toys, 1)
-                publish_all(toys, 2, now())
+            take_over(toys.ledger, FAMILY, release_more)
             stood.append(toys.ledger.version("ops.publications"))
 
     with heard(another), pytest.raises(LeaseError, match="was lost, another"):

@@ -4,7 +4,7 @@
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -24,7 +24,9 @@ from jobs.lake.backfills.slices import DaysSlice, Slice
 from jobs.lake.families.backfilled import Backfilled
 from jobs.lake.kill_points import Killed
 from jobs.lake.leases import TABLE as LEASES
+from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
+from jobs.lake.runner import lease_name
 from jobs.lake.settings import ROOT, Settings
 from jobs.lake.tables import Lake
 from jobs.lake.work import Mode, Staged, Work
@@ -275,6 +277,13 @@ def run_out(ledger: Ledger, name: str) -> None:
     held, version = ledger.read_versioned(LEASES)
     lines = [row | {"expires_at": row["acquired_at"]} if row["name"] == name else row for row in held.to_pylist()]
     ledger.replace(LEASES, lines, on_version=version)
+
+
+def take_over(ledger: Ledger, family: str, do: Callable[[], None] = lambda: None) -> None:
+    """Another run takes a family's lease from one that stands still, and does something."""
+    run_out(ledger, lease_name(family))
+    with Leases(ledger).held(lease_name(family), "another"):
+        do()
 
 
 @contextmanager

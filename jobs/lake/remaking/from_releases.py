@@ -8,13 +8,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jobs.lake.ailments import is_whole, known_files
 from jobs.lake.aside import Mended, set_aside
 from jobs.lake.errors import WriteError
-from jobs.lake.leases import Leases
+from jobs.lake.leases import Leases, Look
 from jobs.lake.ledger import Ledger
 from jobs.lake.mending import proven
 from jobs.lake.publications import TABLE, Publication, app_of, begin, families, number_of, release_id
@@ -35,7 +36,7 @@ def tell_again(settings: Settings, run_id: str, *, accept_loss: bool) -> Mended:
     names rows that its table has not.
     """
     ledger = Ledger(settings)
-    with every_lease(ledger, run_id):
+    with every_lease(ledger, run_id) as look:
         moved = taken_up(settings)
         if moved is None:
             told = told_of(ledger)
@@ -50,6 +51,7 @@ def tell_again(settings: Settings, run_id: str, *, accept_loss: bool) -> Mended:
             }
             refuse_unfounded(ledger, known)
             write(ledger, known)
+            look()
             moved = swap(settings)
         else:
             note = ""
@@ -58,12 +60,13 @@ def tell_again(settings: Settings, run_id: str, *, accept_loss: bool) -> Mended:
 
 
 @contextmanager
-def every_lease(ledger: Ledger, run_id: str) -> Iterator[None]:
-    """No family releases meanwhile."""
-    with ExitStack() as leases:
-        for family in families(ledger.settings.schemas_dir):
-            leases.enter_context(Leases(ledger).held(lease_name(family), run_id))
-        yield
+def every_lease(ledger: Ledger, run_id: str) -> Iterator[Look]:
+    """No family releases meanwhile, as far as the look tells that is yielded."""
+    leases = Leases(ledger)
+    with ExitStack() as stack:
+        names = map(lease_name, families(ledger.settings.schemas_dir))
+        held = [stack.enter_context(leases.held(name, run_id)) for name in names]
+        yield partial(leases.check, *held)
 
 
 def told_of(ledger: Ledger) -> dict[str, Told]:

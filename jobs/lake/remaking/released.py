@@ -11,7 +11,6 @@ from jobs.lake.aside import Mended
 from jobs.lake.compacting import write_together
 from jobs.lake.contracts import contract
 from jobs.lake.errors import WriteError
-from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.look_ups import writer_properties
 from jobs.lake.mending import paths, proven, taken_out
@@ -34,10 +33,12 @@ def release_again(
     runner = runner_of(settings, table, run_id)
     runner.session = open_spark
     ledger, staging = runner.ledger, runner.staging
-    with Leases(ledger).held(lease_name(runner.family), run_id), taken_out(settings, table, found) as moved:
+    held = runner.leases.held(lease_name(runner.family), run_id)
+    with held as lease, taken_out(settings, table, found) as moved:
         version, _ = proven(ledger, table)
         told = releases(ledger, runner.family)
         if told and told[-1].versions.get(table, 0) > version:
+            runner.leases.check(lease)
             commit_again(runner, table, told)
     delta = ledger.open(table)
     is_left = unfinished(ledger, staging) is not None

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from jobs.lake.errors import QueryError
 from jobs.lake.ingest.progress import uncounted
 from jobs.lake.ledger import Ledger
 from jobs.lake.settings import Settings
-from jobs.serve.query import answer
+from jobs.serve.query import answer, reader
 from jobs.serve.sequences import sequences, unnumbered
 from jobs.serve.tables import readable
 
@@ -105,6 +106,23 @@ def test_a_query_sees_names_of_ours_and_the_form_of_others_also_in_rows_of_befor
     ]  # fmt: skip
     by_name = "SELECT count(*) AS n FROM ops.sequences WHERE producer_id = 'u-Canary-7351'"
     assert answer(settings, by_name, readable(settings)).to_pylist() == [{"n": 0}]
+
+
+@pytest.mark.parametrize(
+    "source", ["ops__sequences", "ops__sequences.main.ops__sequences", "delta_scan('{path}')",
+               "read_parquet('{path}/*.parquet')"],
+)  # fmt: skip
+def test_no_query_reaches_the_rows_as_they_came(lake: Lake, source: str) -> None:
+    """By whatever name, or by path; nor by a second statement of the same reader."""
+    settings = lake(run(0, 0, 4, by="u-Canary-7351", refused_count=5))
+    ask, where = reader(settings, readable(settings)), source.format(path=settings.table_path("ops.sequences"))
+    for _ in range(2):
+        try:
+            found = ask(f"SELECT producer_id FROM {where}")["producer_id"].to_pylist()
+        except QueryError:
+            found = []
+        assert "u-Canary-7351" not in found
+        assert ask("SELECT producer_id FROM OPS.Sequences")["producer_id"].to_pylist() == ["x-xxxxxx-9999"]
 
 
 def test_batches_booked_before_numbers_were_counted_are_named(lake: Lake) -> None:
