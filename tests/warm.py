@@ -12,6 +12,14 @@ from jobs.lake.errors import TooMuchError
 from jobs.lake.session import open_session
 from jobs.lake.settings import Settings
 
+# To make code for so many expressions, each asked once or twice, takes most of the time; without it Spark means the
+# same. What runs in production, with it, is `tests/stream` and `tests/whole`.
+QUICKLY = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+}
+
 
 @contextmanager
 def short_lived_java() -> Iterator[None]:
@@ -30,6 +38,8 @@ def settings_at(home: Path) -> Settings:
 def warm_spark(settings: Settings) -> Iterator[SparkSession]:
     """A session, ended after its suite; what the engine of small runs gives up meanwhile, fails."""
     session = open_session(settings, "tests")
+    for key, value in QUICKLY.items():
+        session.conf.set(key, value)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(small_runs, "is_refusal", lambda error: isinstance(error, TooMuchError))
         yield session

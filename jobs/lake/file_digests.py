@@ -107,14 +107,14 @@ def rows_in(file: Path) -> list[dict[str, Any]]:
 def changed(file: Path, note: Note | None) -> str:
     """How a file that is there differs from what was noted of it; empty where it does not, or nothing was noted."""
     try:
-        if note is None or digest_of(file) == note.digest:
+        if note is None or file_digest(file) == note.digest:
             return ""
     except OSError as wrong:
         return f"cannot be read: {wrong}"
     return f"is not what was noted of it on {note.noted_at:%Y-%m-%d %H:%M} UTC"
 
 
-def digest_of(file: Path) -> str:
+def file_digest(file: Path) -> str:
     """The SHA-256 of a file, read from its beginning to its end: of what hashlib has, the quickest here."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
@@ -144,6 +144,6 @@ def note_of(ledger: Ledger, table: str, path: str, at: datetime) -> Note | None:
     """What a file is now; None for one that is gone or cannot be read, which others will tell."""
     file = folder_of(ledger.path(table)) / path
     try:
-        return Note(table, path, file.stat().st_size, digest_of(file), at.astimezone(UTC))
+        return Note(table, path, file.stat().st_size, file_digest(file), at.astimezone(UTC))
     except OSError:
         return None

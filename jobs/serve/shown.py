@@ -16,6 +16,8 @@ from jobs.lake.settings import Settings
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Mask = Callable[[str | None], str | None]
+
 MASKED = (SEQUENCES, QUARANTINE)
 SOURCE, PRODUCER = "source_uri", "producer_id"
 COUNTS = ("record_count", "refused_count")
@@ -27,7 +29,7 @@ def shown_rows(settings: Settings, table: str, versions: Mapping[str, int]) -> "
     Any text may name a producer, so that it is one is told by a good record alone, by `ops.sequences` at its version.
     """
     rows = _rows(settings, table, versions[table])
-    columns = {SOURCE: safe_source}
+    columns: dict[str, Mask] = {SOURCE: safe_source}
     if PRODUCER in rows.column_names:  # an older quarantine has none
         good = _good(settings, versions.get(SEQUENCES, -1))
         columns[PRODUCER] = lambda name: safe_producer(name, good)
@@ -62,7 +64,7 @@ def _good(settings: Settings, version: int) -> set[str]:
     return set(told.to_table([PRODUCER], filter=is_good)[PRODUCER].unique().to_pylist())
 
 
-def _masked(column: "pa.ChunkedArray", mask: Callable[[str | None], str | None]) -> "pa.ChunkedArray":
+def _masked(column: "pa.ChunkedArray", mask: Mask) -> "pa.ChunkedArray":
     """Each text as it may be shown; each different one is looked at once."""
     import pyarrow as pa
     import pyarrow.compute as pc

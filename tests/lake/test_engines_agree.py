@@ -8,8 +8,7 @@ structs with nulls in them, JSON of instants and of great decimals, sums beyond 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import cycle, islice
@@ -636,34 +635,12 @@ GROUPS = ("zones", "times", "numbers", "texts", "lists", "definitions", "windows
           "no rows", "frames", "questions")  # fmt: skip
 
 
-# To make code for so many expressions, each asked once, takes most of the time; without it Spark means the same.
-QUICKLY = {
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.sql.adaptive.enabled": "false",
-}
-
-
-@contextmanager
-def quickly(spark: SparkSession) -> Iterator[None]:
-    """With these settings for a while."""
-    before = {key: spark.conf.get(key, None) for key in QUICKLY}
-    for key, value in QUICKLY.items():
-        spark.conf.set(key, value)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            spark.conf.unset(key) if value is None else spark.conf.set(key, value)
-
-
 @pytest.fixture(scope="module")
 def both(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Mapping[str, Any]]]:
     """What the two engines answer: that of small runs, and Spark."""
     with small_lake(Settings(home=tmp_path_factory.mktemp("agree"), spark_remote="", spark_master="")) as lake:
         small = answers(lake.spark)
-    with quickly(spark):
-        return [small, answers(spark)]
+    return [small, answers(spark)]
 
 
 @pytest.mark.parametrize("group", GROUPS)

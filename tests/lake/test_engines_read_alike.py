@@ -41,7 +41,7 @@ from jobs.lake.tables import Lake
 from jobs.lake.topics import ENTITIES, FACTS, TOPICS
 from jobs.silver import quarantine
 from tests.lake.odd_records import Odd, odd_records
-from tests.lake.test_engines_agree import plain, quickly
+from tests.lake.test_engines_agree import plain
 
 SEED, BATCH, NOTE = 20_261_120, 7, "{}"
 OUTPUTS = (*FACTS, *ENTITIES)
@@ -187,9 +187,8 @@ def found(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Foun
         lake.append(BRONZE, lake.spark.createDataFrame(bronze()), app="a", version=1, metadata=NOTE)
         small = Run(lake, lake.path(BRONZE)).answers()
     at = lakes["small"].table_path(BRONZE)
-    with quickly(spark):
-        run = Run(Lake(lakes["large"], spark), at)
-        large, by_large = run.answers(), run.seen(lakes)
+    run = Run(Lake(lakes["large"], spark), at)
+    large, by_large = run.answers(), run.seen(lakes)
     with small_lake(lakes["small"]) as lake:
         return Found(small, large, lakes, Run(lake, at).seen(lakes), by_large)
 

@@ -81,8 +81,8 @@ def publish_all(settings: Settings, spark: SparkSession) -> None:
         publish(settings, spark, family)
 
 
-def live(settings: Settings, spark: SparkSession, records: Callable[[Iterable[Record]], Iterable[Record]]) -> None:
-    """Two days of the shop, profiles published on each, all else on the second."""
+def two_days(settings: Settings, spark: SparkSession, records: Callable[[Iterable[Record]], Iterable[Record]]) -> None:
+    """Profiles are published on each, all else on the second."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Runner, "_judge", lambda *_: [])  # to spare the seconds of Great Expectations
         put(settings, records(first_day()))
@@ -95,10 +95,10 @@ def live(settings: Settings, spark: SparkSession, records: Callable[[Iterable[Re
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Settings:
-    """A shop after an erasure, everything published before and since."""
+    """Two days, profiles published on each, all else on the second; then an erasure, and everything published again."""
     home = tmp_path_factory.mktemp("shop")
     made = Settings(home=home, schemas_dir=only(FUNNEL, home), kafka_bootstrap_servers=f"file:{home / 'topics'}")
-    live(made, spark, lambda records: records)
+    two_days(made, spark, lambda records: records)
     erase(Ingest(made, "test", now, lambda _: spark), Asked(WHO, "asked for", "tester", now()))
     publish_all(made, spark)
     return made
@@ -113,7 +113,7 @@ def never(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession, shop: S
     )
     made.keys_path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(shop.keys_path, made.keys_path)
-    live(made, spark, without)
+    two_days(made, spark, without)
     return made
 
 

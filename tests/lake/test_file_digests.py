@@ -12,7 +12,7 @@ from jobs.lake import noting
 from jobs.lake.ailments import Kind, ailments, ailments_of, is_whole, known_files, unreadable
 from jobs.lake.contracts import all_tables
 from jobs.lake.errors import DamageError
-from jobs.lake.file_digests import TABLE, UNNOTED, digest_of, live_files
+from jobs.lake.file_digests import TABLE, UNNOTED, file_digest, live_files
 from jobs.lake.ingest.loop import Ingest
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
@@ -96,7 +96,7 @@ def test_a_repair_counts_the_rows_of_a_changed_file_as_lost_and_leaves_it_out(le
 def test_what_was_noted_is_what_sha256sum_says_and_is_noted_once(ledger: Ledger) -> None:
     lines = {Path(ledger.path(line["table"])) / line["path"]: line for line in ledger.read(TABLE).to_pylist()}
     assert sorted(lines) == sorted([*files(ledger, QUARANTINE), *files(ledger, COSTS)])
-    assert {file: line["digest"] for file, line in lines.items()} == {file: digest_of(file) for file in lines}
+    assert {file: line["digest"] for file, line in lines.items()} == {file: file_digest(file) for file in lines}
     version = ledger.version(TABLE)
     assert tidy(ledger) == 0
     assert ledger.version(TABLE) == version, "a round with nothing new commits nothing"

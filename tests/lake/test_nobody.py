@@ -64,6 +64,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("sql", "FROM ops.sequences", "--format", "json"),
     ("sql", "FROM silver.quarantine", "--with-silver", "--format", "json"),
     ("sql", "SUMMARIZE ops.sequences", "--format", "csv"),
+    ("sql", "FROM ops__sequences", "--format", "json"),
     ("sql", f"SELECT producer_id FROM ops.sequences WHERE producer_id LIKE '{SENDER[:4]}%'"),
     ("books", "--by-hour", "--format", "json"),
     ("report",),

@@ -20,10 +20,10 @@ class Code:
 
 def code_of(root: Path = ROOT) -> Code:
     """The code under a folder."""
-    return Code(digest_of(root), commit_of(root))
+    return Code(sources_digest(root), commit_of(root))
 
 
-def digest_of(root: Path) -> str:
+def sources_digest(root: Path) -> str:
     """A digest of the names and bytes of all sources; what else lies there counts for nothing."""
     digest = hashlib.sha256()
     for file in sorted(file for pattern in SOURCES for file in root.glob(pattern) if file.is_file()):

@@ -16,7 +16,7 @@ from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.mending import paths, taken_out
 from jobs.lake.mending import proven as proven_by_log
-from jobs.lake.remaking.plans import booked
+from jobs.lake.remaking.plans import booked_plans
 from jobs.lake.remaking.wounds import heal, proven, standing, wound_of
 from jobs.lake.settings import Settings
 from jobs.lake.tables import Lake
@@ -55,6 +55,6 @@ def told(ledger: Ledger) -> dict[int, Plan]:
     if ailments_of(ledger.settings, BOOKS):
         raise UsageError(f"{TABLE}: is made again from {BOOKS}, which is hurt itself; run `reelhouse repair {BOOKS}`")
     of_people = erasures(ledger)
-    of_books = booked(ledger.read(BOOKS).to_pylist(maps_as_pydicts="strict"))
+    of_books = booked_plans(ledger.read(BOOKS).to_pylist(maps_as_pydicts="strict"))
     plans = {number: replace(plan, erasure=of_people.get(number)) for number, plan in of_books.items()}
     return plans | {number: plan for number, plan in in_log(ledger).items() if number in plans}

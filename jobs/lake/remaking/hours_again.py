@@ -44,7 +44,7 @@ def count_again(
         if ailments_of(settings, BOOKS):
             raise UsageError(f"{HOURS}: adds up to {BOOKS}, which is hurt itself; run `reelhouse repair {BOOKS}`")
         shadow = Shadow(settings, HOURS, run_id, open_spark)
-        lines, there = booked(ledger, told_since(ledger) or 0), by_line(whole(settings, shadow, found))
+        lines, there = lines_since(ledger, told_since(ledger) or 0), by_line(whole(settings, shadow, found))
         off = [line for line in lines if differs(line, there)]
         strays = there.keys() - {part_of(line) for line in lines}
         if not (off or found or strays):
@@ -65,7 +65,7 @@ def count_again(
     return Mended(HOURS, paths(moved), version, len(rows), note=note)
 
 
-def booked(ledger: Ledger, since: int) -> list[Line]:
+def lines_since(ledger: Ledger, since: int) -> list[Line]:
     """The lines of the books from a batch on."""
     return list(ledger.read(BOOKS, filter=[[("ingest_seq", ">=", since)]]).to_pylist(maps_as_pydicts="strict"))
 

@@ -28,7 +28,7 @@ from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.mending import paths, proven, taken_out
 from jobs.lake.remaking.from_topics import Run, again, held
-from jobs.lake.remaking.plans import booked
+from jobs.lake.remaking.plans import booked_plans
 from jobs.lake.settings import Settings
 from jobs.lake.tables import Lake
 
@@ -68,7 +68,7 @@ def land_booked(lake: Lake, still_ours: Callable[[], None]) -> None:
     ledger = Ledger(lake.settings)
     number = committed(ledger, BOOKS)
     lines = ledger.read(BOOKS, filter=pc.field("ingest_seq") == number).to_pylist(maps_as_pydicts="strict")
-    planned, erasure = booked(lines)[number], erasures(ledger).get(number)
+    planned, erasure = booked_plans(lines)[number], erasures(ledger).get(number)
     if erasure is not None:
         empty_again(lake, replace(planned, erasure=erasure), erasure)
         return

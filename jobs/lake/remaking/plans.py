@@ -51,7 +51,7 @@ def remembered(lake: Lake) -> Memory:
     times = {line["ingest_seq"]: line["recorded_at"] for line in (*ends, *told, *books)}
     runs = {line["ingest_seq"]: line["run_id"] for line in (*ends, *books)}
     received, erased = ({part_of(line): line.get(name) or 0 for line in books} for name in ("received", "erased"))
-    plans = booked(books) | plans_of(lines_of(lake, LANDINGS)) | in_log(Ledger(lake.settings))
+    plans = booked_plans(books) | plans_of(lines_of(lake, LANDINGS)) | in_log(Ledger(lake.settings))
     return Memory(plans, received, erased, runs, times)
 
 
@@ -62,7 +62,7 @@ def lines_of(lake: Lake, table: str, *columns: str) -> list[dict[str, Any]]:
     return list(found.to_pylist(maps_as_pydicts="strict"))
 
 
-def booked(lines: Iterable[Line]) -> dict[int, Plan]:
+def booked_plans(lines: Iterable[Line]) -> dict[int, Plan]:
     """The plans that the lines of the books tell."""
     by_batch = groupby(sorted(lines, key=batch_of), key=batch_of)
     return {number: _plan(number, list(batch)) for number, batch in by_batch}

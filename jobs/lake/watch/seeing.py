@@ -73,15 +73,15 @@ def waiting_since(ledger: Ledger, settings: Settings, left: Pending) -> datetime
     inputs = inputs_of(left.family, settings.schemas_dir)
     moments = [hold.recorded_at for hold in owed(ledger, left.family)]
     if "touched" in left.reasons or "first" in left.reasons:
-        moments += booked(ledger, TOUCHED, "table", inputs, left.ingest_seq_from)
+        moments += booked_at(ledger, TOUCHED, "table", inputs, left.ingest_seq_from)
     if "watermark" in left.reasons:
         spoken = [name.partition(".")[2] for name in inputs]
-        moments += booked(ledger, WATERMARKS, "topic", spoken, left.ingest_seq_from)
+        moments += booked_at(ledger, WATERMARKS, "topic", spoken, left.ingest_seq_from)
     released = reach_of(ledger, settings, inputs).released_at if "upstream" in left.reasons else None
     return min([*moments, released] if released else moments, default=None)
 
 
-def booked(ledger: Ledger, table: str, column: str, names: Sequence[str], after: int) -> list[datetime]:
+def booked_at(ledger: Ledger, table: str, column: str, names: Sequence[str], after: int) -> list[datetime]:
     """When rows about `names` were booked, of batches newer than `after`."""
     import pyarrow.compute as pc
 

@@ -20,7 +20,7 @@ from jobs.lake.ingest.planning import Plan, is_unread, plan
 from jobs.lake.ingest.progress import progress
 from jobs.lake.leases import Lease
 from jobs.lake.ledger import Ledger
-from jobs.lake.remaking.plans import booked
+from jobs.lake.remaking.plans import booked_plans
 from jobs.lake.settings import Settings
 from jobs.lake.watch.measuring import measure_lag
 
@@ -181,7 +181,7 @@ def test_what_nobody_read_of_a_topic_made_anew_is_booked_before_it_is_read_from_
     assert anew.begins_lives(progress(shop.ledger)) == ["views"]
     shop.book(anew)
     assert shop.off() == []
-    plans = booked(shop.ledger.read("ops.books").to_pylist(maps_as_pydicts="strict"))
+    plans = booked_plans(shop.ledger.read("ops.books").to_pylist(maps_as_pydicts="strict"))
     told = [replace(plans[number], contracts={}) for number in (1, 2)]  # which the books do not tell
     assert told == [closing, anew], "the books tell the same plans"
     assert shop.plan().size == 0
