@@ -8,6 +8,7 @@ Nothing else in the code knows which.
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from pyspark.sql import SparkSession
@@ -32,6 +33,9 @@ SESSION_CONF = {
 CONNECT_PORT, PATIENCE_SECONDS = 15002, 10  # Spark's own port; for somebody to listen
 # A driver that only processes of this machine talk to; workers elsewhere must find it by its own address.
 ON_LOOPBACK = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
+# Hadoop's own starts six processes (chmod) for each file that Spark writes here: pyspark has no native library for it.
+CLASS_PATH, LOCAL_FILES = "spark.driver.extraClassPath", "spark.hadoop.fs.file.impl"
+BARE_FILES = "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem"
 LOGGING = ROOT / "infra" / "spark" / "log4j2.properties"
 # Jobs of seconds on few cores: a collector that works beside them takes a tenth of the processor from them.
 COLLECTOR = "-XX:+UseParallelGC"
@@ -44,6 +48,7 @@ def static_conf(settings: Settings) -> dict[str, str]:
     jars = settings.spark_jars
     if not jars:
         raise SettingsError(f"no connector jars in {settings.jars_dir}/spark; run `make setup`")
+    more = settings.more_spark_conf
     return {
         "spark.jars": ",".join(str(jar) for jar in jars),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -69,8 +74,17 @@ def static_conf(settings: Settings) -> dict[str, str]:
         **QUIET,
         "spark.databricks.delta.schema.autoMerge.enabled": "false",
         **SESSION_CONF,
-        **settings.more_spark_conf,
+        **more,
+        **({} if settings.is_cluster else local_files(settings, more)),
     }
+
+
+def local_files(settings: Settings, more: Mapping[str, str]) -> dict[str, str]:
+    """Local files by Java alone (docs/adr/0031), unless `more` names another way; its class path comes after ours."""
+    if not settings.local_files_jar:
+        raise SettingsError(f"no jar in {settings.jars_dir}/files; run `make setup`")
+    path = os.pathsep.join([*map(str, settings.local_files_jar), *filter(None, [more.get(CLASS_PATH)])])
+    return {CLASS_PATH: path, LOCAL_FILES: more.get(LOCAL_FILES, BARE_FILES)}
 
 
 def _refuse_silent(remote: str) -> None:

@@ -202,6 +202,11 @@ class Settings(BaseSettings):
         """Connector jars for a classic session or our Connect server, in a stable order."""
         return sorted((self.jars_dir / "spark").glob("*.jar"))
 
+    @property
+    def local_files_jar(self) -> list[Path]:
+        """What a Spark of this machine opens local files by; it must be on the class path from the start."""
+        return sorted((self.jars_dir / "files").glob("*.jar"))
+
     def as_environment(self) -> dict[str, str]:
         """The settings as variables, so that a process started elsewhere has the very same."""
         named = {key.upper(): value for key, value in self.model_dump(mode="json", exclude_none=True).items()}

@@ -1,11 +1,13 @@
 """Where Spark runs, and how: what the settings make of it."""
 
+import json
 import socket
 
 import pytest
+from pyspark.sql import SparkSession
 
 from jobs.lake.errors import ServiceError, SettingsError
-from jobs.lake.session import ON_LOOPBACK, open_session, static_conf
+from jobs.lake.session import BARE_FILES, CLASS_PATH, LOCAL_FILES, ON_LOOPBACK, local_files, open_session, static_conf
 from jobs.lake.settings import Settings
 
 
@@ -22,6 +24,23 @@ def test_settings_of_our_own_win_and_survive_the_way_through_the_environment(mon
     assert settings.as_environment()["REELHOUSE_SPARK_CONF"] == settings.spark_conf
     conf = static_conf(settings)
     assert (conf["spark.hadoop.fs.s3a.endpoint"], conf["spark.ui.enabled"]) == ("http://s", "true")
+
+
+def test_local_files_are_written_without_a_process_for_each(spark: SparkSession) -> None:
+    """Of Spark's own file system there are six."""
+    system = spark._jvm.org.apache.hadoop.fs.FileSystem.get(spark._jsc.hadoopConfiguration())  # type: ignore[union-attr]
+    assert system.getClass().getName() == BARE_FILES
+
+
+def test_a_cluster_has_its_own_files_and_whoever_names_another_way_has_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert LOCAL_FILES not in static_conf(Settings(spark_master="spark://far:7077"))
+    monkeypatch.setenv("REELHOUSE_SPARK_CONF", json.dumps({CLASS_PATH: "/more.jar", LOCAL_FILES: "a.b.C"}))
+    settings = Settings.from_env()
+    conf = static_conf(settings)
+    assert conf[LOCAL_FILES] == "a.b.C"
+    assert conf[CLASS_PATH] == f"{settings.local_files_jar[0]}:/more.jar"
+    with pytest.raises(SettingsError, match="files; run `make setup`"):
+        local_files(settings.model_copy(update={"jars_dir": settings.jars_dir / "none"}), {})
 
 
 def test_a_server_that_does_not_answer_is_told_at_once_and_without_its_token() -> None:
