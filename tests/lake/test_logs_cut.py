@@ -430,7 +430,7 @@ def test_hurt_plans_are_told_by_the_books(lake: Landed, spark: SparkSession) -> 
     file = Path(lake.ledger.open(LANDINGS).file_uris()[0])
     tear(file)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(from_books, "booked", lambda lines: {})
+        patch.setattr(from_books, "booked_plans", lambda lines: {})
         with pytest.raises(WriteError, match=r"held \d plans, and \d are told elsewhere; nothing was changed"):
             lake.mend(LANDINGS, spark)
     assert file.exists()
