@@ -12,7 +12,7 @@ from jobs.lake.errors import TooMuchError
 from jobs.lake.session import open_session
 from jobs.lake.settings import Settings
 
-# To make code for so many expressions, each asked once or twice, takes most of the time; without it Spark means the
+# To make code for so many expressions, each asked once or twice, takes a tenth of the time; without it Spark means the
 # same. What runs in production, with it, is `tests/stream` and `tests/whole`.
 QUICKLY = {
     "spark.sql.codegen.wholeStage": "false",

@@ -87,13 +87,13 @@ class Runner:
         `is_anew`: everything, without a look at what is published; what silver cannot tell any more is then lost.
         """
         full = full or is_anew
-        if self._plan(full, days, at) is None and not is_overtaken(self.staging, latest(self.ledger, self.family)):
+        if self._plan(full, days, at) is None and not self._is_overtaken:
             return Outcome.nothing("every touched day is released")
         with self.leases.held(lease_name(self.family), self.run_id) as lease:
             end_killed(self, self.staging.manifest())  # before it is forgotten what that brought
             work = self._plan(full, days, at)  # again: another run may just have released it
             if work is None:
-                if is_overtaken(self.staging, latest(self.ledger, self.family)):
+                if self._is_overtaken:
                     self.staging.clear()  # else each release would say so until something new comes
                 return Outcome.nothing("every touched day is released")
             seconds = stopwatch()
@@ -167,6 +167,10 @@ class Runner:
     @property
     def _tables(self) -> tuple[str, ...]:
         return families(self.settings.schemas_dir)[self.family]
+
+    @property
+    def _is_overtaken(self) -> bool:
+        return is_overtaken(self.staging, latest(self.ledger, self.family))
 
     def _refuse_difference(self) -> list[Line]:
         """BooksError when what came in since the last release does not add up; what was counted of silver."""

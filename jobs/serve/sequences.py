@@ -15,6 +15,7 @@ from jobs.lake.settings import Settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.compute as pc
     from numpy.typing import NDArray
 
 SEQUENCE = ("producer", "epoch", "received", "refused", "repeated", "lost", "first_seq", "last_seq", "missing")
@@ -43,10 +44,14 @@ def sequences(settings: Settings) -> list[Line]:
 
 def good_producers(settings: Settings) -> set[str]:
     """The producers of at least one record that was not refused: their names may be shown."""
+    return set(Ledger(settings).read(SEQUENCES, ["producer_id"], is_good())["producer_id"].unique().to_pylist())
+
+
+def is_good() -> "pc.Expression":
+    """Whether a row of the runs has a producer of whom a record was not refused."""
     import pyarrow.compute as pc
 
-    known = pc.field("producer_id").is_valid() & (pc.field("record_count") > pc.field("refused_count"))
-    return set(Ledger(settings).read(SEQUENCES, ["producer_id"], known)["producer_id"].unique().to_pylist())
+    return pc.field("producer_id").is_valid() & (pc.field("record_count") > pc.field("refused_count"))
 
 
 def unnumbered(settings: Settings) -> list[Line]:

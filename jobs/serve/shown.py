@@ -12,6 +12,7 @@ from jobs.lake.ingest.progress import QUARANTINE, SEQUENCES
 from jobs.lake.ledger import Ledger
 from jobs.lake.scanning import dataset_of
 from jobs.lake.settings import Settings
+from jobs.serve.sequences import is_good
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,7 +21,6 @@ Mask = Callable[[str | None], str | None]
 
 MASKED = (SEQUENCES, QUARANTINE)
 SOURCE, PRODUCER = "source_uri", "producer_id"
-COUNTS = ("record_count", "refused_count")
 
 
 def shown_rows(settings: Settings, table: str, versions: Mapping[str, int]) -> "pa.Table":
@@ -54,14 +54,12 @@ def _rows(settings: Settings, table: str, version: int, *, is_empty: bool = Fals
 
 def _good(settings: Settings, version: int) -> set[str]:
     """The producers of at least one record that was not refused, by then."""
-    import pyarrow.compute as pc
     from deltalake import DeltaTable
 
     if version < 0:
         return set()
     told = dataset_of(DeltaTable(settings.table_path(SEQUENCES), version=version))
-    is_good = pc.field(COUNTS[0]) > pc.field(COUNTS[1])
-    return set(told.to_table([PRODUCER], filter=is_good)[PRODUCER].unique().to_pylist())
+    return set(told.to_table([PRODUCER], filter=is_good())[PRODUCER].unique().to_pylist())
 
 
 def _masked(column: "pa.ChunkedArray", mask: Mask) -> "pa.ChunkedArray":

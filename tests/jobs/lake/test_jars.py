@@ -82,7 +82,7 @@ def test_a_line_of_another_shape_names_its_place(tmp_path: Path) -> None:
         allowed_jars(tmp_path / "jars.txt")
 
 
-def test_the_real_list_has_both_class_paths_and_no_jar_twice() -> None:
+def test_the_real_list_has_every_class_path_and_no_jar_twice() -> None:
     paths = [jar.path(Path()).as_posix() for jar in allowed_jars()]
     assert len(paths) == len(set(paths))
     assert {jar.folder for jar in allowed_jars()} == {"spark", "kafka", "files"}
