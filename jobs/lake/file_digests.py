@@ -81,7 +81,7 @@ def read(file: Path, count: int) -> tuple[list[Note], str]:
 
     try:
         proven = list(proving(rows_in(file)))
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as wrong:
+    except (pa.ArrowException, OSError, ValueError, OverflowError, LookupError) as wrong:  # a time zone that is none
         return [], f"cannot be read: {str(wrong).splitlines()[0][:120]}"
     if len(proven) == count:
         return proven, ""

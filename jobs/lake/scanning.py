@@ -53,6 +53,11 @@ def fragments_of(delta: "DeltaTable", near: "AnyOf") -> "Iterator[tuple[ds.Fragm
             yield form.make_fragment(file["path"], place, reduce(and_, values) if values else None), file["num_records"]
 
 
+def rows_near(delta: "DeltaTable", near: "AnyOf") -> int:
+    """How many rows there are in the files that may have such rows."""
+    return sum(file.count_rows() if rows is None else rows for file, rows in fragments_of(delta, near))
+
+
 def is_any_of(near: "AnyOf") -> "Expression":
     """The condition as Arrow's."""
     import pyarrow.parquet as pq

@@ -4,7 +4,7 @@ Spark's writes rebuild the table's state by jobs of their own, before and after,
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 FEW_ROWS = 100_000  # as Arrow some tens of megabytes
 SMALL_BYTES = 64 * 2**20  # of a table whose rows are looked at one by one
-PLACE = "_place"
+ROW = "_row"
+InBronze = tuple[str, int, int]  # of a record: topic id, partition, offset
 PATIENCE_SECONDS = 60
 
 
@@ -73,6 +74,10 @@ class SmallCommit:
         """
         self._write(self._conform(rows), "overwrite", condition)
 
+    def replace_batch(self, rows: "pa.Table", places: Iterable[InBronze], ingest_seq: int) -> None:
+        """Put rows, all of a batch that has none here yet, in place of those made of the records at `places`."""
+        self.replace_where(rows, " OR ".join(filter(None, [made_of(places), f"ingest_seq = {ingest_seq}"])))
+
     def merge(self, rows: "pa.Table", keys: Sequence[str], removed: "pa.Table | None") -> None:
         """Insert or replace rows by key; those with the keys of `removed`, none of them in `rows`, go.
 
@@ -120,6 +125,19 @@ class SmallCommit:
             return rows.select(schema.names).cast(schema)
         except (ValueError, pa.ArrowInvalid) as wrong:
             raise WriteError(f"{self.table}: rows do not fit the table: {wrong}") from wrong
+
+
+def made_of(places: Iterable[InBronze]) -> str:
+    """The condition, in our own SQL, that a row of silver was made of one of these records; it quotes no name."""
+    by_partition: dict[tuple[str, int], list[int]] = {}
+    for topic_id, partition, offset in places:
+        by_partition.setdefault((topic_id, partition), []).append(offset)
+    return " OR ".join(
+        f"(kafka_topic_id = '{topic_id}' AND kafka_partition = {partition} "
+        f"AND kafka_offset BETWEEN {min(offsets)} AND {max(offsets)} "  # of a long list no file is left out
+        f"AND kafka_offset IN ({', '.join(map(str, sorted(offsets)))}))"
+        for (topic_id, partition), offsets in sorted(by_partition.items())
+    )
 
 
 def is_committed(delta: "DeltaTable", app: str, version: int) -> bool:
@@ -193,6 +211,6 @@ def _without(held: "pa.Table", named: "pa.Table") -> "pa.Table":
     import numpy as np
     import pyarrow as pa
 
-    keys = held.select(named.column_names).append_column(PLACE, pa.array(np.arange(held.num_rows)))
+    keys = held.select(named.column_names).append_column(ROW, pa.array(np.arange(held.num_rows)))
     left = keys.join(named, keys=named.column_names, join_type="left anti")
-    return held.take(left[PLACE].sort())
+    return held.take(left[ROW].sort())

@@ -59,6 +59,11 @@ class SmallLake(Lake):
         return False
 
     @property
+    def merges(self) -> bool:
+        """It does not: delta-rs puts few in the place of few."""
+        return False
+
+    @property
     def keeps_readings(self) -> bool:
         """It does not: a plan takes no time here."""
         return False

@@ -142,6 +142,11 @@ class Lake:
         return True
 
     @property
+    def merges(self) -> bool:
+        """Whether the engine changes rows of a table of any size itself."""
+        return True
+
+    @property
     def keeps_readings(self) -> bool:
         """Whether it takes longer to plan a reading of few records again than to keep what was read."""
         return True
@@ -243,6 +248,18 @@ class Lake:
         rows = self.conform(table, frame).toArrow()
         gone = None if removed is None else removed.select(*keys).toArrow()
         self._commit_few(table, app, version, metadata, lambda commit: commit.merge(rows, keys, gone))
+
+    def replace_few(
+        self, table: str, frame: DataFrame, places: DataFrame, *, app: str, version: int, metadata: str
+    ) -> None:
+        """Put few rows of batch `version` in place of those made of the records at `places` (PLACE), in one commit.
+
+        Of the table, whatever its size, files that the log tells to have none of them are not looked at.
+        """
+        self._claim(table, app, version)
+        rows = self.conform(table, frame).toArrow()
+        at = [(row[0], row[1], row[2]) for row in places.collect()]
+        self._commit_few(table, app, version, metadata, lambda commit: commit.replace_batch(rows, at, version))
 
     def conform(self, table: str, frame: DataFrame) -> DataFrame:
         """The frame in the contract's columns, order and types; ContractError names what is missing or unpromised."""

@@ -43,5 +43,5 @@ def rows_of(file: Path) -> str:
     """What is read of a file; empty where nothing can be."""
     try:
         return str(pq.read_table(file).to_pylist())
-    except (pa.ArrowException, OSError, ValueError, OverflowError):
+    except (pa.ArrowException, OSError, ValueError, OverflowError, LookupError):
         return ""

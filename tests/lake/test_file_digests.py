@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -12,7 +14,7 @@ from jobs.lake import noting
 from jobs.lake.ailments import Kind, ailments, ailments_of, is_whole, known_files, unreadable
 from jobs.lake.contracts import all_tables
 from jobs.lake.errors import DamageError
-from jobs.lake.file_digests import TABLE, UNNOTED, file_digest, live_files
+from jobs.lake.file_digests import TABLE, UNNOTED, file_digest, live_files, read
 from jobs.lake.ingest.loop import Ingest
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
@@ -160,6 +162,14 @@ def test_a_bit_flipped_in_the_notes_themselves_never_tells_of_other_files(ledger
         hurt = ailments_of(ledger.settings, TABLE)
         assert [one.file for one in hurt] == [file] or (hurt == [] and rows_of(file) == rows), place
         assert ailments_of(ledger.settings, QUARANTINE) == [], place
+
+
+def test_notes_whose_time_zone_is_none_any_more_are_told_not_raised(ledger: Ledger) -> None:
+    (file,) = files(ledger, TABLE)
+    rows = pq.read_table(file)
+    at = rows.schema.get_field_index("noted_at")
+    pq.write_table(rows.set_column(at, "noted_at", rows["noted_at"].cast(pa.timestamp("us", "ETC"))), file)
+    assert read(file, len(rows)) == ([], "cannot be read: 'ETC'")
 
 
 @pytest.mark.parametrize("hurt", ["flipped", "torn", "gone"])

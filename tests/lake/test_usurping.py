@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from pyspark.sql import SparkSession
 
 from jobs.lake.settings import Settings
@@ -26,14 +27,15 @@ def tale() -> tuple[list[Record], list[Record], list[Record]]:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("rows", [300_000, 0], ids=["without Spark", "by Spark"])
 def test_what_repeats_a_row_that_is_displaced_is_judged_against_what_displaced_it(
-    spark: SparkSession, tmp_path: Path
+    spark: SparkSession, tmp_path: Path, rows: int
 ) -> None:
     """Killed where the first table is written, and done again."""
     asked, log = Settings(home=tmp_path / "once", key_file=tmp_path / "keys.json"), Log()
     log.put(never_applied(tale()))
     at_once = found(run(asked, spark, log))
-    asked, log = asked.model_copy(update={"home": tmp_path / "by turns"}), Log()
+    asked, log = asked.model_copy(update={"home": tmp_path / "by-turns", "small_run_rows": rows}), Log()
     for records in tale()[:2]:
         log.put(records)
         run(asked, spark, log)

@@ -110,8 +110,12 @@ class Batch:
     @property
     def is_small(self) -> bool:
         """Whether working something out once and keeping it is cheaper than planning it again."""
-        size = sum(self.received.values()) + sum(each.size for each in self.retracted.values())
-        return size <= SMALL and self.lake.keeps_readings
+        return self.is_of_few and self.lake.keeps_readings
+
+    @property
+    def is_of_few(self) -> bool:
+        """Whether what it changes may be held by this process."""
+        return sum(self.received.values()) + sum(each.size for each in self.retracted.values()) <= SMALL
 
     @property
     def is_large(self) -> bool:

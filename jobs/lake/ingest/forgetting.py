@@ -21,14 +21,14 @@ from jobs.lake.ingest.counting import Hour, version_before
 from jobs.lake.ingest.finding import NAMED, TABLES, names_behind, rows_of
 from jobs.lake.ingest.forms import form
 from jobs.lake.ingest.progress import APP, BRONZE, QUARANTINE, TOUCHED
-from jobs.lake.ingest.rebooking import QUARANTINED, InBronze, move_and_close, place_in_bronze
+from jobs.lake.ingest.rebooking import QUARANTINED, move_and_close, place_in_bronze
 from jobs.lake.ingest.refusals import IN_BRONZE
 from jobs.lake.ingest.retracting import ACCEPTED, DUPLICATE
 from jobs.lake.ingest.steps import Done
 from jobs.lake.kill_points import reach
 from jobs.lake.ledger import Ledger
 from jobs.lake.scanning import dataset_of
-from jobs.lake.small_commits import SmallCommit, commit_few
+from jobs.lake.small_commits import InBronze, SmallCommit, commit_few, made_of
 from jobs.lake.work import ERASED
 
 ERASE_POINTS = (
@@ -149,24 +149,12 @@ def _refusals(ledger: Ledger, places: set[InBronze], version: int) -> dict[InBro
 
 def _delete(batch: Batch, table: str, places: Iterable[InBronze]) -> None:
     """The rows of these records, in one commit that carries the batch's number; the log quotes no name of anybody."""
-    nothing, condition = batch.ledger.schema(table).empty_table(), _at(places)
+    nothing, condition = batch.ledger.schema(table).empty_table(), made_of(places)
 
     def write(commit: SmallCommit) -> None:
         commit.replace_where(nothing, condition)
 
     commit_few(table, batch.ledger.path(table), APP, batch.seq, batch.note, write)
-
-
-def _at(places: Iterable[InBronze]) -> str:
-    """The condition that a row of silver is of one of these records."""
-    by_partition: dict[tuple[str, int], list[int]] = {}
-    for topic_id, partition, offset in places:
-        by_partition.setdefault((topic_id, partition), []).append(offset)
-    return " OR ".join(
-        f"(kafka_topic_id = '{topic_id}' AND kafka_partition = {partition} "
-        f"AND kafka_offset IN ({', '.join(map(str, sorted(offsets)))}))"
-        for (topic_id, partition), offsets in sorted(by_partition.items())
-    )
 
 
 def _write_touched(batch: Batch, gone: Gone, erased_at: datetime, at: datetime) -> list[tuple[str, date]]:

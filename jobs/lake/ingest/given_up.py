@@ -15,11 +15,11 @@ from jobs.lake.errors import DamageError
 from jobs.lake.identity import Keys
 from jobs.lake.ingest.progress import BOOKS, BRONZE
 from jobs.lake.ledger import Ledger
+from jobs.lake.small_commits import InBronze
 
 TIME = "kafka_time"
 READ_BY = ("ingest_seq", "topic_id", "partition", "offset_from", "offset_to")
 Row = dict[str, Any]
-InBronze = tuple[str, int, int]  # topic id, partition, offset
 
 
 def given_up(ledger: Ledger, keys: Keys, rows: Mapping[str, Collection[Row]]) -> list[Row]:

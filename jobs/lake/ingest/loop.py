@@ -138,7 +138,7 @@ class Ingest:
         ensure_key_file(self.settings.keys_path)
         found = received(self.ledger, planned.ingest_seq)
         erased = erased_of(self.ledger, planned.ingest_seq)
-        is_for_few = not erased and may_end(self.settings, self.ledger, planned, by_topic(found[0]))
+        is_for_few = may_end(self.settings, self.ledger, planned, by_topic(found[0]))
         return self.on_engine(is_for_few, lambda lake: self._end(lake, planned, found, erased, lease), lease)
 
     def _end(

@@ -15,11 +15,11 @@ from jobs.lake.ingest.booking import lines_of, telling
 from jobs.lake.ingest.progress import APP, BOOKS, HOURS
 from jobs.lake.ingest.retracting import ACCEPTED, CONFLICT, DUPLICATE
 from jobs.lake.kill_points import reach
+from jobs.lake.small_commits import InBronze
 
 LINE = ("ingest_seq", "topic", "partition")
 QUARANTINED = "quarantined"
 Row = dict[str, Any]
-InBronze = tuple[str, int, int]  # topic id, partition, offset
 
 
 def place_in_bronze(row: Row) -> InBronze:

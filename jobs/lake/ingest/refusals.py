@@ -35,8 +35,9 @@ def write_quarantine(batch: Batch, contests: dict[str, Contest], missing: dict[s
     parts = []
     for topic in batch.topics:
         how, judged = batch.form(topic), contests.get(topic, Contest())
-        if missing.get(topic, 0) > 0:
-            parts.append(batch.lake.planned_apart(quarantine.build(left_over(batch, how, judged), form=how)))
+        left = left_over(batch, how, judged) if missing.get(topic, 0) > 0 else None
+        if left is not None:
+            parts.append(batch.lake.planned_apart(quarantine.build(left, form=how)))
         if judged.verdicts is not None and judged.conflicts:
             parts.append(quarantine.conflicts(judged.verdicts, topic=topic, ingest_seq=batch.seq))
         if topic in batch.retracted:
@@ -55,31 +56,35 @@ def replace(batch: Batch, rows: "DataFrame") -> None:
     """Put refusals in the place of those of the same records, and take away conflicts that are none any more."""
     parts = [each.conflicts() for each in batch.retracted.values()]
     gone = without(reduce(lambda one, other: one.unionAll(other), parts), rows)
-    merge = batch.lake.merge_few if batch.is_small else batch.lake.merge
+    merge = batch.lake.merge_few if batch.is_of_few else batch.lake.merge
     merge(QUARANTINE, rows, PLACE, app=APP, version=batch.seq, metadata=batch.note, removed=gone)
 
 
-def left_over(batch: Batch, how: Form, contest: Contest) -> "DataFrame":
-    """Readings of the topic's records that neither silver has nor the contest explains.
+def left_over(batch: Batch, how: Form, contest: Contest) -> "DataFrame | None":
+    """Readings of the topic's records that neither silver has nor the contest explains; None where there are none.
 
     Of a small batch they are read already; of a large one the others are left out before anything is parsed again.
     """
     if how.role == "control" or batch.is_small:
         return batch.readings(how)
     if (found := batch.rowless) is not None and how.role == "fact":
-        return read(unexplained_records(batch, how, contest, found.records), how)
-    unexplained = F.broadcast(batch.lake.spark.createDataFrame(unexplained_places(batch, how, contest)))
+        records = unexplained_records(batch, how, contest, found.records)
+        return read(batch.lake.spark.createDataFrame(records), how) if records.num_rows else None
+    places = unexplained_places(batch, how, contest)
+    if not places.num_rows:  # what is missed was taken back
+        return None
+    unexplained = F.broadcast(batch.lake.spark.createDataFrame(places))
     return read(batch.records(how.topic).join(unexplained, on=list(IN_BRONZE), how="left_semi"), how)
 
 
-def unexplained_records(batch: Batch, how: Form, contest: Contest, records: "pa.Table") -> "DataFrame":
+def unexplained_records(batch: Batch, how: Form, contest: Contest, records: "pa.Table") -> "pa.Table":
     """Those of the topic's records without a row that no earlier arrival explains."""
     mine, late = records.filter(pc.field("topic") == how.topic), contest.places(is_new=True)
     if late is not None:
         repeats = late.select(*PLACE).toArrow().rename_columns(list(IN_BRONZE)).cast(PLACES)
         place = mine.select(list(IN_BRONZE)).cast(PLACES).append_column("row", pa.array(range(mine.num_rows)))
         mine = mine.take(place.join(repeats, keys=list(IN_BRONZE), join_type="left anti")["row"])
-    return batch.lake.spark.createDataFrame(mine)
+    return mine
 
 
 def unexplained_places(batch: Batch, how: Form, contest: Contest) -> "pa.Table":

@@ -30,6 +30,7 @@ from jobs.lake.ingest.counting import Hour, version_before
 from jobs.lake.ingest.forms import silver_table
 from jobs.lake.ingest.progress import APP, BRONZE, QUARANTINE
 from jobs.lake.ingest.refusals import IN_BRONZE
+from jobs.lake.scanning import rows_near
 from jobs.lake.topics import REPLAY_HEADER
 
 if TYPE_CHECKING:
@@ -139,7 +140,8 @@ def usurped(batch: Batch, topic: str, displaced: "DataFrame") -> Retracted | Non
 
 
 def _records(batch: Batch, topic: str, since: date) -> "DataFrame":
-    """Records of a topic up to this batch, as they lie in bronze."""
+    """Records of a topic up to this batch, as they lie in bronze; an engine for few is told how many it will read."""
+    batch.lake.expect(rows_near(batch.ledger.open(BRONZE), [[("received_date", ">=", since)]]))
     wanted = (F.col("topic") == topic) & (F.col("ingest_seq") <= batch.seq)
     return batch.lake.read(BRONZE).where(wanted & (F.col("received_date") >= F.lit(since)))
 

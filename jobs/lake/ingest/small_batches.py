@@ -24,7 +24,7 @@ def may_land(settings: Settings, ledger: Ledger, planned: Plan) -> bool:
 def may_end(settings: Settings, ledger: Ledger, planned: Plan, counts: Mapping[str, int]) -> bool:
     """Whether a batch with so many records by topic is taken from bronze to its end without Spark.
 
-    Never one that takes rows away, nor one that changes many rows of a table, or one too large to be looked through.
+    Never an erasure, nor one that changes many rows of a table, or one too large to be looked through.
     How many facts it has does not matter: they are read in pieces, and their ids are in memory on either engine.
     """
     are_few = all(_are_few_changes(ledger, f"silver.{topic}", counts[topic]) for topic in ENTITIES if topic in counts)

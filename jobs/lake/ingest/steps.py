@@ -51,8 +51,6 @@ def run_batch(batch: Batch, now: Callable[[], datetime], still_ours: Callable[[]
     try:
         said = words(batch) if CONTROL in batch.topics else []
         taken_back = [each for each in retractions(said) if each.topic in batch.only]
-        if taken_back:
-            batch.lake.leave_to_spark("a replay is taken back")
         batch.take_back(retracted(batch, taken_back))
         contests = write_silver(batch)
         accounts = taken_in(batch, contests, Counter(line.kafka_partition for line in said))
@@ -87,7 +85,6 @@ def judged(batch: Batch, how: Form, ids: Ids) -> Contest:
     displaced = found.places(is_new=False) if found.displaced else None
     if displaced is None:
         return found
-    batch.lake.leave_to_spark("an earlier arrival takes the place of a row")
     again = usurped(batch, how.topic, displaced)
     if again is None:
         return found

@@ -19,6 +19,8 @@ from jobs.lake.ingest.progress import APP
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from jobs.lake.ingest.retracting import Retracted
+
 
 def firsts(batch: Batch, form: Form, contest: Contest) -> "DataFrame":
     """Readings of the topic's records that were first."""
@@ -34,10 +36,21 @@ def write_facts(batch: Batch, form: Form, contest: Contest, ranges: list[IdRange
     table = silver_table(form.topic)
     build = import_module(f"jobs.silver.{form.topic}").build
     rows = build(firsts(batch, form, contest), form=form, pseudonym=batch.pseudonym)
-    back = batch.retracted.get(form.topic)
-    if not contest.displaced and (back is None or not back.losses):
+    lost = lost_places(batch, form, contest)
+    if lost is None:
         batch.append(table, rows, at_most=batch.at_most(form.topic))
-        return
+    elif batch.lake.merges:
+        merge_facts(batch, table, rows, ranges, batch.retracted.get(form.topic))
+    elif batch.is_of_few:
+        batch.lake.replace_few(table, rows, lost, app=APP, version=batch.seq, metadata=batch.note)
+    else:
+        batch.lake.leave_to_spark(f"many rows of {table} are to be changed")
+
+
+def merge_facts(
+    batch: Batch, table: str, rows: "DataFrame", ranges: list[IdRange], back: "Retracted | None"
+) -> None:  # fmt: skip
+    """The batch's facts by their ids; of a table of any size what lies at their dates is read."""
     keys = ["event_id", "id_date"]
     removed = None if back is None else back.rows.join(rows.select(*keys), on=keys, how="left_anti")
     dated = {each.day for each in ranges if each.day is not None}

@@ -8,7 +8,7 @@ a link to it.
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,14 @@ from jobs.lake.ingest.erased import erased_of
 from jobs.lake.ingest.loop import LEASE, Ingest
 from jobs.lake.ingest.planning import Plan
 from jobs.lake.ingest.progress import BOOKS, BRONZE, HOURS, committed
+from jobs.lake.ingest.small_batches import by_topic, may_end
 from jobs.lake.ingest.steps import run_batch
 from jobs.lake.leases import Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.remaking.plans import Memory
 from jobs.lake.scanning import folder_of
 from jobs.lake.settings import Settings
+from jobs.lake.small_runs import INGEST, on_engine
 from jobs.lake.tables import Lake
 from jobs.lake.topics import CONTROL, TOPICS
 
@@ -52,22 +54,21 @@ class Shadow:
 
     @cached_property
     def lake(self) -> Lake:
-        """Its tables; with the first use a session is opened, set as ingest's is, and bronze linked."""
-        link = self.folder / BRONZE.replace(".", "/")
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if not link.is_symlink():
-            link.symlink_to(folder_of(self.settings.table_path(BRONZE)).absolute())
-        aside = self.settings.model_copy(update={"lake_uri": str(self.folder)})
-        made: Lake = Ingest(aside, self.run_id, now, self.open_spark).lake()
+        """Its tables; with the first use a session is opened, set as ingest's is."""
+        made: Lake = Ingest(self.ledger.settings, self.run_id, now, self.open_spark).lake()
         return made
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The same tables without Spark."""
-        return Ledger(self.lake.settings)
+        """The same tables without Spark; with the first use bronze is linked."""
+        link = self.folder / BRONZE.replace(".", "/")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink():
+            link.symlink_to(folder_of(self.settings.table_path(BRONZE)).absolute())
+        return Ledger(self.settings.model_copy(update={"lake_uri": str(self.folder)}))
 
     def clear(self) -> None:
-        """Begin with nothing done; before the first use of `lake`."""
+        """Begin with nothing done; before the first use of its tables."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def do_again(self, memory: Memory, last: int, still_ours: Callable[[], None]) -> None:
@@ -84,12 +85,16 @@ class Shadow:
         planned = self._planned(memory, number, found)
         counts, canaries = ({place: n for place, n in each.items() if place[0] in only} for each in (found, sung))
         run_id, at = memory.runs.get(number, self.run_id), memory.times.get(number, now())
-        pseudonym = pseudonym_function(self.settings.keys_path)
         erased = tuple(place for place in erased_of(Ledger(self.settings), number) if place[0] in only)
-        batch = Batch(
-            self.lake, self.ledger, planned, run_id, counts, pseudonym, only=only, erased=erased, canaries=canaries
-        )
-        run_batch(batch, lambda: at, still_ours)
+
+        def do(lake: Lake) -> None:
+            pseudonym = pseudonym_function(self.settings.keys_path)
+            told = (self.ledger, planned, run_id, counts, pseudonym)
+            run_batch(Batch(lake, *told, only=only, erased=erased, canaries=canaries), lambda: at, still_ours)
+
+        # An erasure is a batch like others here: what it took is not read.
+        is_for_few = may_end(self.ledger.settings, self.ledger, replace(planned, erasure=None), by_topic(counts))
+        on_engine(self.ledger.settings, INGEST, is_for_few, do, lambda: self.lake)
 
     def _planned(self, memory: Memory, number: int, found: dict[tuple[str, int], int]) -> Plan:
         """The batch's plan; WriteError when nothing tells it any more."""
