@@ -143,7 +143,7 @@ class Leases:
 def holder_of(run_id: str) -> str:
     """This process, in words another process can look up: run, host, process id and its start."""
     host, pid, started = this_process()
-    return f"{run_id} host={host} pid={pid} started={started}"
+    return f"{run_id} host={host} pid={pid} began={started}"
 
 
 def is_held(lease: Lease, moment: datetime) -> bool:
@@ -154,20 +154,32 @@ def is_held(lease: Lease, moment: datetime) -> bool:
 def is_dead(holder: str) -> bool:
     """Whether the holder was a process of this host that is no more; of another host nobody can know."""
     facts = dict(word.split("=", 1) for word in holder.split() if "=" in word)
-    return has_ended(*(facts.get(name, "") for name in ("host", "pid", "started")))
+    return has_ended(*(facts.get(name, "") for name in ("host", "pid", "began")))
 
 
 def this_process() -> tuple[str, int, int]:
-    """Host, process id and the second it started: nobody else's, whatever ids are given out again."""
-    return socket.gethostname(), os.getpid(), int(psutil.Process().create_time())
+    """Host, process id and when it began: nobody else's, whatever ids are given out again."""
+    return socket.gethostname(), os.getpid(), began_at(os.getpid())
+
+
+def began_at(pid: int) -> int:
+    """When a process began, in hundredths of seconds since the machine did; psutil.NoSuchProcess for none.
+
+    By the clock it would be another time once that is set, and a living process be taken for another, that is dead.
+    """
+    while True:
+        machine_began = psutil.boot_time()
+        began = psutil.Process(pid).create_time()
+        if psutil.boot_time() == machine_began:
+            return round((began - machine_began) * 100)
 
 
 def has_ended(host: str, pid: str, started: str) -> bool:
-    """Whether that was a process of this host, and is no more."""
-    if host != socket.gethostname() or not pid.isdigit():
+    """Whether that was a process of this host, and is no more; of one that says not when it began nobody can know."""
+    if host != socket.gethostname() or not (pid.isdigit() and started):
         return False
     try:
-        return str(int(psutil.Process(int(pid)).create_time())) != started
+        return str(began_at(int(pid))) != started
     except psutil.NoSuchProcess:
         return True
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from jobs.lake.contracts import contract
 from jobs.lake.damage import damage_told, distance_told
 from jobs.lake.errors import ContractError, DiskError, SettingsError, WriteError
+from jobs.lake.opened import opened
 from jobs.lake.room import REMEDY, is_full
 from jobs.lake.scanning import AnyOf, dataset_of, is_any_of, is_table
 from jobs.lake.settings import Settings
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
     from pyarrow.compute import Expression
+    from pyarrow.dataset import Dataset
 
 Row = Mapping[str, Any]
 Rows: TypeAlias = "Sequence[Row] | pa.Table"
@@ -48,7 +50,24 @@ class Ledger:
 
     def version(self, table: str) -> int:
         """The table's newest version; -1 for a table not made yet."""
-        return self.open(table).version() if self.exists(table) else -1
+        if not self.exists(table):
+            return -1
+        with self.looking_at(table) as delta:
+            return int(delta.version())
+
+    def txn_version(self, table: str, app: str) -> int | None:
+        """The highest version that `app` has committed to the table; None for none."""
+        if not self.exists(table):
+            return None
+        with self.looking_at(table) as delta:
+            return delta.transaction_version(app)
+
+    @contextmanager
+    def looking_at(self, table: str) -> "Iterator[DeltaTable]":
+        """A table that is there, at its newest version, to be asked and never to be changed; DamageError as `open`."""
+        path = self.path(table)
+        with opened(path) as kept, damage_told(table), distance_told(table, path):
+            yield kept.newest()
 
     def open(self, table: str) -> "DeltaTable":
         """The table at its newest version, made from its contract if it is not there; DamageError for a torn log."""
@@ -71,7 +90,10 @@ class Ledger:
         schema = self.schema(table)
         if not self.exists(table):
             return schema.empty_table().select(columns or schema.names)
-        return self._rows(self.open(table), schema, columns, filter)
+        near, where = (filter, is_any_of(filter)) if isinstance(filter, list) else (None, filter)
+        with self.looking_at(table) as delta:
+            dataset = dataset_of(delta, near)
+        return self._rows(dataset, schema, columns, where)
 
     def append(self, table: str, rows: Rows, *, app: str | None = None, version: int | None = None) -> bool:
         """Add rows, once per (app, version); False when that pair is already there and nothing was added."""
@@ -115,8 +137,11 @@ class Ledger:
 
     def read_versioned(self, table: str) -> "tuple[pa.Table, int]":
         """The rows of a table and the version they are of, for a later `replace`."""
-        delta = self.open(table)
-        return self._rows(delta, self.schema(table), None, None), delta.version()
+        if not self.exists(table):
+            self._create(table)
+        with self.looking_at(table) as delta:
+            dataset, version = dataset_of(delta), delta.version()
+        return self._rows(dataset, self.schema(table), None, None), version
 
     def widen(self, table: str) -> None:
         """Give a table, if it is there, the columns that its contract has got since; old rows have null there."""
@@ -202,15 +227,14 @@ class Ledger:
 
     def _rows(
         self,
-        delta: "DeltaTable",
+        dataset: "Dataset",
         schema: "pa.Schema",
         columns: Sequence[str] | None,
-        filter: "Expression | AnyOf | None",
+        where: "Expression | None",
     ) -> "pa.Table":
         import pyarrow as pa
 
-        near, where = (filter, is_any_of(filter)) if isinstance(filter, list) else (None, filter)
-        names, dataset = list(columns or schema.names), dataset_of(delta, near)
+        names = list(columns or schema.names)
         rows = dataset.to_table(columns=[name for name in names if name in dataset.schema.names], filter=where)
         return with_all(rows, pa.schema([schema.field(name) for name in names]))  # its contract may have got some since
 

@@ -187,7 +187,7 @@ def begin(ledger: Ledger, family: str, number: int) -> None:
 
 def begun(ledger: Ledger, family: str) -> int | None:
     """The number below which it is said that nothing is published; None where nothing is said."""
-    return ledger.open(TABLE).transaction_version(_begun_by(family)) if ledger.exists(TABLE) else None
+    return ledger.txn_version(TABLE, _begun_by(family))
 
 
 def app_of(family: str) -> str:

@@ -136,7 +136,7 @@ def tables_of(ledger: Ledger, family: str) -> list[str]:
 
 def newest_number(ledger: Ledger, family: str) -> int:
     """The highest number that any release of the family got, as the tables' commits say; 0 for none."""
-    by_app = [ledger.open(table).transaction_version(app_of(family)) or 0 for table in tables_of(ledger, family)]
+    by_app = [ledger.txn_version(table, app_of(family)) or 0 for table in tables_of(ledger, family)]
     return max([*by_app, *(each.number for each in notes(ledger, family))], default=0)
 
 

@@ -180,7 +180,7 @@ def open_ticket(ledger: Ledger, staging: Staging, manifest: Manifest, last: Rele
 def next_number(ledger: Ledger, staging: Staging, last: Release | None) -> int:
     """One more than any number published, on a ticket, or in a table's log."""
     app, tables = app_of(staging.family), families(ledger.settings.schemas_dir)[staging.family]
-    used = [ledger.open(table).transaction_version(app) or 0 for table in tables if ledger.exists(table)]
+    used = [ledger.txn_version(table, app) or 0 for table in tables]
     ticket = staging.ticket()
     return 1 + max(0, *used, last.number if last else 0, ticket.number if ticket else 0)
 

@@ -66,7 +66,5 @@ def _followed_by(ledger: Ledger, family: str, tables: tuple[str, ...]) -> int | 
 
 def _booked(ledger: Ledger, family: str) -> int:
     """The newest release of which ops.restatements tells; -1 for none."""
-    if not ledger.exists(RESTATEMENTS):
-        return -1
-    booked = ledger.open(RESTATEMENTS).transaction_version(app_of(family))
-    return -1 if booked is None else int(booked)
+    booked = ledger.txn_version(RESTATEMENTS, app_of(family))
+    return -1 if booked is None else booked

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 
+import psutil
 import pytest
 from deltalake.exceptions import CommitFailedError
 
@@ -116,10 +117,21 @@ def test_the_lease_of_a_dead_process_is_free_at_once(settings, leases):
 
 def test_only_a_process_known_to_be_dead_is_dead():
     holder = holder_of("run-1")
-    reused_number = holder.replace("started=", "started=1")
+    reused_number = holder.replace("began=", "began=1")
     assert not is_dead(holder)
     assert is_dead(reused_number)
     assert not is_dead(reused_number.replace("host=", "host=elsewhere-"))
+
+
+def test_nobody_dies_of_a_clock_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    holder, machine_began = holder_of("run-1"), psutil.boot_time()
+    monkeypatch.setattr("psutil._psplatform.boot_time", lambda: machine_began + 3600)
+    assert psutil.Process().create_time() > time.time(), "of which nobody would say that it began so late"
+    assert not is_dead(holder)
+
+
+def test_of_one_who_says_not_when_they_began_nobody_knows() -> None:
+    assert not is_dead(holder_of("run-1").rpartition(" began=")[0])
 
 
 def test_of_many_threads_at_once_exactly_one_gets_it(settings):

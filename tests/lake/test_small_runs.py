@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
-import psutil
 import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
@@ -26,6 +25,7 @@ from jobs.lake.digest import digest_of
 from jobs.lake.errors import ContractError, LeaseError, QualityError, TooMuchError
 from jobs.lake.families import funnels
 from jobs.lake.kill_points import Killed
+from jobs.lake.leases import began_at
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import families
 from jobs.lake.runner import Runner
@@ -233,7 +233,7 @@ def test_the_engine_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_after_a_run_that_was_killed_the_next_is_left_to_spark(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, spark_remote="", spark_master="")
     with subprocess.Popen(["sleep", "60"]) as killed:
-        started = int(psutil.Process(killed.pid).create_time())
+        started = began_at(killed.pid)
         own = own_prefix().split("-", 4)
         folder = tmp_path / "tmp" / "-".join([*own[:2], str(killed.pid), str(started), f"{own[4]}x"])
         (folder / "rows").mkdir(parents=True)

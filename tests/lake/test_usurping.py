@@ -35,11 +35,12 @@ def test_what_repeats_a_row_that_is_displaced_is_judged_against_what_displaced_i
     asked, log = Settings(home=tmp_path / "once", key_file=tmp_path / "keys.json"), Log()
     log.put(never_applied(tale()))
     at_once = found(run(asked, spark, log))
-    asked, log = asked.model_copy(update={"home": tmp_path / "by-turns", "small_run_rows": rows}), Log()
+    asked, log = asked.model_copy(update={"home": tmp_path / "by-turns"}), Log()
     for records in tale()[:2]:
         log.put(records)
         run(asked, spark, log)
     log.put([word(log, 0, VIEWS), *tale()[2]])
+    asked = asked.model_copy(update={"small_run_rows": rows})
     killed(asked, spark, log, "ingest.after_views")
     assert found(run(asked, spark, log)) == at_once
     fates = {fate: n for (topic, _, fate), n in at_once["books"].items() if topic == "users"}

@@ -62,9 +62,7 @@ def sound_progress(ledger: Ledger) -> Progress:
 
 def committed(ledger: Ledger, table: str) -> int:
     """The newest batch that ingest has committed to a table."""
-    if not ledger.exists(table):
-        return NOTHING
-    version = ledger.open(table).transaction_version(APP)
+    version = ledger.txn_version(table, APP)
     return NOTHING if version is None else version
 
 

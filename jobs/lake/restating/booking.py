@@ -36,7 +36,7 @@ def restate(runner: "Runner") -> int:
     found = releases(runner.ledger, runner.family) if tables else []
     if not found:
         return 0
-    done = runner.ledger.open(TABLE).transaction_version(app_of(runner.family))
+    done = runner.ledger.txn_version(TABLE, app_of(runner.family))
     if done is None:
         done = found[-1].number - 1 if len(found) > 1 else 0
     booked = 0
