@@ -75,7 +75,7 @@ def astray(ledger: Ledger, versions: Mapping[str, int]) -> list[str]:
     return [
         table
         for table, version in versions.items()
-        if not has_same_files(ledger, table, ledger.version(table), version)
+        if not has_same_files(ledger, table, ledger.open(table).version(), version)
     ]
 
 
