@@ -5,14 +5,14 @@ it was computed from. Object stores take their credentials from the usual enviro
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from jobs.lake.contracts import contract
 from jobs.lake.damage import damage_told, distance_told
 from jobs.lake.errors import ContractError, DiskError, SettingsError, WriteError
-from jobs.lake.opened import opened
+from jobs.lake.opened import asked
 from jobs.lake.room import REMEDY, is_full
 from jobs.lake.scanning import AnyOf, dataset_of, is_any_of, is_table
 from jobs.lake.settings import Settings
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pyarrow.compute import Expression
     from pyarrow.dataset import Dataset
 
+T = TypeVar("T")
 Row = Mapping[str, Any]
 Rows: TypeAlias = "Sequence[Row] | pa.Table"
 
@@ -50,24 +51,17 @@ class Ledger:
 
     def version(self, table: str) -> int:
         """The table's newest version; -1 for a table not made yet."""
-        if not self.exists(table):
-            return -1
-        with self.looking_at(table) as delta:
-            return int(delta.version())
+        return self.asked(table, lambda delta: int(delta.version())) if self.exists(table) else -1
 
     def txn_version(self, table: str, app: str) -> int | None:
         """The highest version that `app` has committed to the table; None for none."""
-        if not self.exists(table):
-            return None
-        with self.looking_at(table) as delta:
-            return delta.transaction_version(app)
+        return self.asked(table, lambda delta: delta.transaction_version(app)) if self.exists(table) else None
 
-    @contextmanager
-    def looking_at(self, table: str) -> "Iterator[DeltaTable]":
-        """A table that is there, at its newest version, to be asked and never to be changed; DamageError as `open`."""
+    def asked(self, table: str, question: "Callable[[DeltaTable], T]") -> T:
+        """The answer of a table that is there, at its newest version, which it must not change; errors as of `open`."""
         path = self.path(table)
-        with opened(path) as kept, damage_told(table), distance_told(table, path):
-            yield kept.newest()
+        with damage_told(table), distance_told(table, path):
+            return asked(path, question)
 
     def open(self, table: str) -> "DeltaTable":
         """The table at its newest version, made from its contract if it is not there; DamageError for a torn log."""
@@ -91,9 +85,7 @@ class Ledger:
         if not self.exists(table):
             return schema.empty_table().select(columns or schema.names)
         near, where = (filter, is_any_of(filter)) if isinstance(filter, list) else (None, filter)
-        with self.looking_at(table) as delta:
-            dataset = dataset_of(delta, near)
-        return self._rows(dataset, schema, columns, where)
+        return self._rows(self.asked(table, lambda delta: dataset_of(delta, near)), schema, columns, where)
 
     def append(self, table: str, rows: Rows, *, app: str | None = None, version: int | None = None) -> bool:
         """Add rows, once per (app, version); False when that pair is already there and nothing was added."""
@@ -139,8 +131,7 @@ class Ledger:
         """The rows of a table and the version they are of, for a later `replace`."""
         if not self.exists(table):
             self._create(table)
-        with self.looking_at(table) as delta:
-            dataset, version = dataset_of(delta), delta.version()
+        dataset, version = self.asked(table, lambda delta: (dataset_of(delta), int(delta.version())))
         return self._rows(dataset, self.schema(table), None, None), version
 
     def widen(self, table: str) -> None:

@@ -88,7 +88,7 @@ class SmallLake(Lake):
     def expect(self, rows: "int | DataFrame") -> None:
         """TooMuchError where so many are to be worked on that it is Spark's."""
         if (rows if isinstance(rows, int) else rows.count()) >= self.settings.small_run_rows:
-            raise TooMuchError("more rows are touched than came in")
+            raise TooMuchError("more rows are to be looked at than are for it")
 
 
 @contextmanager

@@ -219,6 +219,20 @@ def test_a_table_too_large_to_be_looked_through_is_changed_by_spark(
     assert may_end(settings, ledger, PLAN, {"views": SMALL + 1}), "facts are only added"
 
 
+def test_where_many_rows_may_lose_their_place_spark_changes_them(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Log()
+    for minute in (1, 0):
+        log.put([replace(record("views", body_of("views", 1)), at=NOON + timedelta(minutes=minute))])
+        if minute:
+            ingest(settings, log, none_here)
+    monkeypatch.setattr("jobs.lake.ingest.batch.SMALL", 0)
+    with caplog.at_level(logging.WARNING, small_runs.__name__), pytest.raises(AssertionError, match="Spark was opened"):
+        ingest(settings, log, none_here)
+    assert caplog.messages == [f"{TOLD}TooMuchError: rows lose their place in a batch of many"]
+
+
 def test_rows_are_changed_by_spark_alone(settings: Settings) -> None:
     with pytest.raises(TooMuchError, match=r"rows of silver\.views are to be changed"):
         SmallLake(settings, None).merge("silver.views", None, [])  # type: ignore[arg-type]

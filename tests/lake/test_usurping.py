@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from jobs.lake import small_runs
 from jobs.lake.settings import Settings
 from tests.lake.logs import Log, Record, body_of
 from tests.lake.test_retracting import VIEWS, arrival, found, killed, never_applied, run, view, word
@@ -27,11 +28,11 @@ def tale() -> tuple[list[Record], list[Record], list[Record]]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("rows", [300_000, 0], ids=["without Spark", "by Spark"])
+@pytest.mark.parametrize("rows", [300_000, 5], ids=["without Spark", "by Spark"])
 def test_what_repeats_a_row_that_is_displaced_is_judged_against_what_displaced_it(
-    spark: SparkSession, tmp_path: Path, rows: int
+    spark: SparkSession, tmp_path: Path, rows: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Killed where the first table is written, and done again."""
+    """Killed where the first table is written, and done again; Spark does it where there is more to be looked at."""
     asked, log = Settings(home=tmp_path / "once", key_file=tmp_path / "keys.json"), Log()
     log.put(never_applied(tale()))
     at_once = found(run(asked, spark, log))
@@ -43,5 +44,9 @@ def test_what_repeats_a_row_that_is_displaced_is_judged_against_what_displaced_i
     asked = asked.model_copy(update={"small_run_rows": rows})
     killed(asked, spark, log, "ingest.after_views")
     assert found(run(asked, spark, log)) == at_once
+    left = [line.getMessage() for line in caplog.records if line.name == small_runs.__name__]
+    assert left == ["ingest: left to Spark, TooMuchError: more rows are to be looked at than are for it"] * (
+        0 if rows > 5 else 2
+    )
     fates = {fate: n for (topic, _, fate), n in at_once["books"].items() if topic == "users"}
     assert fates == {"accepted": 1, "duplicate": 1, "conflict": 2, "quarantined": 2}

@@ -117,6 +117,11 @@ class Batch:
         """Whether what it changes may be held by this process."""
         return sum(self.received.values()) + sum(each.size for each in self.retracted.values()) <= SMALL
 
+    def expect_few(self) -> None:
+        """Told that rows lose their place: an engine that cannot change rows of a table by itself may refuse many."""
+        if not self.is_of_few:
+            self.lake.leave_to_spark("rows lose their place in a batch of many")
+
     @property
     def is_large(self) -> bool:
         """Whether a second look at its bodies would take long."""

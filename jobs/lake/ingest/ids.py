@@ -120,7 +120,8 @@ def _ranges(told: pa.Table) -> list[IdRange]:
 
 
 def _by_engine(batch: "Batch", topics: list[str]) -> Ids:
-    """The same by frames, worked out once for all that ask."""
+    """The same by frames, worked out once for all that ask; an engine for few is told of how many."""
+    batch.lake.expect(sum(batch.received.values()))
     ids = batch.records(*topics).select("topic", header(ID_HEADER).alias("event_id")).where("event_id IS NOT NULL")
     told = batch.keep(ids.groupBy("topic", "event_id").agg(F.count("*").alias("n")))
     lines = told.groupBy("topic", id_date(F.col("event_id")).alias("day")).agg(

@@ -30,7 +30,7 @@ from jobs.lake.ingest.counting import Hour, version_before
 from jobs.lake.ingest.forms import silver_table
 from jobs.lake.ingest.progress import APP, BRONZE, QUARANTINE
 from jobs.lake.ingest.refusals import IN_BRONZE
-from jobs.lake.scanning import rows_near
+from jobs.lake.scanning import AnyOf, rows_near
 from jobs.lake.topics import REPLAY_HEADER
 
 if TYPE_CHECKING:
@@ -141,9 +141,15 @@ def usurped(batch: Batch, topic: str, displaced: "DataFrame") -> Retracted | Non
 
 def _records(batch: Batch, topic: str, since: date) -> "DataFrame":
     """Records of a topic up to this batch, as they lie in bronze; an engine for few is told how many it will read."""
-    batch.lake.expect(rows_near(batch.ledger.open(BRONZE), [[("received_date", ">=", since)]]))
+    expect_near(batch, BRONZE, [[("received_date", ">=", since)]])
     wanted = (F.col("topic") == topic) & (F.col("ingest_seq") <= batch.seq)
     return batch.lake.read(BRONZE).where(wanted & (F.col("received_date") >= F.lit(since)))
+
+
+def expect_near(batch: Batch, table: str, near: AnyOf) -> None:
+    """Tell an engine for few how many rows of a table it is to look through."""
+    if not batch.lake.merges:
+        batch.lake.expect(rows_near(batch.ledger.open(table), near))
 
 
 def _is_named(said: Sequence[Retraction], topic_id: str) -> Column:
@@ -188,6 +194,7 @@ def _silver(batch: Batch, how: Form, id_dates: tuple[date, date] | None) -> "Dat
     rows = batch.lake.read(silver_table(how.topic), before if before >= 0 else None)
     if how.role != "fact" or id_dates is None:
         return rows
+    expect_near(batch, silver_table(how.topic), [[("id_date", ">=", id_dates[0]), ("id_date", "<=", id_dates[1])]])
     return rows.where(F.col("id_date").between(F.lit(id_dates[0]), F.lit(id_dates[1])))
 
 

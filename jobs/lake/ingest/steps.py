@@ -52,6 +52,8 @@ def run_batch(batch: Batch, now: Callable[[], datetime], still_ours: Callable[[]
         said = words(batch) if CONTROL in batch.topics else []
         taken_back = [each for each in retractions(said) if each.topic in batch.only]
         batch.take_back(retracted(batch, taken_back))
+        if taken_back:
+            batch.expect_few()
         contests = write_silver(batch)
         accounts = taken_in(batch, contests, Counter(line.kafka_partition for line in said))
         write_quarantine(batch, contests, missing(batch, accounts))
@@ -85,6 +87,7 @@ def judged(batch: Batch, how: Form, ids: Ids) -> Contest:
     displaced = found.places(is_new=False) if found.displaced else None
     if displaced is None:
         return found
+    batch.expect_few()
     again = usurped(batch, how.topic, displaced)
     if again is None:
         return found

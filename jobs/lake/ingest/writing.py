@@ -41,10 +41,8 @@ def write_facts(batch: Batch, form: Form, contest: Contest, ranges: list[IdRange
         batch.append(table, rows, at_most=batch.at_most(form.topic))
     elif batch.lake.merges:
         merge_facts(batch, table, rows, ranges, batch.retracted.get(form.topic))
-    elif batch.is_of_few:
-        batch.lake.replace_few(table, rows, lost, app=APP, version=batch.seq, metadata=batch.note)
     else:
-        batch.lake.leave_to_spark(f"many rows of {table} are to be changed")
+        batch.lake.replace_few(table, rows, lost, app=APP, version=batch.seq, metadata=batch.note)
 
 
 def merge_facts(
