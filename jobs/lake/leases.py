@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from jobs.lake.clock import now
+from jobs.lake.clock import began_at, now
 from jobs.lake.errors import LeaseError, ReelhouseError
 from jobs.lake.ledger import Ledger
 from jobs.lake.small_commits import retrying
@@ -160,18 +160,6 @@ def is_dead(holder: str) -> bool:
 def this_process() -> tuple[str, int, int]:
     """Host, process id and when it began: nobody else's, whatever ids are given out again."""
     return socket.gethostname(), os.getpid(), began_at(os.getpid())
-
-
-def began_at(pid: int) -> int:
-    """When a process began, in hundredths of seconds since the machine did; psutil.NoSuchProcess for none.
-
-    By the clock it would be another time once that is set, and a living process be taken for another, that is dead.
-    """
-    while True:
-        machine_began = psutil.boot_time()
-        began = psutil.Process(pid).create_time()
-        if psutil.boot_time() == machine_began:
-            return round((began - machine_began) * 100)
 
 
 def has_ended(host: str, pid: str, started: str) -> bool:

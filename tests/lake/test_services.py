@@ -15,6 +15,7 @@ from uuid import UUID
 import psutil
 import pytest
 
+from jobs.lake.clock import began_at
 from jobs.lake.errors import ServiceError, UsageError
 from jobs.lake.services import control, process, services
 from jobs.lake.services.service import Service, answers
@@ -266,8 +267,9 @@ def test_a_recycled_pid_is_never_taken_for_ours(tmp_path: Path) -> None:
     try:
         record = {
             "pid": stranger.pid,
-            "created": psutil.Process(stranger.pid).create_time() - 3600,
-            "booted": psutil.boot_time(),
+            "began": began_at(stranger.pid) - 1,
+            "boot": process.boot_name(),
+            "since": "2026-11-23T03:00:00+00:00",
             "mark": f"{tmp_path}:0",
             "command": ["kafka"],
         }
@@ -280,6 +282,36 @@ def test_a_recycled_pid_is_never_taken_for_ours(tmp_path: Path) -> None:
     finally:
         stranger.kill()
         stranger.wait()
+
+
+def test_a_service_is_known_whatever_the_clock_is_set_to(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    control.up([listener], silent)
+    record, machine_began = process.recorded(listener.folder), psutil.boot_time()
+    assert record
+    monkeypatch.setattr("psutil._psplatform.boot_time", lambda: machine_began + 3600)
+    monkeypatch.setattr(process, "MARK", "OF_ANOTHER")  # who overwrites their environment has the session only
+    assert [one.pid for one in process.members(listener.folder)] == [record.pid]
+    control.up([listener], silent)
+    assert (state(listener), process.recorded(listener.folder)) == ("serving", record)
+
+
+def test_a_record_of_before_the_machine_began_anew_is_of_nobody(
+    monkeypatch: pytest.MonkeyPatch, family: process.Record, tmp_path: Path
+) -> None:
+    """Whoever has that process id, or is of that session, is another now; its leader there or not."""
+    monkeypatch.setattr(process, "TERM_PATIENCE_SECONDS", 0.1)  # one of the family is stubborn
+    folder, other = tmp_path / "family", tmp_path / "another start"
+    other.write_text("another start")
+    for leader_is_there in (True, False):
+        with monkeypatch.context() as patch:
+            patch.setattr(process, "MARK", "OF_ANOTHER")  # who overwrites their environment has the session only
+            mine = {one.pid for one in process.members(folder)}
+            assert ((family.pid in mine), len(mine) >= 1) == (leader_is_there, True)
+            patch.setattr(process, "BOOT_ID", other)
+            assert (process.is_alive(family), process.members(folder)) == (False, [])
+        if leader_is_there:
+            os.kill(family.pid, signal.SIGKILL)
+            os.waitpid(family.pid, 0)
 
 
 def test_a_misspelt_service_lists_those_there_are(tmp_path: Path) -> None:

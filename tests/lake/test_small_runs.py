@@ -21,11 +21,11 @@ from jobs.definitions.row_text import row_text
 from jobs.definitions.unions import together
 from jobs.drills.records import NOON
 from jobs.lake import small_runs
+from jobs.lake.clock import began_at
 from jobs.lake.digest import digest_of
 from jobs.lake.errors import ContractError, LeaseError, QualityError, TooMuchError
 from jobs.lake.families import funnels
 from jobs.lake.kill_points import Killed
-from jobs.lake.leases import began_at
 from jobs.lake.ledger import Ledger
 from jobs.lake.publications import families
 from jobs.lake.runner import Runner

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from jobs.lake.errors import ReelhouseError, ServiceError
 from jobs.lake.services import process
@@ -141,9 +140,7 @@ def _status(service: Service) -> dict[str, object]:
         "state": _state(alive, well, bool(mine)),
         "pid": record.pid if record and alive else None,
         "memory_mb": process.memory_bytes(mine) // 2**20,
-        "since": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="seconds")
-        if record and alive
-        else None,
+        "since": record.since if record and alive else None,
         "log": str(service.log),
     }
 

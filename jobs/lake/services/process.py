@@ -1,6 +1,7 @@
 """A long-running process of ours: started in a session of its own, found again later, ended with all its children.
 
-Its record (`process.json`) names the pid and when that process was created, so a recycled pid is never taken for ours.
+Its record (`process.json`) names the pid and when that process began since the machine did, so a recycled pid is never
+taken for ours, nor ours for another's once the clock is set.
 """
 
 import json
@@ -16,21 +17,23 @@ from pathlib import Path
 
 import psutil
 
+from jobs.lake.clock import began_at, now
 from jobs.lake.errors import ServiceError
 
 MARK = "REELHOUSE_SERVICE"  # in the environment of a service and of everything it starts
-CREATED_TOLERANCE_SECONDS = 1.0  # psutil derives creation times from the boot time, which clocks may nudge
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux's
 TERM_PATIENCE_SECONDS = 15.0
 KILL_PATIENCE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Record:
-    """What we wrote down when we started a service; `created` and `booted` are epoch seconds."""
+    """What we wrote down when we started a service: when it `began` since `boot`, and `since` when by the clock."""
 
     pid: int
-    created: float
-    booted: float
+    began: int
+    boot: str
+    since: str
     mark: str
     command: tuple[str, ...]
 
@@ -49,7 +52,9 @@ def start(command: Sequence[str], environment: Mapping[str, str], folder: Path, 
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    record = Record(child.pid, _created(child.pid), psutil.boot_time(), mark, tuple(command))
+    record = Record(
+        child.pid, _began(child.pid), boot_name(), now().isoformat(timespec="seconds"), mark, tuple(command)
+    )
     _record_path(folder).write_text(json.dumps(asdict(record), indent=1))
     return record
 
@@ -105,15 +110,23 @@ def _record_path(folder: Path) -> Path:
     return folder / "process.json"
 
 
-def _created(pid: int) -> float:
+def boot_name() -> str:
+    """What tells one start of this machine from another; by its hour only where the system has no name for it."""
     try:
-        return float(psutil.Process(pid).create_time())
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return str(round(psutil.boot_time() / 3600))
+
+
+def _began(pid: int) -> int:
+    try:
+        return began_at(pid)
     except psutil.NoSuchProcess:
-        return 0.0  # it died at once; nothing will ever match
+        return -1  # it died at once; nothing will ever match
 
 
 def _is_leader(process: psutil.Process, record: Record) -> bool:
-    return process.pid == record.pid and abs(process.create_time() - record.created) < CREATED_TOLERANCE_SECONDS
+    return (process.pid, record.boot) == (record.pid, boot_name()) and began_at(process.pid) == record.began
 
 
 def _others() -> Iterator[psutil.Process]:
@@ -144,10 +157,10 @@ def _is_marked(process: psutil.Process, folder: Path) -> bool:
 
 def _in_session(process: psutil.Process, record: Record) -> bool:
     """A session's number stays taken while a member lives, so only a reboot or a foreign leader can mislead us."""
-    if os.getsid(process.pid) != record.pid or abs(psutil.boot_time() - record.booted) > CREATED_TOLERANCE_SECONDS * 60:
+    if os.getsid(process.pid) != record.pid or boot_name() != record.boot:
         return False
     leader_changed = psutil.pid_exists(record.pid) and not _is_leader(psutil.Process(record.pid), record)
-    return not leader_changed and process.create_time() >= record.created - CREATED_TOLERANCE_SECONDS
+    return not leader_changed and began_at(process.pid) >= record.began
 
 
 def _signal(processes: Sequence[psutil.Process], number: signal.Signals) -> None:
