@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from jobs.definitions.news import cause_at
+from jobs.lake import small_runs
 from jobs.lake.clock import now
 from jobs.lake.families.funnel_causes import of_undone
 from jobs.lake.ingest import steps
@@ -77,12 +78,12 @@ def never_applied(batches: Iterable[list[Record]]) -> Iterator[Record]:
         yield replace(each, value=b"x") if is_undone else each
 
 
-def word(log: Log, number: int, replay_id: str) -> Record:
+def word(log: Log, number: int, replay_id: str, since: datetime = NOON) -> Record:
     """The statement that takes a replay back, as far as its topic reaches."""
     topic = "views" if replay_id == VIEWS else "users"
     ends = [{"partition": n, "next_offset": len(part)} for n, part in sorted(log.parts[topic].items())]
     said = {"kind": "retract", "source": "app:quarantine", "topic": topic, "replay_id": replay_id, "why": "wrong unit",
-            "since": micros(NOON), "offsets": ends, "complete_until": None, "is_final": None}  # fmt: skip
+            "since": micros(since), "offsets": ends, "complete_until": None, "is_final": None}  # fmt: skip
     return record("control", body_of("control", 120 + number, **said), at=NOON + timedelta(minutes=6))
 
 
@@ -162,6 +163,33 @@ def test_a_replay_undone_is_as_if_it_had_never_been(
     assert sum(line["rows"] for line in lost if line["table"] == "silver.views") == len(LOST)
     assert len({line["subject"] for line in lost}) == len(LOST) + 2, "each by name"
     assert {line["day"] for line in lost} == {NOON.date()}
+
+
+TOMORROW = 24 * 60  # minutes
+
+
+@pytest.mark.parametrize(
+    ("minute", "fields"),
+    [
+        pytest.param(0, {}, id="rows of the event's day, which are not of the day of the replay"),
+        pytest.param(TOMORROW, {"watch_ms": None}, id="records of the day of the replay, which made no row"),
+    ],
+)
+def test_an_undoing_that_must_look_through_many_is_left_to_spark(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture, minute: int, fields: dict[str, Any]
+) -> None:
+    settings, log = Settings(home=tmp_path), Log()
+    many = [arrival("views", body_of("views", 200 + n, **fields), minute, 0, "") for n in range(30)]
+    log.put([view("alone", 0, None), *(many if not minute else [])])
+    run(settings, spark, log)
+    log.put([view("alone", TOMORROW, 7, VIEWS), *(many if minute else [])])
+    run(settings, spark, log)
+    log.put([word(log, 0, VIEWS, NOON + timedelta(days=1))])
+    tight = settings.model_copy(update={"small_run_rows": 15})
+    lines = run(tight, spark, log).ledger.read("ops.books").to_pylist()
+    assert sum(line["accepted"] for line in lines if line["topic"] == "views") == (0 if minute else 30)
+    left = [line.getMessage() for line in caplog.records if line.name == small_runs.__name__]
+    assert left == ["ingest: left to Spark, TooMuchError: more rows are to be looked at than are for it"]
 
 
 def test_what_is_taken_back_or_was_refused_is_not_taken_back_again(spark: SparkSession) -> None:
