@@ -2,22 +2,24 @@
 
 A checkpoint is a copy of the commits before it, so without it the log says the same, if those commits are still there.
 A newest commit that is torn is undone, and the batch it belonged to is taken out of the books, so that the next ingest
-does that batch again from bronze: every write that is there already is skipped, the one that is missing is made.
+does that batch again from bronze: every write that is there already is skipped, the one that is missing is made. Where
+it was of an older batch, or another has begun, its rows are made again beside the lake (jobs/lake/remaking).
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.compute as pc
 
-from jobs.lake.ailments import HINT, UNDONE, Ailment, Kind
+from jobs.lake.ailments import BY_BATCH, HINT, UNDONE, Ailment, Kind, ailments_of
 from jobs.lake.aside import Mended, Move, set_aside
 from jobs.lake.errors import UsageError, WriteError
 from jobs.lake.ingest.progress import BOOKS, QUARANTINE, TOUCHED, committed, progress
 from jobs.lake.leases import TABLE as LEASES
-from jobs.lake.leases import Leases
+from jobs.lake.leases import Lease, Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.owing import Owed, owed
 from jobs.lake.scanning import LOG
@@ -25,22 +27,35 @@ from jobs.lake.settings import Settings
 from jobs.lake.topics import ENTITIES
 from jobs.lake.work import DISPLACED, RETRACTED
 
+Remake = Callable[[Lease], Mended]
 
-def mend_log(settings: Settings, table: str, found: list[Ailment], run_id: str) -> Mended:
+
+def mend_log(settings: Settings, table: str, found: list[Ailment], run_id: str, remake: Remake) -> Mended:
     """Mend the log of one table under the lease of ingest (but for the leases themselves).
 
-    WriteError, with every file back in its place, when the log cannot be read without what was set aside.
+    `remake` makes rows of older batches again. WriteError, with every file back in its place, when the log cannot be
+    read without what was set aside; and whatever that raises.
     """
     from jobs.lake.ingest.loop import LEASE
 
     ledger = Ledger(settings)
     lease = nullcontext() if table == LEASES else Leases(ledger).held(LEASE, run_id)
-    with lease, taken_out(settings, table, found) as moved:
-        version, rows = proven(ledger, table)
-        if any(each.kind in UNDONE for each in found) and lacks_newest_batch(ledger, table):
+    with lease as held, taken_out(settings, table, found) as moved:
+        is_hurt = table in BY_BATCH and table != BOOKS and bool(ailments_of(settings, table))  # files, too
+        version, rows = (0, 0) if is_hurt else proven(ledger, table)
+        lacking = lacking_batches(ledger, table) if any(each.kind in UNDONE for each in found) else set()
+        is_newest = is_only_newest(ledger, lacking)
+        if is_newest:
             unbook(ledger, committed(ledger, BOOKS), moved)
+        elif lacking and is_hurt:
+            raise WriteError(
+                f"{table}: files of it are hurt, too, and the torn commit is of batch {min(lacking)}; nothing was "
+                "changed. Put the commit back from a copy; see docs/runbooks/lake.md"
+            )
+        again = remake(held) if held and (is_hurt or (lacking and not is_newest)) else None
     next_step = "reelhouse ingest" if progress(ledger).is_unfinished else ""
-    return Mended(table, paths(moved), version, rows, next_step)
+    done = again or Mended(table, (), version, rows)
+    return replace(done, set_aside=(*paths(moved), *done.set_aside), next_step=next_step)
 
 
 def unbook(ledger: Ledger, batch: int, moved: list[Move]) -> None:
@@ -56,13 +71,17 @@ def unbook(ledger: Ledger, batch: int, moved: list[Move]) -> None:
 
 @contextmanager
 def taken_out(settings: Settings, table: str, found: list[Ailment]) -> Iterator[list[Move]]:
-    """The bad files of a table's log set aside; whatever goes wrong in the block, they are put back."""
+    """The bad files of a table's log set aside; whatever goes wrong in the block, they are put back.
+
+    Not over a commit that was made in the place of a torn one.
+    """
     moved = [set_aside(settings, table, file) for file in bad_files(found)]
     try:
         yield moved
     except (Exception, KeyboardInterrupt, SystemExit):
         for there, aside in moved:
-            shutil.move(aside, there)
+            if not there.exists():
+                shutil.move(aside, there)
         raise
 
 
@@ -107,25 +126,35 @@ def proven(ledger: Ledger, table: str) -> tuple[int, int]:
         raise WriteError(
             f"{table}: its log cannot be read without the bad file: {words}; nothing was changed"
         ) from wrong
+    except (pa.ArrowException, OSError) as wrong:
+        words = str(wrong).splitlines()[0][:200]
+        raise WriteError(
+            f"{table}: a file of it is hurt, too: {words}; nothing was changed. Put one of the two back from a copy; "
+            "see docs/runbooks/lake.md"
+        ) from wrong
     if rows != said:
         raise WriteError(f"{table}: {rows} rows, but its log says {said}; nothing was changed")
     return int(delta.version()), rows
 
 
 def lacks_newest_batch(ledger: Ledger, table: str) -> bool:
-    """Whether the table lacks its rows of the newest batch; WriteError if it lacks those of an older one."""
-    if table == BOOKS:
-        return False  # it tells itself how far it is
-    told, reached, there = owed(ledger), progress(ledger), committed(ledger, table)
-    lacking = told.missing(table)
-    if reached.complete > there and reached.complete in perhaps_changing(told, table):
-        lacking.add(reached.complete)
-    if lacking and (lacking != {reached.complete} or reached.is_unfinished):
-        raise WriteError(
-            f"{table}: the torn commit is of batch {min(lacking)}, and batch {reached.landed} has begun; nothing was "
-            "changed. Put the file back from a copy; see docs/runbooks/lake.md"
-        )
-    return bool(lacking)
+    """Whether the table lacks its rows of the newest batch alone, which is done again once it is in no books."""
+    return is_only_newest(ledger, lacking_batches(ledger, table))
+
+
+def is_only_newest(ledger: Ledger, lacking: set[int]) -> bool:
+    """Whether that is the newest batch alone, and none has begun after it."""
+    reached = progress(ledger)
+    return lacking == {reached.complete} and not reached.is_unfinished
+
+
+def lacking_batches(ledger: Ledger, table: str) -> set[int]:
+    """The batches of the books of which the table has no commit; the newest among them where it may have had one."""
+    if table == BOOKS or table not in BY_BATCH:
+        return set()  # the books tell themselves how far they are
+    told, complete, there = owed(ledger), progress(ledger).complete, committed(ledger, table)
+    is_newest = complete > there and complete in perhaps_changing(told, table)
+    return told.missing(table) | ({complete} if is_newest else set())
 
 
 def perhaps_changing(told: Owed, table: str) -> set[int]:

@@ -1,6 +1,7 @@
 """Repairing a table: what ails it is looked for, and mended by who knows how to; nothing is deleted."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from jobs.lake.ailments import HISTORY, LANDED, UNDONE, Ailment, Kind, ailments_of
@@ -42,7 +43,7 @@ def mend(
         return make_anew(settings, table, run_id, accept_loss=accept_loss)
     if all(each.kind is Kind.data for each in found):  # none of what is made of bronze
         return mend_data(settings, table, run_id, opener, accept_loss=accept_loss)
-    return mend_commits(settings, table, found, run_id, opener)
+    return mend_commits(settings, table, found, run_id, opener, accept_loss=accept_loss)
 
 
 def make_anew(settings: Settings, table: str, run_id: str, *, accept_loss: bool) -> Mended:
@@ -108,9 +109,12 @@ def mend_data(settings: Settings, table: str, run_id: str, open_spark: Opener, *
     return remake(settings, table, run_id, open_spark, accept_loss=accept_loss)
 
 
-def mend_commits(settings: Settings, table: str, found: list[Ailment], run_id: str, open_spark: Opener) -> Mended:
+def mend_commits(
+    settings: Settings, table: str, found: list[Ailment], run_id: str, open_spark: Opener, *, accept_loss: bool
+) -> Mended:
     """Set bad files of a log aside; a newest commit among them is made again."""
     from jobs.lake.remaking.from_books import undo_and_keep_again
+    from jobs.lake.remaking.from_bronze import remake
     from jobs.lake.remaking.landed import land_again
     from jobs.lake.remaking.released import release_again
 
@@ -121,4 +125,5 @@ def mend_commits(settings: Settings, table: str, found: list[Ailment], run_id: s
         return land_again(settings, found, run_id, open_spark)
     if undone and undone[0].family:
         return release_again(settings, table, found, run_id, open_spark)
-    return mend_log(settings, table, found, run_id)
+    again = partial(remake, settings, table, run_id, open_spark, accept_loss=accept_loss)
+    return mend_log(settings, table, found, run_id, lambda lease: again(held=lease))

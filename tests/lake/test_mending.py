@@ -12,7 +12,7 @@ from jobs.drills.storage import tear
 from jobs.lake import mending
 from jobs.lake.ailments import Kind, ailments
 from jobs.lake.doctor import examine_lake
-from jobs.lake.errors import DamageError, WriteError
+from jobs.lake.errors import DamageError, ServiceError, WriteError
 from jobs.lake.ingest.loop import Ingest
 from jobs.lake.ingest.progress import progress
 from jobs.lake.leases import Leases
@@ -256,13 +256,20 @@ def test_a_newest_commit_that_only_a_checkpoint_tells_of_stops_writers_until_it_
     assert ledger.read(TABLE).num_rows == 7
 
 
-def test_a_torn_commit_of_an_older_batch_is_not_taken_for_the_newest(ledger: Ledger) -> None:
+def test_a_torn_commit_of_an_older_batch_is_not_taken_for_the_newest_and_stays_where_nothing_can_make_it_again(
+    ledger: Ledger,
+) -> None:
+    """Nothing landed here, of which to make it."""
     torn = newest_of_log(ledger, TABLE)
     tear(torn)
-    with pytest.raises(WriteError, match="the torn commit is of batch 1, and batch 2 has begun; nothing was changed"):
-        mend(ledger.settings, TABLE, "test")
+    with pytest.raises(ServiceError, match="no Spark here"):
+        mend(ledger.settings, TABLE, "test", no_spark)
     assert torn.exists()
     assert progress(ledger).complete == 2
+
+
+def no_spark(_: Settings) -> None:
+    raise ServiceError("no Spark here")
 
 
 @pytest.mark.parametrize(

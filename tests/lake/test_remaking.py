@@ -64,13 +64,18 @@ def moved(number: int, hours: int) -> Record:
     return record("users", body_of("users", 300 + number, user_id="u1", event_time=at, sent_time=micros(NOON)))
 
 
+def canary(topic: str) -> Record:
+    """A record that only shows that the topic can be read."""
+    return Record(topic, CANARY_KEY, b"{}", None, partition=1)
+
+
 def batches() -> Iterator[list[Record]]:
     """Facts with repeats, conflicts and refusals; one displaced, one replayed and taken back; a late correction."""
     broken = [record("views", body_of("views", 100 + n, watch_ms="x"), partition=n) for n in range(2)]
     orders = [record("orders", body_of("orders", 200 + n, user_id=f"u{n}")) for n in range(3)]
     word = record("control", body_of("control", 400, offsets=[{"partition": 0, "next_offset": 3}]))
     gone = [viewed(30, 2, 5000, user=GONE), record("orders", body_of("orders", 230, user_id=GONE))]
-    canaries = [Record(topic, CANARY_KEY, b"{}", None, partition=1) for topic in ("views", "likes")]
+    canaries = [canary(topic) for topic in ("views", "likes")]
     yield [*(viewed(n, 2, 5000) for n in range(8)), *gone, *broken, *orders, moved(0, 5), word, *canaries]
     again = [viewed(9, 6, 8, REPLAY), viewed(30, 5, 7, user=GONE)]
     yield [viewed(3, 4, 5000), viewed(4, 5, 7), viewed(5, 1, 9), *again, moved(1, 1)]
@@ -514,6 +519,61 @@ def test_files_without_a_log_are_set_aside_and_a_commit_of_an_older_batch_is_mad
     assert [Path(file).name.endswith("-users") for file in done[0].set_aside] == [True]
     assert list(Path(done[0].set_aside[0]).rglob("*.parquet"))
     assert {table: shop.rows(table) for table in before} == before
+    assert lost(shop) == []
+
+
+@pytest.mark.parametrize("is_begun", [False, True], ids=["all is booked", "a batch is begun"])
+def test_a_torn_commit_of_an_older_batch_is_set_aside_and_made_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, *, is_begun: bool
+) -> None:
+    shop.log.put([record("orders", body_of("orders", 90, user_id="u1"), at=NOON + timedelta(minutes=9))])
+    assert shop.ingest() == 1
+    shop.log.put([viewed(40, 10, 5000)])
+    if is_begun:
+        monkeypatch.setenv(kill_points.VARIABLE, "raise:ingest.after_bronze")
+        with pytest.raises(kill_points.Killed):
+            shop.ingest()
+        monkeypatch.delenv(kill_points.VARIABLE)
+        shop.ledger.open("ops.leases").delete()
+    else:
+        assert shop.ingest() == 1
+    before, torn = shop.rows("silver.orders"), newest_of_log(shop.ledger, "silver.orders")
+    tear(torn)
+    done = shop.mend("silver.orders")
+    assert (shop.rows("silver.orders"), lost(shop)) == (before, [])
+    assert [Path(file).name.endswith(torn.name) for file in done.set_aside] == [True]
+    assert shop.ingest() == is_begun
+    assert lost(shop) == []
+
+
+def test_a_table_whose_newest_commit_and_an_older_file_are_hurt_is_what_it_was(shop: Shop) -> None:
+    table, before = "silver.views", shop.rows("silver.views")
+    older = DeltaTable(shop.ledger.path(table), version=shop.ledger.version(table) - 1)
+    torn = newest_of_log(shop.ledger, table)
+    tear(torn)
+    Path(older.file_uris()[0]).unlink()
+    done = shop.mend(table)
+    assert (done.next_step, len(done.set_aside)) == ("reelhouse ingest", 2), "the commit, and that of the books"
+    assert shop.ingest() == 1
+    assert (unsigned(shop.rows(table)), lost(shop)) == (unsigned(before), [])
+
+
+def test_what_the_records_and_the_touched_days_are_made_of_is_hurt_in_both(shop: Shop) -> None:
+    """Each is made of the other; the records come first, and need of the days only what the books say as well."""
+    shop.log.put([canary("views"), canary("likes")])
+    assert shop.ingest() == 1, "which touches nothing, so that the newest commit of the days is of an older batch"
+    tables = (BRONZE, "ops.touched", "silver.views")
+    before = {table: shop.rows(table) for table in tables}
+    torn = newest_of_log(shop.ledger, "ops.touched")
+    tear(torn)
+    for table in (BRONZE, "silver.views"):
+        shop.files(table)[0].unlink()
+    with pytest.raises(UsageError, match=f"ops.touched: is made again from {BRONZE}, which is hurt itself"):
+        shop.mend("ops.touched")
+    assert torn.exists()
+    for table in tables:
+        shop.mend(table)
+    assert {table: shop.rows(table) for table in tables} == before
     assert lost(shop) == []
 
 

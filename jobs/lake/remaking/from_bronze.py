@@ -7,6 +7,7 @@ as the hurt files held.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import reduce
 from operator import and_
@@ -22,7 +23,7 @@ from jobs.lake.digest import digest
 from jobs.lake.errors import UsageError, WriteError
 from jobs.lake.ingest.loop import LEASE
 from jobs.lake.ingest.progress import APP, BOOKS, BRONZE, TOUCHED, committed
-from jobs.lake.leases import Leases
+from jobs.lake.leases import Lease, Leases
 from jobs.lake.ledger import Ledger
 from jobs.lake.owing import Owed, owed
 from jobs.lake.remaking.keys import are_known
@@ -42,14 +43,21 @@ REMEDY = "Put the files back from a copy, or take the rows so with `reelhouse re
 
 
 def remake(
-    settings: Settings, table: str, run_id: str, open_spark: Callable[[Settings], Any], *, accept_loss: bool
+    settings: Settings,
+    table: str,
+    run_id: str,
+    open_spark: Callable[[Settings], Any],
+    *,
+    accept_loss: bool,
+    held: Lease | None = None,
 ) -> Mended:
     """Put the rows of the hurt files back, under ingest's lease; nothing is changed when that cannot be proven.
 
-    `accept_loss`: where the rules of today read what stands otherwise, the rows are what those make of them.
+    `accept_loss`: where the rules of today read what stands otherwise, the rows are what those make of them. `held`:
+    the lease, of who has it already.
     """
     ledger = Ledger(settings)
-    with Leases(ledger).held(LEASE, run_id) as lease:
+    with nullcontext(held) if held else Leases(ledger).held(LEASE, run_id) as lease:
         refuse_unready(ledger, table)
         ledger.widen(table)
         wound = wound_of(settings, table)

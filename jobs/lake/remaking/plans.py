@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.lake.costs import TABLE as COSTS
 from jobs.lake.erasures import TABLE as ERASURES
+from jobs.lake.errors import DamageError
 from jobs.lake.hours import LOST, WITH_TOPIC
 from jobs.lake.ingest.control import WATERMARKS
 from jobs.lake.ingest.landings import TABLE as LANDINGS
@@ -43,11 +44,14 @@ class Memory:
 
 
 def remembered(lake: Lake) -> Memory:
-    """All that the ledger and bronze's log know, whatever else of the ledger is hurt."""
+    """All that the ledger and bronze's log know, whatever else of the ledger is hurt.
+
+    DamageError where the log of what alone tells of something cannot be read.
+    """
     books = lines_of(lake, BOOKS)
-    ends = [line for line in lines_of(lake, COSTS, "work", *ENDED) if line["work"] == BATCH]
+    ends = [line for line in readable_lines(lake, COSTS, "work", *ENDED) if line["work"] == BATCH]
     ends += lines_of(lake, ERASURES, *ENDED)
-    told = [line for table in (TOUCHED, WATERMARKS) for line in lines_of(lake, table, *TOLD)]
+    told = [line for table in (TOUCHED, WATERMARKS) for line in readable_lines(lake, table, *TOLD)]
     times = {line["ingest_seq"]: line["recorded_at"] for line in (*ends, *told, *books)}
     runs = {line["ingest_seq"]: line["run_id"] for line in (*ends, *books)}
     received, erased = ({part_of(line): line.get(name) or 0 for line in books} for name in ("received", "erased"))
@@ -60,6 +64,17 @@ def lines_of(lake: Lake, table: str, *columns: str) -> list[dict[str, Any]]:
     rows = standing(lake, table)
     found = (rows.select(*columns).distinct() if columns else rows).toArrow()
     return list(found.to_pylist(maps_as_pydicts="strict"))
+
+
+def readable_lines(lake: Lake, table: str, *columns: str) -> list[dict[str, Any]]:
+    """The same of one that only says again what the books do: none where its log cannot be read, for it waits for us.
+
+    It is mended when bronze is whole.
+    """
+    try:
+        return lines_of(lake, table, *columns)
+    except DamageError:
+        return []
 
 
 def booked_plans(lines: Iterable[Line]) -> dict[int, Plan]:

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from jobs.lake.ailments import ailments_of
 from jobs.lake.aside import Mended, set_aside
+from jobs.lake.damage import damage_told
 from jobs.lake.errors import WriteError
 from jobs.lake.ledger import Ledger
 from jobs.lake.plain_scan import PlainScan
@@ -43,14 +44,18 @@ class Wound:
 
 
 def wound_of(settings: Settings, table: str) -> Wound:
-    """What the table has lost; no file for one that is well. Whoever mends it looks under the lease of its writers."""
+    """What the table has lost; no file for one that is well. Whoever mends it looks under the lease of its writers.
+
+    DamageError where its log cannot be read.
+    """
     import pyarrow as pa
     from deltalake import DeltaTable
 
     folder = folder_of(settings.table_path(table))
     if not is_table(settings.table_path(table)):
         return Wound(table, folder, frozenset(), 0, 0)
-    delta = DeltaTable(folder)
+    with damage_told(table):
+        delta = DeltaTable(folder)
     lines = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
     rows = {unquote(line["path"]): int(line["num_records"]) for line in lines}
     hurt = frozenset(each.file.relative_to(folder).as_posix() for each in ailments_of(settings, table))
