@@ -24,6 +24,7 @@ from jobs.lake.tables import Lake
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.connect.session import SparkSession as RemoteSession
 
 MODE = "SPARK_CONNECT_MODE_ENABLED"  # PySpark's own switch: which kind of column its functions make
 RETRIES = 4  # four seconds
@@ -136,7 +137,8 @@ def _session(port: int) -> "Iterator[SparkSession]":
     client = session.client
     client.set_retry_policies([WhileAlive(max_retries=RETRIES)])
     try:
-        yield cast("SparkSession", session)
+        with _active(session):
+            yield cast("SparkSession", session)
     except BaseException:
         session.release_session_on_close = False  # nor is an engine that hangs asked to
         raise
@@ -144,6 +146,21 @@ def _session(port: int) -> "Iterator[SparkSession]":
         session.stop()
         # PySpark would keep the client, and its channel, until this process ends.
         atexit.unregister(client._on_exit)  # noqa: SLF001
+
+
+@contextmanager
+def _active(session: "RemoteSession") -> Iterator[None]:
+    """Frames that are kept are this session's: PySpark takes them for the active one's, which may be Spark's own."""
+    known, kept = type(session), "_default_session"
+    active, default = known._active_session, getattr(known, kept)  # noqa: SLF001
+    before = getattr(active, "session", None)
+    active.session = session
+    setattr(known, kept, session)
+    try:
+        yield
+    finally:
+        active.session = before
+        setattr(known, kept, default)
 
 
 @contextmanager

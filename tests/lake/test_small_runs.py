@@ -16,6 +16,7 @@ from typing import Any, cast
 import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
+from pyspark.sql.connect.session import SparkSession as RemoteSession
 
 from jobs.definitions.row_text import row_text
 from jobs.definitions.unions import together
@@ -228,6 +229,20 @@ def test_the_engine_leaves_nothing_behind(tmp_path: Path) -> None:
     assert host == "127.0.0.1"
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((host, int(port)), timeout=3)
+
+
+def test_what_is_kept_is_the_engines_though_the_process_has_a_session_of_spark_connect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a large batch, or in a repair, beside the warm server."""
+    sparks = object()
+    monkeypatch.setattr(RemoteSession, "_default_session", sparks)
+    monkeypatch.setattr(RemoteSession._active_session, "session", sparks, raising=False)
+    with small_lake(Settings(home=tmp_path, spark_remote="", spark_master="")) as lake:
+        kept = lake.keep(lake.spark.range(10))
+        assert kept.sparkSession is lake.spark
+        assert kept.join(lake.spark.range(5), on="id").count() == 5
+    assert (RemoteSession._default_session, RemoteSession._active_session.session) == (sparks, sparks)
 
 
 def test_after_a_run_that_was_killed_the_next_is_left_to_spark(tmp_path: Path) -> None:
