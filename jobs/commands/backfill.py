@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PLANNED = ("slice", "input_rows", "seconds")
 SHOWN = ("backfill_id", "table", "state", "slices_built", "rows", "seconds", "since")
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A request, such as infra/backfills/NAME.yaml.")]
+File = Annotated[Path, typer.Argument(metavar="FILE|NAME", help="A request, or the name of one in infra/backfills.")]
 RunId = Annotated[str, typer.Option("--run-id", help="Name of the run in the ledger.")]
 At = Annotated[str, typer.Option("--at", metavar="ISO", help="The run's time; default: now.")]
 Result = Annotated[Path | None, typer.Option("--result", metavar="FILE", help="Write how it ended as JSON.")]
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 def plan(file: File, format: Rows = Format.table) -> None:
     """Say what a request would do: slices, facts, seconds by the record of earlier work, and who is affected.
 
-    Example: reelhouse backfill plan infra/backfills/first_week_of_march.yaml
+    Example: reelhouse backfill plan first_week_of_march
     """
     from jobs.lake.backfills.planning import affected, planned
     from jobs.lake.backfills.request import read_request
@@ -118,14 +118,14 @@ def _as_row(one: "Standing") -> dict[str, Any]:
 
 def _backfill(file: Path, run_id: str) -> "Backfill":
     """The backfill of a file, which says its progress on stderr."""
-    from jobs.lake.backfills.request import read_request
+    from jobs.lake.backfills.request import file_of, read_request
     from jobs.lake.backfills.running import Backfill
     from jobs.lake.runner import runner_of
 
     settings = Settings.from_env()
     request = read_request(file, settings.schemas_dir)
     runner = runner_of(settings, request.table, run_id)
-    return Backfill(request, str(file), runner, lambda words: typer.echo(words, err=True))
+    return Backfill(request, str(file_of(file)), runner, lambda words: typer.echo(words, err=True))
 
 
 def _reported(name: str, file: Path, run_id: str, at: str, result: Path | None, work: "Any") -> None:

@@ -81,8 +81,15 @@ class Request(BaseModel):
         return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
 
-def read_request(file: Path, schemas_dir: Path) -> Request:
-    """The request of a file that can be done; UsageError names file, place and remedy."""
+def file_of(asked: Path) -> Path:
+    """The file that is asked for; a name alone is one of infra/backfills, as of patches."""
+    named = FOLDER / f"{asked}.yaml"
+    return named if asked.parent == Path() and not asked.exists() and named.is_file() else asked
+
+
+def read_request(asked: Path, schemas_dir: Path) -> Request:
+    """The request of a file, or of that name, that can be done; UsageError names file, place and remedy."""
+    file = file_of(asked)
     if not file.is_file():
         known = ", ".join(path.name for path in sorted(FOLDER.glob("*.yaml")))
         raise UsageError(f"{file}: is not there; infra/backfills has {known or 'none'}")

@@ -91,6 +91,14 @@ def test_a_file_that_is_none_or_not_there_is_refused(tmp_path: Path) -> None:
         read_request(tmp_path / "y.yaml", SCHEMAS)
 
 
+def test_a_request_is_asked_for_by_its_file_or_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = FOLDER / "first_week_of_march.yaml"
+    assert read_request(Path("first_week_of_march"), SCHEMAS) == read_request(file, SCHEMAS)
+    with pytest.raises(UsageError, match="^second_week: is not there; infra/backfills has first_week_of_march.yaml"):
+        read_request(Path("second_week"), SCHEMAS)
+
+
 def test_words_that_say_why_may_change_under_way_and_what_is_asked_for_may_not(tmp_path: Path) -> None:
     first = read_request(written(tmp_path), SCHEMAS).fingerprint
     assert read_request(written(tmp_path, reason="other words", owner="you"), SCHEMAS).fingerprint == first
