@@ -157,7 +157,10 @@ def _by_hour(settings: Settings, asked: "Asked", happened: "Happened", format: F
 def _print_hours(told: "ByHour") -> None:
     """The hours, their sums, the reasons, and the verdict."""
     if not told.hours:
-        typer.echo("the books have no such hour")
+        typer.echo(
+            "the books have no such hour: --from and --to choose by when batches were booked, --event-from and "
+            "--event-to by when events happened"
+        )
     hours = [hour | {"part": hour["partition"], "hour": _minute(hour["event_hour"]) or "none"} for hour in told.hours]
     _titled("by event hour, UTC (none: no time can be read, of control, erased, or a canary)", hours, HOURS)
     sums = told.totals()
