@@ -1,6 +1,5 @@
 """The warm Spark session of a suite; suites of one process share the one that the first of them began."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,20 +19,13 @@ QUICKLY = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
 }
-JAVA_OPTIONS = "JDK_JAVA_OPTIONS"
-# Its second compiler takes a third of a suite's Java from two busy cores. Twenty times as many calls as Java itself
-# waits for leave it the loops, and cost nothing that could be measured: a tenth of all that `tests/lake` takes.
-SELDOM_COMPILED = (
-    "-XX:Tier4InvocationThreshold=100000 -XX:Tier4MinInvocationThreshold=12000 "
-    "-XX:Tier4CompileThreshold=300000 -XX:Tier4BackEdgeThreshold=800000"
-)
 
 
 @contextmanager
 def short_lived_java() -> Iterator[None]:
     """Java without its second compiler, which takes from two cores for minutes what it gives back in a long suite."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(JAVA_OPTIONS, "-XX:TieredStopAtLevel=1")
+        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
         yield
 
 
@@ -45,9 +37,7 @@ def settings_at(home: Path) -> Settings:
 @contextmanager
 def warm_spark(settings: Settings) -> Iterator[SparkSession]:
     """A session, ended after its suite; what the engine of small runs gives up meanwhile, fails."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(JAVA_OPTIONS, os.environ.get(JAVA_OPTIONS, SELDOM_COMPILED))
-        session = open_session(settings, "tests")
+    session = open_session(settings, "tests")
     for key, value in QUICKLY.items():
         session.conf.set(key, value)
     with pytest.MonkeyPatch.context() as patch:
