@@ -41,7 +41,7 @@ def mend_log(settings: Settings, table: str, found: list[Ailment], run_id: str, 
     ledger = Ledger(settings)
     lease = nullcontext() if table == LEASES else Leases(ledger).held(LEASE, run_id)
     with lease as held, taken_out(settings, table, found) as moved:
-        is_hurt = table in BY_BATCH and table != BOOKS and bool(ailments_of(settings, table))  # files, too
+        is_hurt = has_hurt_files(settings, table)
         version, rows = (0, 0) if is_hurt else proven(ledger, table)
         lacking = lacking_batches(ledger, table) if any(each.kind in UNDONE for each in found) else set()
         is_newest = is_only_newest(ledger, lacking)
@@ -56,6 +56,12 @@ def mend_log(settings: Settings, table: str, found: list[Ailment], run_id: str, 
     next_step = "reelhouse ingest" if progress(ledger).is_unfinished else ""
     done = again or Mended(table, (), version, rows)
     return replace(done, set_aside=(*paths(moved), *done.set_aside), next_step=next_step)
+
+
+def has_hurt_files(settings: Settings, table: str) -> bool:
+    """Whether a table that is made again from bronze, and whose log can be read, has files that are hurt, too."""
+    is_made = table in BY_BATCH and table != BOOKS
+    return is_made and any(each.kind is Kind.data for each in ailments_of(settings, table))
 
 
 def unbook(ledger: Ledger, batch: int, moved: list[Move]) -> None:

@@ -32,7 +32,7 @@ from jobs.lake.lost_commits import lost_commits
 from jobs.lake.mending import newest_of_log
 from jobs.lake.noting import note_files
 from jobs.lake.recounting import recounted
-from jobs.lake.remaking import landed, wounds
+from jobs.lake.remaking import from_bronze, landed, wounds
 from jobs.lake.remaking.emptying import refuse_unemptied
 from jobs.lake.remaking.plans import remembered
 from jobs.lake.remaking.shadow import clear
@@ -544,6 +544,25 @@ def test_a_torn_commit_of_an_older_batch_is_set_aside_and_made_again(
     assert [Path(file).name.endswith(torn.name) for file in done.set_aside] == [True]
     assert shop.ingest() == is_begun
     assert lost(shop) == []
+
+
+def test_what_a_repair_that_failed_had_committed_is_not_overwritten_by_the_torn_commit(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in (record("orders", body_of("orders", 90, user_id="u1"), at=NOON), viewed(40, 10, 5000)):
+        shop.log.put([each])
+        assert shop.ingest() == 1
+    before, torn = shop.rows("silver.orders"), newest_of_log(shop.ledger, "silver.orders")
+    tear(torn)
+
+    def not_proven(*_: object) -> Mended:
+        raise WriteError("not proven")
+
+    monkeypatch.setattr(from_bronze, "proven", not_proven)
+    with pytest.raises(WriteError, match="not proven"):
+        shop.mend("silver.orders")
+    assert newest_of_log(shop.ledger, "silver.orders") == torn
+    assert (shop.rows("silver.orders"), lost(shop)) == (before, [])
 
 
 def test_a_table_whose_newest_commit_and_an_older_file_are_hurt_is_what_it_was(shop: Shop) -> None:
