@@ -37,13 +37,13 @@ def plan(file: File, format: Rows = Format.table) -> None:
     Example: reelhouse backfill plan first_week_of_march
     """
     from jobs.lake.backfills.planning import affected, planned
-    from jobs.lake.backfills.request import read_request
+    from jobs.lake.backfills.request import file_of, read_request
     from jobs.lake.contracts import contract
     from jobs.lake.ledger import Ledger
     from jobs.serve.printing import print_rows, remark
 
     settings = Settings.from_env()
-    request, ledger = read_request(file, settings.schemas_dir), Ledger(settings)
+    request, ledger = read_request(file_of(file), settings.schemas_dir), Ledger(settings)
     rows = planned(ledger, request)
     print_rows(rows, (*PLANNED, "estimated_from", "affects") if format is Format.json else PLANNED, format)
     known = [row["seconds"] for row in rows if row["seconds"] is not None]
@@ -116,16 +116,16 @@ def _as_row(one: "Standing") -> dict[str, Any]:
     return facts | {"slices_built": len(one.built), "rows": sums["rows"], "seconds": round(sums["seconds"], 1)}
 
 
-def _backfill(file: Path, run_id: str) -> "Backfill":
-    """The backfill of a file, which says its progress on stderr."""
+def _backfill(asked: Path, run_id: str) -> "Backfill":
+    """The backfill of a file, or of that name, which says its progress on stderr."""
     from jobs.lake.backfills.request import file_of, read_request
     from jobs.lake.backfills.running import Backfill
     from jobs.lake.runner import runner_of
 
-    settings = Settings.from_env()
+    settings, file = Settings.from_env(), file_of(asked)
     request = read_request(file, settings.schemas_dir)
     runner = runner_of(settings, request.table, run_id)
-    return Backfill(request, str(file_of(file)), runner, lambda words: typer.echo(words, err=True))
+    return Backfill(request, str(file), runner, lambda words: typer.echo(words, err=True))
 
 
 def _reported(name: str, file: Path, run_id: str, at: str, result: Path | None, work: "Any") -> None:

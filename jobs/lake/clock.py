@@ -2,8 +2,6 @@
 
 from datetime import UTC, date, datetime
 
-import psutil
-
 from jobs.lake.errors import UsageError
 
 FIRST_YEAR, LAST_YEAR = 1980, 2200  # of made events: some come earlier, and their times are no longer than 64 bits
@@ -12,18 +10,6 @@ FIRST_YEAR, LAST_YEAR = 1980, 2200  # of made events: some come earlier, and the
 def now() -> datetime:
     """The present instant, UTC."""
     return datetime.now(UTC)
-
-
-def began_at(pid: int) -> int:
-    """When a process began, in hundredths of seconds since the machine did; psutil.NoSuchProcess for none.
-
-    By the clock it would be another time once that is set, and a living process be taken for another, that is dead.
-    """
-    while True:
-        machine_began = psutil.boot_time()
-        began = psutil.Process(pid).create_time()
-        if psutil.boot_time() == machine_began:
-            return round((began - machine_began) * 100)
 
 
 def instant(text: str, option: str = "--at") -> datetime:

@@ -5,8 +5,6 @@ learns it there and stops. A store that fails for a moment ends no lease: the ne
 Taking one is a compare-and-swap on `ops.leases`, by Delta's optimistic concurrency.
 """
 
-import os
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,11 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import psutil
-
-from jobs.lake.clock import began_at, now
+from jobs.lake.clock import now
 from jobs.lake.errors import LeaseError, ReelhouseError
 from jobs.lake.ledger import Ledger
+from jobs.lake.lifetimes import has_ended, this_process
 from jobs.lake.small_commits import retrying
 
 TABLE = "ops.leases"
@@ -155,21 +152,6 @@ def is_dead(holder: str) -> bool:
     """Whether the holder was a process of this host that is no more; of another host nobody can know."""
     facts = dict(word.split("=", 1) for word in holder.split() if "=" in word)
     return has_ended(*(facts.get(name, "") for name in ("host", "pid", "began")))
-
-
-def this_process() -> tuple[str, int, int]:
-    """Host, process id and when it began: nobody else's, whatever ids are given out again."""
-    return socket.gethostname(), os.getpid(), began_at(os.getpid())
-
-
-def has_ended(host: str, pid: str, started: str) -> bool:
-    """Whether that was a process of this host, and is no more; of one that says not when it began nobody can know."""
-    if host != socket.gethostname() or not (pid.isdigit() and started):
-        return False
-    try:
-        return str(began_at(int(pid))) != started
-    except psutil.NoSuchProcess:
-        return True
 
 
 def _by_name(rows: list[dict[str, Any]]) -> dict[str, Lease]:

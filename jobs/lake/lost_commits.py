@@ -5,10 +5,10 @@ from pathlib import Path
 
 from jobs.lake.ailments import BY_BATCH, LANDED, Ailment, Kind, ailments_of
 from jobs.lake.begun_again import is_gone
-from jobs.lake.ingest.progress import BOOKS, NOTHING, committed, progress
+from jobs.lake.ingest.progress import BOOKS, NOTHING, committed
 from jobs.lake.ledger import Ledger
-from jobs.lake.mending import lacks_newest_batch
-from jobs.lake.owing import Owed, owed
+from jobs.lake.mending import is_only_newest, lacks_newest_batch
+from jobs.lake.owing import Owed, is_of_bronze, owed
 from jobs.lake.publications import TABLE as PUBLICATIONS
 from jobs.lake.publications import Publication, families, published
 from jobs.lake.release_notes import lost_releases
@@ -50,12 +50,11 @@ def is_made_of_bronze(settings: Settings, table: str) -> bool:
 
     That is a whole table, or a commit of other than the newest batch, or of that where another has begun.
     """
-    if table not in BY_BATCH or table == BOOKS or ailments_of(settings, BOOKS):
+    if not is_of_bronze(table) or ailments_of(settings, BOOKS):
         return False
-    told = owed(Ledger(settings))
-    missing, reached = told.missing(table), progress(told.ledger)
-    is_undone = missing == {reached.complete} and not reached.is_unfinished
-    return bool(missing) and (not is_undone or committed(told.ledger, table) == NOTHING)
+    ledger = Ledger(settings)
+    missing = owed(ledger).missing(table)
+    return bool(missing) and (not is_only_newest(ledger, missing) or committed(ledger, table) == NOTHING)
 
 
 def lacks_rows(settings: Settings, table: str) -> bool:
@@ -111,4 +110,4 @@ def _is_known_younger(ledger: Ledger, table: str) -> bool:
         return committed(ledger, LANDED) > committed(ledger, BOOKS) + 1
     if table == LANDED:
         return committed(ledger, LANDED) < committed(ledger, BOOKS)
-    return table in BY_BATCH and lacks_newest_batch(ledger, table)
+    return lacks_newest_batch(ledger, table)

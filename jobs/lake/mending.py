@@ -14,20 +14,20 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from jobs.lake.ailments import BY_BATCH, HINT, UNDONE, Ailment, Kind, ailments_of
+from jobs.lake.ailments import HINT, UNDONE, Ailment, Kind, ailments_of
 from jobs.lake.aside import Mended, Move, set_aside
 from jobs.lake.errors import UsageError, WriteError
 from jobs.lake.ingest.progress import BOOKS, QUARANTINE, TOUCHED, committed, progress
 from jobs.lake.leases import TABLE as LEASES
 from jobs.lake.leases import Lease, Leases
 from jobs.lake.ledger import Ledger
-from jobs.lake.owing import Owed, owed
+from jobs.lake.owing import Owed, is_of_bronze, owed
 from jobs.lake.scanning import LOG
 from jobs.lake.settings import Settings
 from jobs.lake.topics import ENTITIES
 from jobs.lake.work import DISPLACED, RETRACTED
 
-Remake = Callable[[Lease], Mended]
+Remake = Callable[[Lease | None], Mended]
 
 
 def mend_log(settings: Settings, table: str, found: list[Ailment], run_id: str, remake: Remake) -> Mended:
@@ -41,27 +41,24 @@ def mend_log(settings: Settings, table: str, found: list[Ailment], run_id: str, 
     ledger = Ledger(settings)
     lease = nullcontext() if table == LEASES else Leases(ledger).held(LEASE, run_id)
     with lease as held, taken_out(settings, table, found) as moved:
-        is_hurt = has_hurt_files(settings, table)
-        version, rows = (0, 0) if is_hurt else proven(ledger, table)
+        proof = None if has_hurt_files(settings, table) else proven(ledger, table)
         lacking = lacking_batches(ledger, table) if any(each.kind in UNDONE for each in found) else set()
-        is_newest = is_only_newest(ledger, lacking)
-        if is_newest:
+        if is_only_newest(ledger, lacking):
             unbook(ledger, committed(ledger, BOOKS), moved)
-        elif lacking and is_hurt:
+            lacking = set()  # ingest does it again
+        if lacking and not proof:
             raise WriteError(
                 f"{table}: files of it are hurt, too, and the torn commit is of batch {min(lacking)}; nothing was "
                 "changed. Put the commit back from a copy; see docs/runbooks/lake.md"
             )
-        again = remake(held) if held and (is_hurt or (lacking and not is_newest)) else None
+        done = Mended(table, (), *proof) if proof and not lacking else remake(held)
     next_step = "reelhouse ingest" if progress(ledger).is_unfinished else ""
-    done = again or Mended(table, (), version, rows)
     return replace(done, set_aside=(*paths(moved), *done.set_aside), next_step=next_step)
 
 
 def has_hurt_files(settings: Settings, table: str) -> bool:
     """Whether a table that is made again from bronze, and whose log can be read, has files that are hurt, too."""
-    is_made = table in BY_BATCH and table != BOOKS
-    return is_made and any(each.kind is Kind.data for each in ailments_of(settings, table))
+    return is_of_bronze(table) and any(each.kind is Kind.data for each in ailments_of(settings, table))
 
 
 def unbook(ledger: Ledger, batch: int, moved: list[Move]) -> None:
@@ -156,8 +153,8 @@ def is_only_newest(ledger: Ledger, lacking: set[int]) -> bool:
 
 def lacking_batches(ledger: Ledger, table: str) -> set[int]:
     """The batches of the books of which the table has no commit; the newest among them where it may have had one."""
-    if table == BOOKS or table not in BY_BATCH:
-        return set()  # the books tell themselves how far they are
+    if not is_of_bronze(table):
+        return set()
     told, complete, there = owed(ledger), progress(ledger).complete, committed(ledger, table)
     is_newest = complete > there and complete in perhaps_changing(told, table)
     return told.missing(table) | ({complete} if is_newest else set())

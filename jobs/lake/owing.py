@@ -28,6 +28,11 @@ COMPLETE = "complete"  # the kind of what is said on `control` that makes a wate
 COLUMNS = ("ingest_seq", "topic", "accepted", "quarantined", "reason_counts")
 
 
+def is_of_bronze(table: str) -> bool:
+    """Whether batches make the table of bronze alone; the books tell themselves how far they are."""
+    return table in BY_BATCH and table != BOOKS
+
+
 @dataclass(frozen=True)
 class Owed:
     """What the books, the touched days and the erasures say of a lake; `books` are read first of all.

@@ -1,7 +1,6 @@
 """Repairing a table: what ails it is looked for, and mended by who knows how to; nothing is deleted."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from jobs.lake.ailments import HISTORY, LANDED, UNDONE, Ailment, Kind, ailments_of
@@ -9,6 +8,7 @@ from jobs.lake.aside import Mended
 from jobs.lake.file_digests import TABLE as DIGESTS
 from jobs.lake.ingest.landings import TABLE as LANDINGS
 from jobs.lake.ingest.progress import BOOKS, HOURS, SEQUENCES
+from jobs.lake.leases import Lease
 from jobs.lake.lost_commits import is_made_of_bronze, lacks_rows, lost_commit_of
 from jobs.lake.mending import mend_log, refuse_the_rest
 from jobs.lake.publications import TABLE as PUBLICATIONS
@@ -125,5 +125,8 @@ def mend_commits(
         return land_again(settings, found, run_id, open_spark)
     if undone and undone[0].family:
         return release_again(settings, table, found, run_id, open_spark)
-    again = partial(remake, settings, table, run_id, open_spark, accept_loss=accept_loss)
-    return mend_log(settings, table, found, run_id, lambda lease: again(held=lease))
+
+    def again(held: Lease | None) -> Mended:
+        return remake(settings, table, run_id, open_spark, accept_loss=accept_loss, held=held)
+
+    return mend_log(settings, table, found, run_id, again)

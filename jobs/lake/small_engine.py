@@ -151,16 +151,14 @@ def _session(port: int) -> "Iterator[SparkSession]":
 @contextmanager
 def _active(session: "RemoteSession") -> Iterator[None]:
     """Frames that are kept are this session's: PySpark takes them for the active one's, which may be Spark's own."""
-    known, kept = type(session), "_default_session"
-    active, default = known._active_session, getattr(known, kept)  # noqa: SLF001
+    known = type(session)
+    active, default = known._active_session, known._default_session  # noqa: SLF001
     before = getattr(active, "session", None)
-    active.session = session
-    setattr(known, kept, session)
+    active.session = known._default_session = session  # noqa: SLF001
     try:
         yield
     finally:
-        active.session = before
-        setattr(known, kept, default)
+        active.session, known._default_session = before, default  # noqa: SLF001
 
 
 @contextmanager

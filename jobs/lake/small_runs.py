@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from jobs.lake.errors import ContractError, ReelhouseError, TooMuchError, WriteError
-from jobs.lake.leases import has_ended, this_process
+from jobs.lake.lifetimes import has_ended, this_process
 from jobs.lake.scanning import is_local
 from jobs.lake.settings import Settings
 from jobs.lake.work import Work

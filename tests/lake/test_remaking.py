@@ -505,12 +505,21 @@ def test_the_days_of_who_was_erased_are_told_by_nothing_else(shop: Shop, erased:
         other.mend("ops.touched")
 
 
-def test_files_without_a_log_are_set_aside_and_a_commit_of_an_older_batch_is_made_again(shop: Shop) -> None:
-    """That an older batch made it no batch brings back that is only done again."""
-    later = NOON + timedelta(minutes=9)
-    for each in (record("orders", body_of("orders", 90, user_id="u1"), at=later), viewed(40, 10, 5000)):
+def order() -> Record:
+    """One that comes after all the others."""
+    return record("orders", body_of("orders", 90, user_id="u1"), at=NOON + timedelta(minutes=9))
+
+
+def bury_orders(shop: Shop) -> None:
+    """After it the newest commit of the orders is of an older batch."""
+    for each in (order(), viewed(40, 10, 5000)):
         shop.log.put([each])
         assert shop.ingest() == 1
+
+
+def test_files_without_a_log_are_set_aside_and_a_commit_of_an_older_batch_is_made_again(shop: Shop) -> None:
+    """That an older batch made it no batch brings back that is only done again."""
+    bury_orders(shop)
     before = {table: shop.rows(table) for table in ("silver.users", "silver.orders")}
     shutil.rmtree(Path(shop.ledger.path("silver.users")) / "_delta_log")
     newest_of_log(shop.ledger, "silver.orders").unlink()
@@ -526,7 +535,7 @@ def test_files_without_a_log_are_set_aside_and_a_commit_of_an_older_batch_is_mad
 def test_a_torn_commit_of_an_older_batch_is_set_aside_and_made_again(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, *, is_begun: bool
 ) -> None:
-    shop.log.put([record("orders", body_of("orders", 90, user_id="u1"), at=NOON + timedelta(minutes=9))])
+    shop.log.put([order()])
     assert shop.ingest() == 1
     shop.log.put([viewed(40, 10, 5000)])
     if is_begun:
@@ -549,9 +558,7 @@ def test_a_torn_commit_of_an_older_batch_is_set_aside_and_made_again(
 def test_what_a_repair_that_failed_had_committed_is_not_overwritten_by_the_torn_commit(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for each in (record("orders", body_of("orders", 90, user_id="u1"), at=NOON), viewed(40, 10, 5000)):
-        shop.log.put([each])
-        assert shop.ingest() == 1
+    bury_orders(shop)
     before, torn = shop.rows("silver.orders"), newest_of_log(shop.ledger, "silver.orders")
     tear(torn)
 

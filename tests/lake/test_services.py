@@ -15,8 +15,8 @@ from uuid import UUID
 import psutil
 import pytest
 
-from jobs.lake.clock import began_at
 from jobs.lake.errors import ServiceError, UsageError
+from jobs.lake.lifetimes import began_at
 from jobs.lake.services import control, process, services
 from jobs.lake.services.service import Service, answers
 from jobs.lake.settings import Settings

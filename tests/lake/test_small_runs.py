@@ -22,12 +22,12 @@ from jobs.definitions.row_text import row_text
 from jobs.definitions.unions import together
 from jobs.drills.records import NOON
 from jobs.lake import small_runs
-from jobs.lake.clock import began_at
 from jobs.lake.digest import digest_of
 from jobs.lake.errors import ContractError, LeaseError, QualityError, TooMuchError
 from jobs.lake.families import funnels
 from jobs.lake.kill_points import Killed
 from jobs.lake.ledger import Ledger
+from jobs.lake.lifetimes import began_at
 from jobs.lake.publications import families
 from jobs.lake.runner import Runner
 from jobs.lake.settings import Settings

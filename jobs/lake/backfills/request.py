@@ -87,9 +87,8 @@ def file_of(asked: Path) -> Path:
     return named if asked.parent == Path() and not asked.exists() and named.is_file() else asked
 
 
-def read_request(asked: Path, schemas_dir: Path) -> Request:
-    """The request of a file, or of that name, that can be done; UsageError names file, place and remedy."""
-    file = file_of(asked)
+def read_request(file: Path, schemas_dir: Path) -> Request:
+    """The request of a file that can be done; UsageError names file, place and remedy."""
     if not file.is_file():
         known = ", ".join(path.name for path in sorted(FOLDER.glob("*.yaml")))
         raise UsageError(f"{file}: is not there; infra/backfills has {known or 'none'}")

@@ -25,10 +25,11 @@ def outcome(done: list[Done], ledger: Ledger, settings: Settings, notes: Sequenc
         f"{len(done)} batches: {sums['received']} received, {sums['accepted']} accepted, "
         f"{sums['duplicate']} duplicate, {sums['quarantined']} quarantined"
     )
-    below = "below none: of what came before more was taken back or judged anew" if min(sums.values()) < 0 else ""
+    if min(sums.values()) < 0:
+        message += "; below none: of what came before more was taken back or judged anew"
     return {
         "outcome": "done" if done else "nothing_to_do",
-        "message": "; ".join([message if done else "nothing new on the topics", *filter(None, [below, *notes])]),
+        "message": "; ".join([message if done else "nothing new on the topics", *notes]),
         "unreleased": any(pending(ledger, settings, family).is_waiting for family in families(settings.schemas_dir)),
         "tables": tables(fates, ledger) if done else [],
         "topics": {topic: dict(counts) for topic, counts in fates.items()},

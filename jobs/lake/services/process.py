@@ -17,8 +17,9 @@ from pathlib import Path
 
 import psutil
 
-from jobs.lake.clock import began_at, now
+from jobs.lake.clock import now
 from jobs.lake.errors import ServiceError
+from jobs.lake.lifetimes import began_at
 
 MARK = "REELHOUSE_SERVICE"  # in the environment of a service and of everything it starts
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux's

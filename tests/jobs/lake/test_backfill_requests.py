@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from jobs.lake.backfills.request import FOLDER, read_request
+from jobs.lake.backfills.request import FOLDER, file_of, read_request
 from jobs.lake.backfills.slices import DaysSlice, FunnelSlice, UsersSlice
 from jobs.lake.errors import UsageError
 from jobs.lake.promises.backfills import check_backfills
@@ -94,9 +94,9 @@ def test_a_file_that_is_none_or_not_there_is_refused(tmp_path: Path) -> None:
 def test_a_request_is_asked_for_by_its_file_or_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     file = FOLDER / "first_week_of_march.yaml"
-    assert read_request(Path("first_week_of_march"), SCHEMAS) == read_request(file, SCHEMAS)
+    assert read_request(file_of(Path("first_week_of_march")), SCHEMAS) == read_request(file, SCHEMAS)
     with pytest.raises(UsageError, match="^second_week: is not there; infra/backfills has first_week_of_march.yaml"):
-        read_request(Path("second_week"), SCHEMAS)
+        read_request(file_of(Path("second_week")), SCHEMAS)
 
 
 def test_words_that_say_why_may_change_under_way_and_what_is_asked_for_may_not(tmp_path: Path) -> None:
